@@ -1,0 +1,55 @@
+/*
+ * loop - an event base and the thread that owns it
+ *
+ * Every long-lived object of the daemon belongs to one loop; only that loop's
+ * thread touches it. Loops share nothing: what one wants of another travels
+ * through a mailbox (mailbox.h).
+ */
+#ifndef RELAIS_RUNTIME_LOOP_H
+#define RELAIS_RUNTIME_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct event_base;
+struct loop;
+
+/*
+ * Prepares libevent for threads, ignores SIGPIPE, and takes over libevent's
+ * own messages. Once, before the first loop.
+ */
+int loop_prepare_process(void);
+
+/* The name is shown as the thread's (15 characters at most); borrowed. */
+int loop_new(struct loop **ret_loop, const char *name);
+
+/* Runs the loop in a thread of its own. 0 or -errno. */
+int loop_start(struct loop *loop);
+
+/* Runs the loop in the calling thread until loop_stop(). */
+int loop_run(struct loop *loop);
+
+/* Any thread. The loop finishes the callback it is in, then ends. */
+void loop_stop(struct loop *loop);
+
+/* Waits for the thread of loop_start(). */
+void loop_join(struct loop *loop);
+
+/* After loop_join(); every event of its base must be gone. */
+void loop_free(struct loop *loop);
+
+/* For the loop's own thread, and before it is started. */
+struct event_base *loop_base(struct loop *loop);
+
+/* True in the loop's thread, and in any thread before it runs. */
+bool loop_is_mine(const struct loop *loop);
+
+/*
+ * When the loop last turned, in milliseconds of CLOCK_BOOTTIME; any thread.
+ * A loop turns at least once a second, so an older value means it is stuck.
+ */
+uint64_t loop_last_turn_ms(const struct loop *loop);
+
+const char *loop_name(const struct loop *loop);
+
+#endif
