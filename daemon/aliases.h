@@ -1,0 +1,33 @@
+/*
+ * aliases - other names for recipients: `aliases:` and /etc/aliases
+ *
+ * Only names and addresses: commands, files and includes are not run, read
+ * or written; /etc/aliases may hold them, and they are skipped with a warning.
+ *
+ * Thread: any; works on immutable settings.
+ */
+#ifndef RELAIS_ALIASES_H
+#define RELAIS_ALIASES_H
+
+#include "settings.h"
+
+struct alias {
+	char *name; /* lower case, without a domain */
+	struct settings_words targets;
+};
+
+/* Takes one final address; non-zero stops and is aliases_expand's result. */
+typedef int aliases_on_address(void *context, const char *address);
+
+/**
+ * Call `on_address` once for each different address that `recipient` stands
+ * for, at last in the form `local@domain`. An address that has no alias
+ * stands for itself, a bare name gets settings->domain. Loops end.
+ *
+ * @param recipient  borrowed; a bare name, or an address
+ * @return 0; -E2BIG for more than 1,000 addresses; what `on_address` returned
+ */
+int aliases_expand(const struct settings *settings, const char *recipient,
+    aliases_on_address *on_address, void *context);
+
+#endif
