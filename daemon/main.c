@@ -1,0 +1,17 @@
+/*
+ * relaisd - the mail submission queue
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int main(int argc, char *argv[])
+{
+	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+		puts("relaisd " PACKAGE_VERSION);
+		return 0;
+	}
+	fputs("usage: relaisd --version\n", stderr);
+	return 64;
+}
