@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "settings.h" /* enum priority: on disk, never renumber */
 #include "smtp/verdict.h"
 
 /* On disk: never renumber. */
@@ -43,13 +44,6 @@ enum message_state {
 	MESSAGE_DELIVERED = 8, /* has no row in the state table */
 };
 #define MESSAGE_STATES 9
-
-/* Classes of priority, in the order they are served. On disk. */
-enum message_priority {
-	PRIORITY_URGENT = 0,
-	PRIORITY_NORMAL = 1,
-	PRIORITY_BULK = 2,
-};
 
 /* message.flags, on disk */
 #define MESSAGE_8BIT 0x0001u          /* body has octets above 127 */
@@ -79,7 +73,7 @@ enum message_priority {
 /* The last word of the far side about one recipient; text NULL: none yet. */
 struct message_reply {
 	uint16_t code;
-	struct enhanced_code enhanced;
+	uint16_t enhanced[3];
 	const char *text;
 	const char *relay; /* its name in the settings */
 	const char *host;  /* name:port as tried */
@@ -139,7 +133,7 @@ struct timeline_entry {
 	bool is_charged;
 	bool is_for_all; /* every recipient; then `recipients` is empty */
 	uint16_t code;
-	struct enhanced_code enhanced;
+	uint16_t enhanced[3];
 	uint32_t duration_ms;
 	const char *relay; /* these four: NULL where they say nothing */
 	const char *host;
@@ -158,7 +152,7 @@ struct message {
 	uint64_t body_id; /* likewise; 0 when the body is gone */
 	enum message_state state;
 	uint32_t flags;
-	enum message_priority priority;
+	enum priority priority;
 	uint32_t uid, gid; /* the submitter, by the kernel's word */
 	uint64_t submitted_ms;
 	uint64_t ended_ms;    /* 0: not yet */
@@ -198,7 +192,6 @@ const char *message_state_name(enum message_state state);
 /* -EINVAL for a word that is none. */
 int message_state_parse(const char *word, enum message_state *ret_state);
 const char *recipient_state_name(enum recipient_state state);
-const char *message_priority_name(enum message_priority priority);
 
 struct message_part *message_find_part(struct message *message,
     uint16_t number);

@@ -26,7 +26,7 @@ struct settings;
 /* One line of waiting parts, served fairly against the others. */
 struct lane_key {
 	uint32_t relay; /* id of the relay, never its settings */
-	enum message_priority priority;
+	enum priority priority;
 	uint32_t submitter_class;
 	const char *domain; /* recipient domain with `direct`, else "" */
 };
