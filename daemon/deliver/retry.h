@@ -1,0 +1,36 @@
+/*
+ * retry - what a verdict means for a recipient's future; a pure function
+ *
+ * Thread: any.
+ */
+#ifndef RELAIS_DELIVER_RETRY_H
+#define RELAIS_DELIVER_RETRY_H
+
+#include <stdint.h>
+
+#include "queue/queue.h"
+#include "smtp/verdict.h"
+
+struct settings;
+
+struct retry_question {
+	const struct message *message;
+	const struct message_recipient *recipient;
+	const struct verdict *verdict;
+	uint64_t now_ms;       /* wall: for expiry and the deadline */
+	uint64_t queue_now_ms; /* queue time: for the due */
+	uint32_t random;       /* for the jitter */
+};
+
+/*
+ * Fills state, is_charged, is_maybe_duplicate, due_ms and verdict of one
+ * recipient: delivered; failed (permanent); expired (age above retry.expire or
+ * past the deadline, told by a verdict 5.4.7); or waiting until due_ms.
+ * A verdict of class UNKNOWN waits at least 15 minutes and marks the
+ * recipient (RFC 1047); too many recipients (452 4.5.3) is due at once and
+ * not charged; greylisting (4.7.1) waits 5 to 6 minutes the first time.
+ */
+void retry_decide(struct settlement_recipient *ret_decision,
+    const struct settings *settings, const struct retry_question *question);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * route - which relay a recipient's mail takes, and in which lanes
+ *
+ * A pure function of the settings and the envelope: asked when a message is
+ * submitted, and again when settings change for what waits.
+ *
+ * Thread: any.
+ */
+#ifndef RELAIS_QUEUE_ROUTE_H
+#define RELAIS_QUEUE_ROUTE_H
+
+#include "queue/queue.h"
+
+struct settings;
+struct message;
+
+/*
+ * Fills submission->parts and each recipient's part number: one part a relay
+ * and, with `direct`, one a recipient domain (domains lower-cased). Sets the
+ * message's priority and the submitter's class. Where a recipient's relay is
+ * direct and this host has no full name, or the sender is a bare name, the
+ * message becomes MESSAGE_HELD with the reason and the command that mends it.
+ * xrelay: the relay id that the submitter asked for (checked before), or 0.
+ */
+void route_submission(struct submission *submission,
+    const struct settings *settings, uint32_t xrelay);
+
+/* The lane of one recipient of a stored message; key.domain is of `domain`. */
+void route_recipient(struct lane_key *ret_key, char domain[LANE_DOMAIN_MAX],
+    const struct settings *settings, const struct message *message,
+    unsigned recipient);
+
+/* The class a uid's mail is queued under; unstable uids share one. */
+uint32_t route_submitter_class(const struct settings *settings, uint32_t uid);
+
+#endif
