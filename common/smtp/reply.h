@@ -11,8 +11,8 @@
  *
  * Thread: any; no state but the caller's.
  */
-#ifndef SMTP_REPLY_H
-#define SMTP_REPLY_H
+#ifndef RELAIS_SMTP_REPLY_H
+#define RELAIS_SMTP_REPLY_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,7 +27,8 @@ enum {
 struct smtp_reply {
 	/* 200..599 */
 	uint16_t code;
-	/* RFC 3463 status; 0.0.0 where there is none or its class differs */
+	/* RFC 3463 status; 0.0.0 where there is none, or where one of the two
+	 * says success and the other failure (`451 5.7.3` is kept) */
 	uint16_t enhanced[3];
 	/* The lines had different codes; the last one counts. */
 	bool is_inconsistent;
@@ -55,7 +56,7 @@ struct smtp_reply_parser {
  * beyond the limits above: the connection is of no more use).
  */
 int smtp_reply_parse(struct smtp_reply_parser *parser, const char *data,
-		     size_t len, struct smtp_reply *ret_reply);
+                     size_t len, struct smtp_reply *ret_reply);
 
 /*
  * Walks the lines: *cursor starts at 0. A line has no code, no separator and
@@ -63,7 +64,7 @@ int smtp_reply_parse(struct smtp_reply_parser *parser, const char *data,
  * Returns false after the last one.
  */
 bool smtp_reply_next_line(const struct smtp_reply *reply, size_t *cursor,
-			  const char **ret_line, size_t *ret_len);
+                          const char **ret_line, size_t *ret_len);
 
 /*
  * The text for people and logs: lines joined by one space, enhanced codes
@@ -71,7 +72,7 @@ bool smtp_reply_next_line(const struct smtp_reply *reply, size_t *cursor,
  * character's end to fit size (NUL included).
  */
 void smtp_reply_text(const struct smtp_reply *reply, char *ret_text,
-		     size_t size);
+                     size_t size);
 
 /* The same cleaning for text from elsewhere. */
 void smtp_text_clean(char *ret_text, size_t size, const char *text, size_t len);

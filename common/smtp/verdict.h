@@ -11,8 +11,8 @@
  *
  * Thread: any; plain values.
  */
-#ifndef SMTP_VERDICT_H
-#define SMTP_VERDICT_H
+#ifndef RELAIS_SMTP_VERDICT_H
+#define RELAIS_SMTP_VERDICT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -113,12 +113,12 @@ struct verdict {
  * before it.
  */
 void verdict_from_reply(struct verdict *ret_verdict,
-			const struct smtp_reply *reply, enum smtp_phase phase);
+                        const struct smtp_reply *reply, enum smtp_phase phase);
 
 /* A verdict of our own, without a reply; text is cleaned and cut. */
 void verdict_local(struct verdict *ret_verdict, enum verdict_class class,
-		   enum verdict_scope scope, enum smtp_phase phase,
-		   enum verdict_fault fault, const char *text);
+                   enum verdict_scope scope, enum smtp_phase phase,
+                   enum verdict_fault fault, const char *text);
 
 /* Replaces the text; it is cleaned and cut. */
 void verdict_set_text(struct verdict *verdict, const char *text);
