@@ -1,0 +1,168 @@
+#include "config.h"
+
+#include "runtime/loop.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+#include <event2/thread.h>
+
+#include "clock.h"
+#include "runtime/log.h"
+
+struct loop {
+	const char *name;
+	struct event_base *base;
+	struct event *turn; /* keeps the loop turning once a second */
+	pthread_t thread;
+	bool has_thread;
+	_Atomic(bool) is_running;
+	_Atomic(pthread_t) owner;
+	_Atomic(uint64_t) last_turn_ms;
+};
+
+static void on_libevent_message(int severity, const char *message);
+static void on_turn(evutil_socket_t fd, short what, void *argument);
+static void *thread_main(void *argument);
+
+int loop_prepare_process(void)
+{
+	/* A peer that is gone shows as EPIPE where we write. */
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return -errno;
+	event_set_log_callback(on_libevent_message);
+	return evthread_use_pthreads() < 0 ? -ENOMEM : 0;
+}
+
+static void on_libevent_message(int severity, const char *message)
+{
+	enum log_level level = LOG_LEVEL_DEBUG;
+
+	if (severity == EVENT_LOG_ERR)
+		level = LOG_LEVEL_ERR;
+	else if (severity == EVENT_LOG_WARN)
+		level = LOG_LEVEL_WARNING;
+	log_message(level, "libevent", "%s", message);
+}
+
+int loop_new(struct loop **ret_loop, const char *name)
+{
+	static const struct timeval second = { .tv_sec = 1 };
+	struct loop *loop = calloc(1, sizeof(*loop));
+	int r = -ENOMEM;
+
+	if (loop == NULL)
+		return r;
+	loop->name = name;
+	loop->base = event_base_new();
+	if (loop->base == NULL)
+		goto out;
+	loop->turn = event_new(loop->base, -1, EV_PERSIST, on_turn, loop);
+	if (loop->turn == NULL || event_add(loop->turn, &second) < 0)
+		goto out;
+	atomic_store(&loop->last_turn_ms, (uint64_t)clock_boottime_ms());
+
+	*ret_loop = loop;
+	loop = NULL;
+	r = 0;
+out:
+	loop_free(loop);
+	return r;
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *argument)
+{
+	struct loop *loop = argument;
+
+	(void)fd;
+	(void)what;
+	atomic_store(&loop->last_turn_ms, (uint64_t)clock_boottime_ms());
+}
+
+int loop_start(struct loop *loop)
+{
+	sigset_t all, old;
+	int r;
+
+	/* Signals are the main loop's: new threads start with all blocked. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = pthread_create(&loop->thread, NULL, thread_main, loop);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r != 0)
+		return -r;
+	loop->has_thread = true;
+	return 0;
+}
+
+static void *thread_main(void *argument)
+{
+	struct loop *loop = argument;
+
+	(void)pthread_setname_np(pthread_self(), loop->name);
+	(void)loop_run(loop);
+	return NULL;
+}
+
+int loop_run(struct loop *loop)
+{
+	int r;
+
+	atomic_store(&loop->owner, pthread_self());
+	atomic_store(&loop->is_running, true);
+	r = event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY);
+	atomic_store(&loop->is_running, false);
+	return r < 0 ? -EIO : 0;
+}
+
+void loop_stop(struct loop *loop)
+{
+	(void)event_base_loopexit(loop->base, NULL);
+}
+
+void loop_join(struct loop *loop)
+{
+	if (!loop->has_thread)
+		return;
+	(void)pthread_join(loop->thread, NULL);
+	loop->has_thread = false;
+}
+
+void loop_free(struct loop *loop)
+{
+	if (loop == NULL)
+		return;
+	assert(!loop->has_thread);
+	if (loop->turn != NULL)
+		event_free(loop->turn);
+	if (loop->base != NULL)
+		event_base_free(loop->base);
+	free(loop);
+}
+
+struct event_base *loop_base(struct loop *loop)
+{
+	return loop->base;
+}
+
+bool loop_is_mine(const struct loop *loop)
+{
+	return !atomic_load(&loop->is_running) ||
+	    pthread_equal(atomic_load(&loop->owner), pthread_self());
+}
+
+uint64_t loop_last_turn_ms(const struct loop *loop)
+{
+	return atomic_load(&loop->last_turn_ms);
+}
+
+const char *loop_name(const struct loop *loop)
+{
+	return loop->name;
+}
