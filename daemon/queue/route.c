@@ -1,0 +1,339 @@
+/*
+ * route - which relay a recipient's mail takes, and in which lanes
+ *
+ * Rules are read from the top. A rule that names only a priority does not end
+ * the search; the first that names a relay does. A message has one priority,
+ * the most urgent that its recipients' rules give it, decided when it is
+ * submitted: routing it again later may change the relay, not the priority.
+ */
+#include "config.h"
+
+#include "queue/route.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "address.h"
+#include "queue/message.h"
+#include "runtime/xalloc.h"
+#include "settings.h"
+
+/* systemd's dynamic users, "nobody", and what containers are given. */
+#define DYNAMIC_UID_MIN 61184
+#define DYNAMIC_UID_MAX 65519
+#define NOBODY_UID      65534
+#define SUB_UID_MIN     100000
+
+/* (uid_t)-1 is nobody's: the class that unstable uids share. */
+#define SHARED_CLASS UINT32_MAX
+
+static const char reason_no_name[] =
+    "this host has no full name, so that other hosts would refuse its mail: "
+    "give it one (hostnamectl set-hostname web1.example.com, or hostname: in "
+    "relais.yaml and systemctl reload relaisd) or configure a relay, then "
+    "relaisctl release";
+static const char reason_bare_sender[] =
+    "the sender has no full domain, so that other hosts would refuse it: set "
+    "domain: example.com in relais.yaml, systemctl reload relaisd, and send "
+    "the message again; or configure a relay, then relaisctl release";
+
+/* What the rules say of one recipient. */
+struct decision {
+	const struct relay_settings *relay;
+	bool has_priority;
+	enum priority priority;
+};
+
+/* Finds the part of a lane among those made so far. */
+struct part_finder {
+	struct submission *submission;
+	uint32_t *slots; /* part number + 1 */
+	size_t mask;
+	uint32_t small[64];
+};
+
+static void decide(struct decision *ret_decision,
+    const struct settings *settings, const struct message *message,
+    const struct message_recipient *recipient, uint32_t xrelay);
+static bool rule_holds(const struct route_rule *rule,
+    const struct message *message, const char *recipient);
+static const struct relay_settings *usable_relay(
+    const struct settings *settings, uint32_t id);
+static void lower_domain(char domain[LANE_DOMAIN_MAX],
+    const struct relay_settings *relay, const char *address);
+static const char *reason_to_hold(const struct settings *settings,
+    const struct message *message);
+static bool is_bare(const char *sender);
+static void finder_init(struct part_finder *finder,
+    struct submission *submission);
+static void finder_done(struct part_finder *finder);
+static uint16_t finder_part(struct part_finder *finder, uint32_t relay,
+    const char *domain);
+static bool pattern_matches(const char *pattern, const char *text);
+
+void route_submission(struct submission *submission,
+    const struct settings *settings, uint32_t xrelay)
+{
+	struct message *message = submission->message;
+	const char *reason = reason_to_hold(settings, message);
+	enum priority priority = message->priority;
+	uint32_t class = route_submitter_class(settings, message->uid);
+	bool has_priority = false;
+	struct part_finder finder;
+
+	submission->parts = message_allocate(message,
+	    message->recipient_count * sizeof *submission->parts);
+	submission->part_count = 0;
+	finder_init(&finder, submission);
+	for (unsigned i = 0; i < message->recipient_count; i++) {
+		struct message_recipient *recipient = &message->recipients[i];
+		char domain[LANE_DOMAIN_MAX];
+		struct decision decision;
+
+		decide(&decision, settings, message, recipient, xrelay);
+		if (!has_priority || decision.priority < priority)
+			priority = decision.priority;
+		has_priority = true;
+		if (decision.relay->kind == RELAY_DIRECT && reason != NULL &&
+		    message->state == MESSAGE_QUEUED) {
+			message->state = MESSAGE_HELD;
+			message->hold_reason = message_dup_text(message,
+			    reason);
+		}
+		lower_domain(domain, decision.relay, recipient->address);
+		recipient->part = finder_part(&finder, decision.relay->id,
+		    domain);
+	}
+	finder_done(&finder);
+
+	message->priority = priority;
+	for (unsigned i = 0; i < submission->part_count; i++) {
+		submission->parts[i].lane.priority = priority;
+		submission->parts[i].lane.submitter_class = class;
+	}
+}
+
+void route_recipient(struct lane_key *ret_key, char domain[LANE_DOMAIN_MAX],
+    const struct settings *settings, const struct message *message,
+    unsigned recipient)
+{
+	struct decision decision;
+
+	assert(recipient < message->recipient_count);
+	decide(&decision, settings, message, &message->recipients[recipient],
+	    0);
+	lower_domain(domain, decision.relay,
+	    message->recipients[recipient].address);
+	*ret_key = (struct lane_key){
+		.relay = decision.relay->id,
+		.priority = message->priority,
+		.submitter_class =
+		    route_submitter_class(settings, message->uid),
+		.domain = domain,
+	};
+}
+
+uint32_t route_submitter_class(const struct settings *settings, uint32_t uid)
+{
+	const struct submitter_rule *rule;
+
+	if (uid < SUB_UID_MIN && uid != NOBODY_UID &&
+	    (uid < DYNAMIC_UID_MIN || uid > DYNAMIC_UID_MAX))
+		return uid;
+	rule = settings_find_submitter(settings, uid, NULL, 0);
+	return rule->has_user && rule->user == uid ? uid : SHARED_CLASS;
+}
+
+static void decide(struct decision *ret_decision,
+    const struct settings *settings, const struct message *message,
+    const struct message_recipient *recipient, uint32_t xrelay)
+{
+	uint32_t relay = xrelay;
+	struct decision decision = { .priority = message->priority };
+
+	for (size_t i = 0; i < settings->route_count; i++) {
+		const struct route_rule *rule = &settings->routes[i];
+
+		if (!rule_holds(rule, message, recipient->address))
+			continue;
+		if (rule->has_priority && !decision.has_priority) {
+			decision.has_priority = true;
+			decision.priority = rule->priority;
+		}
+		if (rule->relay == 0)
+			continue;
+		if (relay == 0)
+			relay = rule->relay;
+		break;
+	}
+	decision.relay = usable_relay(settings, relay);
+	*ret_decision = decision;
+}
+
+static bool rule_holds(const struct route_rule *rule,
+    const struct message *message, const char *recipient)
+{
+	if (rule->has_user && rule->user != message->uid)
+		return false;
+	if (rule->has_group && rule->group != message->gid)
+		return false;
+	if (rule->from != NULL && !pattern_matches(rule->from, message->sender))
+		return false;
+	if (rule->to != NULL && !pattern_matches(rule->to, recipient))
+		return false;
+	if (rule->tag != NULL && (message->tag == NULL ||
+	    !pattern_matches(rule->tag, message->tag)))
+		return false;
+	return true;
+}
+
+/*
+ * A relay that is switched off hands over to the first of its fallbacks that
+ * is not; without one the mail waits for it.
+ */
+static const struct relay_settings *usable_relay(
+    const struct settings *settings, uint32_t id)
+{
+	const struct relay_settings *relay = NULL;
+
+	if (id != 0)
+		relay = settings_find_relay(settings, id);
+	if (relay == NULL)
+		relay = settings->default_relay;
+	if (relay->enabled)
+		return relay;
+	for (size_t i = 0; i < relay->fallback_count; i++) {
+		const struct relay_settings *other =
+		    settings_find_relay(settings, relay->fallback[i]);
+
+		if (other != NULL && other->enabled)
+			return other;
+	}
+	return relay;
+}
+
+static char to_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* With direct the recipient's domain; "" with every other kind of relay. */
+static void lower_domain(char domain[LANE_DOMAIN_MAX],
+    const struct relay_settings *relay, const char *address)
+{
+	const char *from = NULL;
+	size_t i;
+
+	if (relay->kind == RELAY_DIRECT)
+		from = address_domain(address);
+	if (from == NULL)
+		from = "";
+	for (i = 0; from[i] != '\0' && i < LANE_DOMAIN_MAX - 1; i++)
+		domain[i] = to_lower(from[i]);
+	domain[i] = '\0';
+}
+
+/* Why other hosts would refuse this message from this host; or NULL. */
+static const char *reason_to_hold(const struct settings *settings,
+    const struct message *message)
+{
+	if (!settings->has_full_hostname)
+		return reason_no_name;
+	return is_bare(message->sender) ? reason_bare_sender : NULL;
+}
+
+/* "root", and "root@web1" as well: neither means anything elsewhere. */
+static bool is_bare(const char *sender)
+{
+	const char *domain;
+
+	if (*sender == '\0')
+		return false;
+	domain = address_domain(sender);
+	return domain == NULL ||
+	    (*domain != '[' && strchr(domain, '.') == NULL);
+}
+
+static void finder_init(struct part_finder *finder,
+    struct submission *submission)
+{
+	size_t size = sizeof finder->small / sizeof *finder->small;
+	size_t wanted = (size_t)submission->message->recipient_count * 2;
+
+	finder->submission = submission;
+	finder->slots = finder->small;
+	if (wanted > size) {
+		while (size < wanted)
+			size *= 2;
+		finder->slots = xcalloc(size, sizeof *finder->slots);
+	} else {
+		memset(finder->small, 0, sizeof finder->small);
+	}
+	finder->mask = size - 1;
+}
+
+static void finder_done(struct part_finder *finder)
+{
+	if (finder->slots != finder->small)
+		free(finder->slots);
+}
+
+/* FNV-1a */
+static uint32_t hash_lane(uint32_t relay, const char *domain)
+{
+	uint32_t hash = 2166136261u ^ relay;
+
+	for (; *domain != '\0'; domain++)
+		hash = (hash ^ (unsigned char)*domain) * 16777619u;
+	return hash * 16777619u;
+}
+
+/* The number of the part with this lane, made if it is not there yet. */
+static uint16_t finder_part(struct part_finder *finder, uint32_t relay,
+    const char *domain)
+{
+	struct submission *submission = finder->submission;
+	size_t at = hash_lane(relay, domain) & finder->mask;
+
+	for (; finder->slots[at] != 0; at = (at + 1) & finder->mask) {
+		const struct lane_key *lane =
+		    &submission->parts[finder->slots[at] - 1].lane;
+
+		if (lane->relay == relay && strcmp(lane->domain, domain) == 0)
+			return (uint16_t)(finder->slots[at] - 1);
+	}
+	assert(submission->part_count <= UINT16_MAX);
+	submission->parts[submission->part_count] = (struct submission_part){
+		.lane.relay = relay,
+		.lane.domain = *domain == '\0' ? "" :
+		    message_dup_text(submission->message, domain),
+	};
+	finder->slots[at] = ++submission->part_count;
+	return (uint16_t)(submission->part_count - 1);
+}
+
+/* `*` stands for any characters, also none; ASCII case is ignored. */
+static bool pattern_matches(const char *pattern, const char *text)
+{
+	const char *star = NULL;
+	const char *retry = NULL;
+
+	while (*text != '\0') {
+		if (*pattern == '*') {
+			star = ++pattern;
+			retry = text;
+		} else if (to_lower(*pattern) == to_lower(*text)) {
+			pattern++;
+			text++;
+		} else if (star != NULL) {
+			pattern = star;
+			text = ++retry;
+		} else {
+			return false;
+		}
+	}
+	while (*pattern == '*')
+		pattern++;
+	return *pattern == '\0';
+}
