@@ -34,7 +34,7 @@ struct smtp_extension_limits {
 	uint64_t size_bytes;
 	unsigned rcpt_max;
 	unsigned mail_max;
-	/* FUTURERELEASE: how far ahead; the moment is counted from now_wall_ms */
+	/* FUTURERELEASE: how far ahead; the time is counted from now_wall_ms */
 	uint64_t hold_max_s;
 	int64_t now_wall_ms;
 	/* DELIVERBY: the shortest time */

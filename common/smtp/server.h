@@ -72,7 +72,7 @@ struct smtp_server_callbacks {
 	   session (not from smtp_server_free()). May be NULL. */
 	void (*on_reset)(void *session);
 
-	/* The verb XKEY; the server is suspended until smtp_server_answer_key().
+	/* The verb XKEY; the server is stopped until smtp_server_answer_key().
 	   NULL: the verb is unknown. */
 	void (*on_key)(void *session, const char *key);
 

@@ -33,7 +33,7 @@ enum recipient_state {
  * On disk: never renumber. The order is the one of the state table.
  */
 enum message_state {
-	MESSAGE_RECEIVING = 0, /* a body that is still coming in; no record yet */
+	MESSAGE_RECEIVING = 0, /* a body still coming in; no record yet */
 	MESSAGE_QUEUED = 1,
 	MESSAGE_HELD = 2,
 	MESSAGE_PARKED = 3,

@@ -172,7 +172,7 @@ struct submission {
 struct upload {
 	struct queue_job job;
 	uint64_t body_id;
-	uint32_t first_piece; /* 0: header and chunks; else the chunks' number */
+	uint32_t first_piece; /* 0: header and chunks; else the chunks' index */
 	char *header;
 	size_t header_len;
 	struct body_chunk *chunks;
