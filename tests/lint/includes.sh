@@ -45,7 +45,7 @@ layers()
 		below["queue"] = "queue " below["settings"]
 		below["receive"] = "receive " below["queue"]
 		below["deliver"] = "deliver " below["queue"]
-		below["control"] = "control " below["queue"]
+		below["control"] = "control deliver " below["queue"]
 		below["daemon"] = "daemon receive deliver control " below["queue"]
 	}
 	function layer(path) {
