@@ -80,6 +80,7 @@ struct scheduler_query {
 	struct letter letter;
 	struct mailbox *home;
 	void (*on_done)(struct letter *letter);
+	void *context; /* the asker's */
 	/* out */
 	struct relay_status *relays;
 	size_t relay_count;

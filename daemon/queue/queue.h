@@ -112,6 +112,7 @@ struct queue_job {
 	/* Where it goes when done; letter.open is then on_done. */
 	struct mailbox *home;
 	void (*on_done)(struct letter *letter);
+	void *context; /* the sender's */
 	/*
 	 * 0, or -ENOSPC (disk, map or the configured maximum is full), -EIO,
 	 * -ENOMEM: nothing of the job was kept, it may be tried again later.
