@@ -1,9 +1,5 @@
 /*
- * address - mailbox addresses of the envelope (RFC 5321 4.1.2) and of header
- * fields (RFC 5322 3.4)
- *
- * The envelope's side is exact. The header's side takes what people write:
- * comments, groups, display names with dots, empty list members.
+ * address - mailbox addresses of the envelope (RFC 5321 4.1.2)
  *
  * Errors: -EINVAL (not an address), -EMSGSIZE (too long), -EILSEQ (has bytes
  *         above 127 and ADDRESS_UTF8 is not set, or is not valid UTF-8).
@@ -59,30 +55,5 @@ void address_canonical(const char *mailbox, char out[ADDRESS_SIZE]);
 
 /* Do both name the same mailbox, by their canonical forms? */
 bool address_is_same(const char *mailbox, const char *other);
-
-/* One walk over the body of an address header field, folded or not. */
-struct address_list {
-	const char *next;
-	const char *end;
-	unsigned flags;
-	bool is_in_group;
-	/* The mailbox found last, without comments and folding, with a NUL. */
-	char mailbox[ADDRESS_SIZE];
-	/* Its display name as written (borrowed from the field); may be empty,
-	   encoded words and quotes are left alone. */
-	const char *name;
-	size_t name_len;
-};
-
-/* Borrows text for the time of the walk. flags: ADDRESS_UTF8, ADDRESS_BARE */
-void address_list_init(struct address_list *list, const char *text, size_t len,
-    unsigned flags);
-
-/*
- * Finds the next mailbox, those inside groups included. Returns 0, -ENOENT at
- * the end of the list, or an error of above; the walk stands behind the faulty
- * member then and may go on.
- */
-int address_list_next(struct address_list *list);
 
 #endif

@@ -81,6 +81,8 @@ struct header_scanner {
 	/* Where in the block the last, incomplete line starts. */
 	size_t line_start;
 	size_t fields;
+	/* Lines "From " at the start, not yet known to be a mailbox file's. */
+	size_t mbox_len;
 	size_t limit_bytes;
 };
 
@@ -96,7 +98,7 @@ void header_scanner_reset(struct header_scanner *scanner);
  * block: data from ret_used on is body then. Where the block turned out to be
  * over only at a line that is no field (a separator is implied), this line's
  * beginning is the body's first part: header_scanner_rest_borrow() has it.
- * An mbox line "From " before the first field is dropped.
+ * Lines "From " of a mailbox file, in front of the first field, are dropped.
  *
  * Returns 0 or -ENOMEM; whether a limit was exceeded is in scanner->state.
  */

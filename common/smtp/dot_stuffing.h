@@ -76,7 +76,10 @@ struct dot_encoder {
 
 void dot_encoder_init(struct dot_encoder *encoder);
 
-/* As dot_decoder_next(). */
+/*
+ * As dot_decoder_next(), but may give a run without consuming anything: what
+ * is to be sent before data. Call again until all is consumed.
+ */
 size_t dot_encoder_next(struct dot_encoder *encoder, const char *data,
     size_t len, struct dot_run *ret_run);
 
