@@ -20,7 +20,7 @@ static size_t canonical_quoted(const char *local, size_t len, char *out);
 static bool is_alnum(char c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-	    (c >= 'a' && c <= 'z');
+	       (c >= 'a' && c <= 'z');
 }
 
 /* Part of a character beyond ASCII; check_bytes() has seen that it is whole. */
@@ -33,7 +33,7 @@ static bool is_beyond_ascii(char c)
 static bool is_atext(char c)
 {
 	return is_alnum(c) || is_beyond_ascii(c) ||
-	    (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c));
+	       (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c));
 }
 
 int address_check(const char *text, size_t len, unsigned flags)
@@ -150,7 +150,7 @@ static bool is_domain(const char *text, size_t len)
 			if (is_beyond_ascii(text[i]))
 				is_ascii = false;
 			else if (!is_alnum(text[i]) && text[i] != '-' &&
-			    text[i] != '_')
+			         text[i] != '_')
 				return false;
 			continue;
 		}
@@ -190,7 +190,8 @@ static bool is_address_literal(const char *text, size_t len)
 }
 
 int address_parse_path(const char *text, size_t len, unsigned flags,
-    const char **ret_mailbox, size_t *ret_mailbox_len, size_t *ret_used)
+                       const char **ret_mailbox, size_t *ret_mailbox_len,
+                       size_t *ret_used)
 {
 	size_t start = 1;
 	size_t end;
@@ -233,14 +234,14 @@ static bool skip_source_route(const char *text, size_t len, size_t *at)
 		bool is_literal = i < len && text[i] == '[';
 
 		while (i < len && text[i] != ',' && text[i] != '>' &&
-		    (is_literal || text[i] != ':')) {
+		       (is_literal || text[i] != ':')) {
 			if (text[i] == ']')
 				is_literal = false;
 			i++;
 		}
 		if (i >= len || text[i] == '>' ||
 		    (!is_domain(text + start, i - start) &&
-			!is_address_literal(text + start, i - start)))
+		     !is_address_literal(text + start, i - start)))
 			return false;
 		if (text[i++] == ':')
 			break;

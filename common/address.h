@@ -38,7 +38,8 @@ int address_check(const char *text, size_t len, unsigned flags);
  * 4.1.1.3 allows; ret_used is the length of the whole path.
  */
 int address_parse_path(const char *text, size_t len, unsigned flags,
-    const char **ret_mailbox, size_t *ret_mailbox_len, size_t *ret_used);
+                       const char **ret_mailbox, size_t *ret_mailbox_len,
+                       size_t *ret_used);
 
 /* The part after the last "@" of a checked mailbox; NULL if it is bare. */
 const char *address_domain(const char *mailbox);

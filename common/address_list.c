@@ -17,14 +17,14 @@ struct member {
 static int take_member(struct address_list *list, const char *start);
 static int take_angle(struct address_list *list);
 static void collect(struct address_list *list, struct member *member,
-    const char *ends);
+                    const char *ends);
 static void take_token(struct address_list *list, struct member *member);
 static int finish_mailbox(struct address_list *list,
-    const struct member *member);
+                          const struct member *member);
 static void skip_member(struct address_list *list);
 
 void address_list_init(struct address_list *list, const char *text, size_t len,
-    unsigned flags)
+                       unsigned flags)
 {
 	list->next = text;
 	list->end = text + len;
@@ -37,7 +37,7 @@ void address_list_init(struct address_list *list, const char *text, size_t len,
 static bool is_at(const struct address_list *list, const char *set)
 {
 	return list->next < list->end && *list->next != '\0' &&
-	    strchr(set, *list->next);
+	       strchr(set, *list->next);
 }
 
 /* RFC 5322 3.2.2: white space and comments, which may hold comments. */
@@ -101,8 +101,8 @@ static int take_member(struct address_list *list, const char *start)
 		return finish_mailbox(list, &member);
 
 	list->name_len = (size_t)(list->next - start);
-	while (list->name_len > 0 && strchr(" \t\r\n",
-		   start[list->name_len - 1]))
+	while (list->name_len > 0 &&
+	       strchr(" \t\r\n", start[list->name_len - 1]))
 		list->name_len--;
 	list->next++;
 	r = take_angle(list);
@@ -134,7 +134,7 @@ static int take_angle(struct address_list *list)
 }
 
 static void collect(struct address_list *list, struct member *member,
-    const char *ends)
+                    const char *ends)
 {
 	for (;;) {
 		skip_cfws(list);
@@ -163,7 +163,7 @@ static void take_token(struct address_list *list, struct member *member)
 			list->next++;
 	} else if (is_word) {
 		while (list->next < list->end &&
-		    !is_at(list, " \t\r\n()<>[]:;@\\,.\""))
+		       !is_at(list, " \t\r\n()<>[]:;@\\,.\""))
 			list->next++;
 	}
 	if (is_word && member->is_after_word)
@@ -180,7 +180,7 @@ static void take_token(struct address_list *list, struct member *member)
 }
 
 static int finish_mailbox(struct address_list *list,
-    const struct member *member)
+                          const struct member *member)
 {
 	list->mailbox[member->len] = '\0';
 	if (member->has_gap)

@@ -30,7 +30,7 @@ struct address_list {
 
 /* Borrows text for the time of the walk. flags: ADDRESS_UTF8, ADDRESS_BARE */
 void address_list_init(struct address_list *list, const char *text, size_t len,
-    unsigned flags);
+                       unsigned flags);
 
 /*
  * Finds the next mailbox, those inside groups included. Returns 0, -ENOENT at

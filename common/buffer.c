@@ -74,9 +74,10 @@ int buffer_appendv(struct buffer *buffer, const char *format, va_list args)
 	r = buffer_reserve(buffer, (size_t)len);
 	if (r < 0)
 		return r;
-	/* vsnprintf wants room for its NUL: see grow_to() and buffer_reserve() */
+	/* vsnprintf wants room for its NUL: see grow_to() and buffer_reserve()
+	 */
 	(void)vsnprintf(buffer->data + buffer->len, (size_t)len + 1, format,
-	    args);
+	                args);
 	buffer->len += (size_t)len;
 	return 0;
 }
@@ -98,7 +99,7 @@ int buffer_reserve(struct buffer *buffer, size_t more_bytes)
 		/* Moving costs less than what was consumed has paid for. */
 		buffer->data -= buffer->consumed;
 		memcpy(buffer->data, buffer->data + buffer->consumed,
-		    buffer->len);
+		       buffer->len);
 		buffer->cap += buffer->consumed;
 		buffer->consumed = 0;
 		return 0;

@@ -96,9 +96,10 @@ void clock_format_rfc3339(int64_t wall_ms, char out[CLOCK_RFC3339_SIZE])
 	time_t seconds = split_ms(wall_ms, &ms);
 
 	(void)gmtime_r(&seconds, &tm);
-	(void)snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
-	    tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
-	    tm.tm_sec, ms);
+	(void)snprintf(text, sizeof(text),
+	               "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
+	               tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+	               tm.tm_sec, ms);
 	memcpy(out, text, CLOCK_RFC3339_SIZE);
 	out[CLOCK_RFC3339_SIZE - 1] = '\0';
 }
@@ -213,12 +214,13 @@ static int day_to_ms(const struct tm *date, int64_t *ret_ms)
 }
 
 void clock_format_rfc5322(int64_t wall_ms, int zone_minutes,
-    char out[CLOCK_RFC5322_SIZE])
+                          char out[CLOCK_RFC5322_SIZE])
 {
-	static const char days[][4] = { "Sun", "Mon", "Tue", "Wed", "Thu",
-		"Fri", "Sat" };
-	static const char months[][4] = { "Jan", "Feb", "Mar", "Apr", "May",
-		"Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+	static const char days[][4] = { "Sun", "Mon", "Tue", "Wed",
+		                        "Thu", "Fri", "Sat" };
+	static const char months[][4] = { "Jan", "Feb", "Mar", "Apr",
+		                          "May", "Jun", "Jul", "Aug",
+		                          "Sep", "Oct", "Nov", "Dec" };
 	int zone = zone_minutes < 0 ? -zone_minutes : zone_minutes;
 	char text[80];
 	struct tm tm;
@@ -227,11 +229,11 @@ void clock_format_rfc5322(int64_t wall_ms, int zone_minutes,
 
 	seconds = split_ms(wall_ms + (int64_t)zone_minutes * 60000, &ms);
 	(void)gmtime_r(&seconds, &tm);
-	(void)snprintf(text, sizeof(text),
-	    "%s, %02d %s %04d %02d:%02d:%02d %c%02d%02d", days[tm.tm_wday],
-	    tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour,
-	    tm.tm_min, tm.tm_sec, zone_minutes < 0 ? '-' : '+', zone / 60 % 100,
-	    zone % 60);
+	(void)snprintf(
+	    text, sizeof(text), "%s, %02d %s %04d %02d:%02d:%02d %c%02d%02d",
+	    days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900,
+	    tm.tm_hour, tm.tm_min, tm.tm_sec, zone_minutes < 0 ? '-' : '+',
+	    zone / 60 % 100, zone % 60);
 	memcpy(out, text, CLOCK_RFC5322_SIZE);
 	out[CLOCK_RFC5322_SIZE - 1] = '\0';
 }

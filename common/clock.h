@@ -40,7 +40,7 @@ int clock_parse_rfc3339(const char *text, int64_t *ret_wall_ms);
 
 /* The date-time of RFC 5322 3.3 in the zone so many minutes east of UTC. */
 void clock_format_rfc5322(int64_t wall_ms, int zone_minutes,
-    char out[CLOCK_RFC5322_SIZE]);
+                          char out[CLOCK_RFC5322_SIZE]);
 
 /* Minutes that local time is ahead of UTC at that time. */
 int clock_zone_minutes(int64_t wall_ms);

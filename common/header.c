@@ -10,7 +10,7 @@
 /* RFC 5322 2.1.1: a name that fills a whole line is none. */
 #define NAME_MAX_BYTES 998
 /* A header that was larger is not worth keeping its memory for. */
-#define KEPT_BYTES     (64 * 1024)
+#define KEPT_BYTES (64 * 1024)
 
 enum line_kind {
 	/* begins a field */
@@ -26,9 +26,9 @@ enum line_kind {
 };
 
 static enum line_kind line_kind(const char *line, size_t len, bool is_whole,
-    size_t *ret_colon);
+                                size_t *ret_colon);
 static int take_part_of_line(struct header_scanner *scanner, const char *data,
-    size_t len);
+                             size_t len);
 static void judge_line(struct header_scanner *scanner, bool is_whole);
 static void drop_mbox_lines(struct header_scanner *scanner);
 static void end_block(struct header_scanner *scanner);
@@ -89,7 +89,7 @@ bool header_walk_next(struct header_walk *walk, struct header_field *ret_field)
  * 4.5 knows white space between name and colon.
  */
 static enum line_kind line_kind(const char *line, size_t len, bool is_whole,
-    size_t *ret_colon)
+                                size_t *ret_colon)
 {
 	size_t i = 0;
 
@@ -120,11 +120,11 @@ static enum line_kind line_kind(const char *line, size_t len, bool is_whole,
 bool header_field_is(const struct header_field *field, const char *name)
 {
 	return strlen(name) == field->name_len &&
-	    strncasecmp(field->name, name, field->name_len) == 0;
+	       strncasecmp(field->name, name, field->name_len) == 0;
 }
 
 bool header_field_is_any(const struct header_field *field,
-    const char *const *names)
+                         const char *const *names)
 {
 	for (; *names; names++) {
 		if (header_field_is(field, *names))
@@ -134,7 +134,7 @@ bool header_field_is_any(const struct header_field *field,
 }
 
 bool header_find(const char *text, size_t len, const char *name,
-    struct header_field *ret_field)
+                 struct header_field *ret_field)
 {
 	struct header_walk walk;
 
@@ -166,8 +166,8 @@ int header_unfold(const struct header_field *field, struct buffer *out)
 
 	while (at < end && (is_wsp(*at) || *at == '\r' || *at == '\n'))
 		at++;
-	while (at < end && (is_wsp(end[-1]) || end[-1] == '\r' ||
-			    end[-1] == '\n'))
+	while (at < end &&
+	       (is_wsp(end[-1]) || end[-1] == '\r' || end[-1] == '\n'))
 		end--;
 	r = buffer_reserve(out, (size_t)(end - at));
 	if (r < 0)
@@ -180,7 +180,7 @@ int header_unfold(const struct header_field *field, struct buffer *out)
 }
 
 int header_filter(const char *text, size_t len, const char *const *names,
-    struct buffer *out)
+                  struct buffer *out)
 {
 	struct header_field field;
 	struct header_walk walk;
@@ -223,7 +223,7 @@ void header_scanner_reset(struct header_scanner *scanner)
 }
 
 int header_scanner_feed(struct header_scanner *scanner, const char *data,
-    size_t len, size_t *ret_used)
+                        size_t len, size_t *ret_used)
 {
 	size_t used = 0;
 
@@ -245,7 +245,7 @@ int header_scanner_feed(struct header_scanner *scanner, const char *data,
 }
 
 static int take_part_of_line(struct header_scanner *scanner, const char *data,
-    size_t len)
+                             size_t len)
 {
 	int r;
 
@@ -333,7 +333,7 @@ int header_scanner_finish(struct header_scanner *scanner)
 }
 
 const char *header_scanner_block_borrow(const struct header_scanner *scanner,
-    size_t *ret_len)
+                                        size_t *ret_len)
 {
 	assert(scanner->state == HEADER_SCAN_DONE);
 	*ret_len = scanner->line_start;
@@ -341,7 +341,7 @@ const char *header_scanner_block_borrow(const struct header_scanner *scanner,
 }
 
 const char *header_scanner_rest_borrow(const struct header_scanner *scanner,
-    size_t *ret_len)
+                                       size_t *ret_len)
 {
 	assert(scanner->state == HEADER_SCAN_DONE);
 	*ret_len = scanner->block.len - scanner->line_start;

@@ -48,11 +48,11 @@ bool header_field_is(const struct header_field *field, const char *name);
 
 /* Is its name in the NULL-terminated list? */
 bool header_field_is_any(const struct header_field *field,
-    const char *const *names);
+                         const char *const *names);
 
 /* The first field of that name. */
 bool header_find(const char *text, size_t len, const char *name,
-    struct header_field *ret_field);
+                 struct header_field *ret_field);
 size_t header_count(const char *text, size_t len, const char *name);
 
 /* Appends the body unfolded, without white space at both ends. */
@@ -60,7 +60,7 @@ int header_unfold(const struct header_field *field, struct buffer *out);
 
 /* Appends all fields of the block but those named (NULL-terminated list). */
 int header_filter(const char *text, size_t len, const char *const *names,
-    struct buffer *out);
+                  struct buffer *out);
 
 enum header_scan_state {
 	/* more lines may belong to the header */
@@ -103,20 +103,20 @@ void header_scanner_reset(struct header_scanner *scanner);
  * Returns 0 or -ENOMEM; whether a limit was exceeded is in scanner->state.
  */
 int header_scanner_feed(struct header_scanner *scanner, const char *data,
-    size_t len, size_t *ret_used);
+                        size_t len, size_t *ret_used);
 
 /* The content has ended: the block is complete, whatever it holds. */
 int header_scanner_finish(struct header_scanner *scanner);
 
 /* The complete block; valid until the next reset. DONE only. */
 const char *header_scanner_block_borrow(const struct header_scanner *scanner,
-    size_t *ret_len);
+                                        size_t *ret_len);
 
 /*
  * Bytes that were fed but belong to the body (before anything behind
  * ret_used); valid until the next reset. DONE only.
  */
 const char *header_scanner_rest_borrow(const struct header_scanner *scanner,
-    size_t *ret_len);
+                                       size_t *ret_len);
 
 #endif

@@ -24,10 +24,11 @@ int uuid_v7_make(int64_t wall_ms, char out[UUID_SIZE])
 	random[0] = 0x70 | (random[0] & 0x0f);
 	random[2] = 0x80 | (random[2] & 0x3f);
 	(void)snprintf(out, UUID_SIZE,
-	    "%08x-%04x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
-	    (unsigned)(time >> 16 & 0xffffffff), (unsigned)(time & 0xffff),
-	    random[0], random[1], random[2], random[3], random[4], random[5],
-	    random[6], random[7], random[8], random[9]);
+	               "%08x-%04x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+	               (unsigned)(time >> 16 & 0xffffffff),
+	               (unsigned)(time & 0xffff), random[0], random[1],
+	               random[2], random[3], random[4], random[5], random[6],
+	               random[7], random[8], random[9]);
 	return 0;
 }
 
@@ -50,7 +51,7 @@ bool uuid_v7_is(const char *text, uint64_t *ret_wall_ms)
 			long value = digit - hex;
 
 			time = time << 4 |
-			    (uint64_t)(value > 15 ? value - 6 : value);
+			       (uint64_t)(value > 15 ? value - 6 : value);
 		}
 	}
 	if (text[14] != '7' || !strchr("89abAB", text[19]))

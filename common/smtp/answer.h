@@ -18,7 +18,7 @@ struct smtp_answer {
 };
 
 static inline struct smtp_answer smtp_answer(int code, const char *enhanced,
-    const char *text)
+                                             const char *text)
 {
 	return (struct smtp_answer){ code, enhanced, text };
 }

@@ -50,7 +50,8 @@ enum smtp_verb {
 
 /* Splits a line into verb and argument (borrowed, without outer spaces). */
 enum smtp_verb smtp_command_verb(const char *line, size_t len,
-    const char **ret_argument, size_t *ret_argument_len);
+                                 const char **ret_argument,
+                                 size_t *ret_argument_len);
 
 /* How a verb is spelt; "" for UNKNOWN and FOREIGN. */
 const char *smtp_verb_name(enum smtp_verb verb);
@@ -61,24 +62,29 @@ const char *smtp_verb_name(enum smtp_verb verb);
  * arena takes the copies.
  */
 bool smtp_command_parse_mail(const char *argument, size_t len,
-    unsigned extensions, struct arena *arena, const char **ret_sender,
-    struct smtp_mail_params *ret_params, struct smtp_answer *ret_answer);
+                             unsigned extensions, struct arena *arena,
+                             const char **ret_sender,
+                             struct smtp_mail_params *ret_params,
+                             struct smtp_answer *ret_answer);
 
 /* is_smtputf8: did MAIL of this transaction say SMTPUTF8? */
 bool smtp_command_parse_rcpt(const char *argument, size_t len,
-    unsigned extensions, bool is_smtputf8, struct arena *arena,
-    struct smtp_recipient *ret_recipient, struct smtp_answer *ret_answer);
+                             unsigned extensions, bool is_smtputf8,
+                             struct arena *arena,
+                             struct smtp_recipient *ret_recipient,
+                             struct smtp_answer *ret_answer);
 
 bool smtp_command_parse_bdat(const char *argument, size_t len,
-    uint64_t *ret_size_bytes, bool *ret_is_last,
-    struct smtp_answer *ret_answer);
+                             uint64_t *ret_size_bytes, bool *ret_is_last,
+                             struct smtp_answer *ret_answer);
 
 /* The name that HELO, EHLO or LHLO gives: printable, borrowed. */
 bool smtp_command_parse_helo(const char *argument, size_t len,
-    struct smtp_answer *ret_answer);
+                             struct smtp_answer *ret_answer);
 
 /* Decodes the idempotency key of the verb XKEY into the arena. */
 bool smtp_command_parse_xkey(const char *argument, size_t len,
-    struct arena *arena, const char **ret_key, struct smtp_answer *ret_answer);
+                             struct arena *arena, const char **ret_key,
+                             struct smtp_answer *ret_answer);
 
 #endif

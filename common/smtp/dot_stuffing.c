@@ -17,11 +17,12 @@ struct stop_at {
 };
 
 static bool decode_held(struct dot_decoder *decoder, char next,
-    struct dot_run *ret_run);
+                        struct dot_run *ret_run);
 static size_t decode_special(struct dot_decoder *decoder, const char *data,
-    size_t len, struct dot_run *ret_run);
+                             size_t len, struct dot_run *ret_run);
 static size_t plain_prefix(const char *data, size_t len,
-    const struct stop_at *stop_at, enum dot_position *position);
+                           const struct stop_at *stop_at,
+                           enum dot_position *position);
 static size_t drain(struct dot_decoder *decoder, const char *data, size_t len);
 
 static const struct dot_run nothing = { "", 0 };
@@ -31,8 +32,8 @@ static const struct dot_run dot = { ".", 1 };
 
 void dot_decoder_init(struct dot_decoder *decoder)
 {
-	*decoder = (struct dot_decoder){ .position = DOT_AT_LINE,
-		.has_dots = true };
+	*decoder =
+	    (struct dot_decoder){ .position = DOT_AT_LINE, .has_dots = true };
 }
 
 void dot_normaliser_init(struct dot_decoder *normaliser)
@@ -41,7 +42,7 @@ void dot_normaliser_init(struct dot_decoder *normaliser)
 }
 
 size_t dot_decoder_next(struct dot_decoder *decoder, const char *data,
-    size_t len, struct dot_run *ret_run)
+                        size_t len, struct dot_run *ret_run)
 {
 	size_t used;
 
@@ -53,8 +54,10 @@ size_t dot_decoder_next(struct dot_decoder *decoder, const char *data,
 	if (decoder->is_damaged)
 		return drain(decoder, data, len);
 
-	used = plain_prefix(data, len, &(struct stop_at){
-	    .dot = decoder->has_dots, .nul = true }, &decoder->position);
+	used = plain_prefix(
+	    data, len,
+	    &(struct stop_at){ .dot = decoder->has_dots, .nul = true },
+	    &decoder->position);
 	if (used > 0) {
 		ret_run->data = data;
 		ret_run->len = used;
@@ -68,7 +71,7 @@ size_t dot_decoder_next(struct dot_decoder *decoder, const char *data,
  * whether this next one belongs to it and is used up.
  */
 static bool decode_held(struct dot_decoder *decoder, char next,
-    struct dot_run *ret_run)
+                        struct dot_run *ret_run)
 {
 	switch (decoder->position) {
 	case DOT_AT_LINE:
@@ -105,7 +108,7 @@ static bool decode_held(struct dot_decoder *decoder, char next,
 
 /* Bytes that are no part of a plain run: a dot, a bare LF, a CR, a NUL. */
 static size_t decode_special(struct dot_decoder *decoder, const char *data,
-    size_t len, struct dot_run *ret_run)
+                             size_t len, struct dot_run *ret_run)
 {
 	switch (data[0]) {
 	case '.':
@@ -131,7 +134,8 @@ static size_t decode_special(struct dot_decoder *decoder, const char *data,
  * looked at twice.
  */
 static size_t plain_prefix(const char *data, size_t len,
-    const struct stop_at *stop_at, enum dot_position *position)
+                           const struct stop_at *stop_at,
+                           enum dot_position *position)
 {
 	const char *at = data;
 	const char *end = data + len;
@@ -149,8 +153,8 @@ static size_t plain_prefix(const char *data, size_t len,
 		cr = memchr(at, '\r', (size_t)(stop - at));
 		if (cr)
 			stop = cr;
-		nul = stop_at->nul ? memchr(at, '\0', (size_t)(stop - at))
-				   : NULL;
+		nul =
+		    stop_at->nul ? memchr(at, '\0', (size_t)(stop - at)) : NULL;
 		if (nul)
 			stop = nul;
 		if (stop > at)
@@ -194,8 +198,8 @@ static size_t drain(struct dot_decoder *decoder, const char *data, size_t len)
 				decoder->position = DOT_AT_CR;
 			return len;
 		}
-		decoder->position = lf > at && lf[-1] == '\r'
-		    ? DOT_AT_LINE : DOT_AT_BARE_LINE;
+		decoder->position =
+		    lf > at && lf[-1] == '\r' ? DOT_AT_LINE : DOT_AT_BARE_LINE;
 		at = lf + 1;
 	}
 	return (size_t)(at - data);
@@ -207,7 +211,7 @@ bool dot_decoder_is_at_end(const struct dot_decoder *decoder)
 }
 
 void dot_normaliser_finish(struct dot_decoder *normaliser,
-    struct dot_run *ret_run)
+                           struct dot_run *ret_run)
 {
 	*ret_run = nothing;
 	if (normaliser->position == DOT_AT_CR)
@@ -223,7 +227,7 @@ void dot_encoder_init(struct dot_encoder *encoder)
 }
 
 size_t dot_encoder_next(struct dot_encoder *encoder, const char *data,
-    size_t len, struct dot_run *ret_run)
+                        size_t len, struct dot_run *ret_run)
 {
 	size_t used;
 
@@ -244,8 +248,9 @@ size_t dot_encoder_next(struct dot_encoder *encoder, const char *data,
 		return 0;
 	}
 
-	used = plain_prefix(data, len < ENCODER_WINDOW ? len : ENCODER_WINDOW,
-	    &(struct stop_at){ .dot = true }, &encoder->position);
+	used =
+	    plain_prefix(data, len < ENCODER_WINDOW ? len : ENCODER_WINDOW,
+	                 &(struct stop_at){ .dot = true }, &encoder->position);
 	if (used > 0) {
 		ret_run->data = data;
 		ret_run->len = used;

@@ -58,7 +58,7 @@ void dot_normaliser_init(struct dot_decoder *normaliser);
  * empty. Call again for the rest. Consumes nothing behind CRLF.CRLF.
  */
 size_t dot_decoder_next(struct dot_decoder *decoder, const char *data,
-    size_t len, struct dot_run *ret_run);
+                        size_t len, struct dot_run *ret_run);
 
 /* Was CRLF.CRLF read? */
 bool dot_decoder_is_at_end(const struct dot_decoder *decoder);
@@ -68,7 +68,7 @@ bool dot_decoder_is_at_end(const struct dot_decoder *decoder);
  * lacks, notices a CR that nothing followed.
  */
 void dot_normaliser_finish(struct dot_decoder *normaliser,
-    struct dot_run *ret_run);
+                           struct dot_run *ret_run);
 
 struct dot_encoder {
 	enum dot_position position;
@@ -81,7 +81,7 @@ void dot_encoder_init(struct dot_encoder *encoder);
  * is to be sent before data. Call again until all is consumed.
  */
 size_t dot_encoder_next(struct dot_encoder *encoder, const char *data,
-    size_t len, struct dot_run *ret_run);
+                        size_t len, struct dot_run *ret_run);
 
 /* The end: a missing CRLF, the dot and its CRLF. */
 void dot_encoder_finish(struct dot_encoder *encoder, struct dot_run *ret_run);

@@ -8,7 +8,7 @@
 
 #define FIRST_ROOM 16
 /* What one transaction with very many recipients has grown to is let go. */
-#define KEPT_ROOM  1024
+#define KEPT_ROOM 1024
 
 void smtp_envelope_init(struct smtp_envelope *envelope, size_t limit_bytes)
 {
@@ -39,15 +39,15 @@ void smtp_envelope_reset(struct smtp_envelope *envelope)
 }
 
 int smtp_envelope_add(struct smtp_envelope *envelope,
-    const struct smtp_recipient *recipient)
+                      const struct smtp_recipient *recipient)
 {
 	size_t room = envelope->recipient_room;
 	struct smtp_recipient *grown;
 
 	if (envelope->recipient_count == room) {
 		room = room ? room * 2 : FIRST_ROOM;
-		grown = reallocarray(envelope->recipients, room,
-		    sizeof(*grown));
+		grown =
+		    reallocarray(envelope->recipients, room, sizeof(*grown));
 		if (!grown)
 			return -ENOMEM;
 		envelope->recipients = grown;

@@ -7,11 +7,11 @@
 #include "clock.h"
 
 static int announce_number(struct buffer *out, const char *keyword,
-    uint64_t number);
+                           uint64_t number);
 static int announce_limits(struct buffer *out,
-    const struct smtp_extension_limits *limits);
+                           const struct smtp_extension_limits *limits);
 static int announce_hold(struct buffer *out,
-    const struct smtp_extension_limits *limits);
+                         const struct smtp_extension_limits *limits);
 
 static const struct {
 	enum smtp_extension bit;
@@ -28,7 +28,8 @@ static const struct {
 };
 
 int smtp_extensions_announce(struct buffer *out, const char *name,
-    unsigned extensions, const struct smtp_extension_limits *limits)
+                             unsigned extensions,
+                             const struct smtp_extension_limits *limits)
 {
 	const size_t count = sizeof(plain_keywords) / sizeof(plain_keywords[0]);
 	int r;
@@ -37,7 +38,7 @@ int smtp_extensions_announce(struct buffer *out, const char *name,
 	for (size_t i = 0; i < count && r == 0; i++) {
 		if (extensions & plain_keywords[i].bit)
 			r = buffer_appendf(out, "250-%s\r\n",
-			    plain_keywords[i].keyword);
+			                   plain_keywords[i].keyword);
 	}
 	if (r == 0 && (extensions & SMTP_EXT_LIMITS))
 		r = announce_limits(out, limits);
@@ -55,7 +56,7 @@ int smtp_extensions_announce(struct buffer *out, const char *name,
 
 /* Without the number where it is 0, which says: not fixed. */
 static int announce_number(struct buffer *out, const char *keyword,
-    uint64_t number)
+                           uint64_t number)
 {
 	if (number == 0)
 		return buffer_appendf(out, "250-%s\r\n", keyword);
@@ -63,7 +64,7 @@ static int announce_number(struct buffer *out, const char *keyword,
 }
 
 static int announce_limits(struct buffer *out,
-    const struct smtp_extension_limits *limits)
+                           const struct smtp_extension_limits *limits)
 {
 	int r;
 
@@ -81,12 +82,12 @@ static int announce_limits(struct buffer *out,
 
 /* RFC 4865 4: the longest time in seconds and the last moment */
 static int announce_hold(struct buffer *out,
-    const struct smtp_extension_limits *limits)
+                         const struct smtp_extension_limits *limits)
 {
 	char last[CLOCK_RFC3339_SIZE];
 
-	clock_format_rfc3339(limits->now_wall_ms +
-	    (int64_t)limits->hold_max_s * 1000, last);
+	clock_format_rfc3339(
+	    limits->now_wall_ms + (int64_t)limits->hold_max_s * 1000, last);
 	return buffer_appendf(out, "250-FUTURERELEASE %" PRIu64 " %s\r\n",
-	    limits->hold_max_s, last);
+	                      limits->hold_max_s, last);
 }

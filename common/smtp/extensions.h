@@ -24,10 +24,10 @@ enum smtp_extension {
 };
 
 /* What every submission listener offers. */
-#define SMTP_EXT_BASIC                                               \
-	(SMTP_EXT_PIPELINING | SMTP_EXT_CHUNKING | SMTP_EXT_8BITMIME |   \
-	    SMTP_EXT_SMTPUTF8 | SMTP_EXT_SIZE | SMTP_EXT_DSN |           \
-	    SMTP_EXT_ENHANCEDSTATUSCODES | SMTP_EXT_LIMITS)
+#define SMTP_EXT_BASIC                                                         \
+	(SMTP_EXT_PIPELINING | SMTP_EXT_CHUNKING | SMTP_EXT_8BITMIME |         \
+	 SMTP_EXT_SMTPUTF8 | SMTP_EXT_SIZE | SMTP_EXT_DSN |                    \
+	 SMTP_EXT_ENHANCEDSTATUSCODES | SMTP_EXT_LIMITS)
 
 /* The values that go with the keywords; 0: none is named. */
 struct smtp_extension_limits {
@@ -43,6 +43,7 @@ struct smtp_extension_limits {
 
 /* Appends a whole 250 reply: "250-name\r\n250-PIPELINING\r\n…250 …\r\n". */
 int smtp_extensions_announce(struct buffer *out, const char *name,
-    unsigned extensions, const struct smtp_extension_limits *limits);
+                             unsigned extensions,
+                             const struct smtp_extension_limits *limits);
 
 #endif

@@ -40,19 +40,19 @@ struct smtp_server_callbacks {
 	/* A transaction begins. envelope->sender and ->params are set. NULL:
 	   always 250 2.1.0. An answer of 400 or more ends the transaction. */
 	struct smtp_answer (*on_mail)(void *session,
-	    const struct smtp_envelope *envelope);
+	                              const struct smtp_envelope *envelope);
 
 	/* One more recipient, not yet in envelope->recipients. NULL: always
 	   250 2.1.5. */
 	struct smtp_answer (*on_rcpt)(void *session,
-	    const struct smtp_envelope *envelope,
-	    const struct smtp_recipient *recipient);
+	                              const struct smtp_envelope *envelope,
+	                              const struct smtp_recipient *recipient);
 
 	/* Content is about to come: DATA, or the first BDAT. An answer of 400
 	   or more refuses it; any other is replaced by the engine's own. NULL:
 	   always welcome. */
 	struct smtp_answer (*on_data)(void *session,
-	    const struct smtp_envelope *envelope);
+	                              const struct smtp_envelope *envelope);
 
 	/* The header block is complete: all fields, CRLF after each, without
 	   the empty line behind. Called once per message, before any
@@ -65,7 +65,7 @@ struct smtp_server_callbacks {
 	/* The message is complete and good; the server is suspended. The
 	   envelope stays valid until the message is answered. */
 	void (*on_message_end)(void *session,
-	    const struct smtp_envelope *envelope);
+	                       const struct smtp_envelope *envelope);
 
 	/* A transaction that on_mail() had accepted is gone without
 	   on_message_end(): RSET, EHLO, QUIT, a refused message, a lost
@@ -105,8 +105,9 @@ struct smtp_server_settings {
 /* settings are copied; callbacks and session are borrowed for its lifetime.
    -ENOMEM */
 int smtp_server_new(struct smtp_server **ret_server,
-    const struct smtp_server_settings *settings,
-    const struct smtp_server_callbacks *callbacks, void *session);
+                    const struct smtp_server_settings *settings,
+                    const struct smtp_server_callbacks *callbacks,
+                    void *session);
 void smtp_server_free(struct smtp_server *server);
 
 /* Puts the greeting "220 name ESMTP" into the output. */
@@ -120,7 +121,7 @@ void smtp_server_greet(struct smtp_server *server);
  */
 #define SMTP_SERVER_OUTPUT_HIGH (64 * 1024)
 size_t smtp_server_feed(struct smtp_server *server, const char *data,
-    size_t len);
+                        size_t len);
 
 /* Replies to be sent; the caller consumes what it has written. */
 struct buffer *smtp_server_output(struct smtp_server *server);
@@ -151,12 +152,12 @@ uint64_t smtp_server_content_bytes(const struct smtp_server *server);
  * answer of its own; those are given before, with the recipient's index.
  */
 void smtp_server_answer_recipient(struct smtp_server *server, size_t index,
-    struct smtp_answer answer);
+                                  struct smtp_answer answer);
 void smtp_server_answer_message(struct smtp_server *server,
-    struct smtp_answer answer);
+                                struct smtp_answer answer);
 
 void smtp_server_answer_key(struct smtp_server *server,
-    struct smtp_answer answer);
+                            struct smtp_answer answer);
 
 /*
  * The session cannot take the current message: what is left of its content is
@@ -164,7 +165,7 @@ void smtp_server_answer_key(struct smtp_server *server,
  * not called. The first failure counts.
  */
 void smtp_server_fail_message(struct smtp_server *server,
-    struct smtp_answer answer);
+                              struct smtp_answer answer);
 
 /* Says a last word (421 for instance) and finishes. */
 void smtp_server_close(struct smtp_server *server, struct smtp_answer answer);

@@ -44,7 +44,7 @@ int xtext_decode(const char *text, size_t len, char *out)
 
 		if (c == '+') {
 			c = (char)(hex_value(text[i + 1]) * 16 +
-			    hex_value(text[i + 2]));
+			           hex_value(text[i + 2]));
 			i += 2;
 		}
 		if (c == '\0')
