@@ -24,7 +24,7 @@ struct word {
 };
 
 typedef void (*keyword_handler)(struct smtp_capabilities *caps,
-    struct words *words);
+                                struct words *words);
 
 struct keyword {
 	const char *name;
@@ -75,15 +75,15 @@ static const struct {
 /* Words end at a space, and the first one also at the `=` of `AUTH=`. */
 static bool next_word(struct words *words, char also, struct word *ret_word)
 {
-	while (words->left > 0 &&
-	    (*words->at == ' ' || *words->at == '\t' || *words->at == also)) {
+	while (words->left > 0 && (*words->at == ' ' || *words->at == '\t' ||
+	                           *words->at == also)) {
 		words->at++;
 		words->left--;
 	}
 	ret_word->text = words->at;
 	ret_word->len = 0;
 	while (words->left > 0 && *words->at != ' ' && *words->at != '\t' &&
-	    *words->at != also) {
+	       *words->at != also) {
 		words->at++;
 		words->left--;
 		ret_word->len++;
@@ -94,7 +94,7 @@ static bool next_word(struct words *words, char also, struct word *ret_word)
 static bool word_is(const struct word *word, const char *name)
 {
 	return strlen(name) == word->len &&
-	    strncasecmp(word->text, name, word->len) == 0;
+	       strncasecmp(word->text, name, word->len) == 0;
 }
 
 /* Digits only; 0 for anything else. Beyond 64 bits is as good as no limit. */
@@ -122,7 +122,7 @@ static uint32_t parse_number32(const char *text, size_t len)
 }
 
 void smtp_capabilities_parse(struct smtp_capabilities *ret_capabilities,
-    const struct smtp_reply *reply)
+                             const struct smtp_reply *reply)
 {
 	struct smtp_capabilities caps = { .extensions = 0 };
 	size_t cursor = 0;
@@ -198,7 +198,7 @@ static void on_deliverby(struct smtp_capabilities *caps, struct words *words)
 }
 
 bool smtp_capabilities_have(const struct smtp_capabilities *capabilities,
-    unsigned extension)
+                            unsigned extension)
 {
 	return (capabilities->extensions & extension) != 0;
 }

@@ -39,7 +39,8 @@ int smtp_reply_parse(struct smtp_reply_parser *parser, const char *data,
 			             len - parser->scanned);
 		if (!end) {
 			parser->scanned = len;
-			if (len - parser->line_start > SMTP_REPLY_LINE_MAX)
+			/* one more: it may be the CR */
+			if (len - parser->line_start > SMTP_REPLY_LINE_MAX + 1)
 				return -EPROTO;
 			return -EAGAIN;
 		}

@@ -18,15 +18,15 @@
 static uint32_t retry_after(const char *text);
 
 void verdict_from_reply(struct verdict *ret_verdict,
-    const struct smtp_reply *reply, enum smtp_phase phase)
+                        const struct smtp_reply *reply, enum smtp_phase phase)
 {
 	struct verdict *v = ret_verdict;
 	const struct verdict_rule *rule;
 
 	*v = (struct verdict){ .class = VERDICT_NONE,
-		.scope = SCOPE_RECIPIENT,
-		.phase = phase,
-		.code = reply->code };
+		               .scope = SCOPE_RECIPIENT,
+		               .phase = phase,
+		               .code = reply->code };
 	memcpy(v->enhanced, reply->enhanced, sizeof v->enhanced);
 	smtp_reply_text(reply, v->text, sizeof v->text);
 
@@ -48,7 +48,8 @@ void verdict_from_reply(struct verdict *ret_verdict,
 static uint32_t retry_after(const char *text)
 {
 	static const char *const openings[] = { "again in ", "again after ",
-		"retry in ", "retry after ", "wait " };
+		                                "retry in ", "retry after ",
+		                                "wait " };
 	const char *at = NULL;
 	uint32_t number = 0;
 	uint32_t unit = 1;
@@ -79,8 +80,8 @@ static uint32_t retry_after(const char *text)
 }
 
 void verdict_local(struct verdict *ret_verdict, enum verdict_class class,
-    enum verdict_scope scope, enum smtp_phase phase, enum verdict_fault fault,
-    const char *text)
+                   enum verdict_scope scope, enum smtp_phase phase,
+                   enum verdict_fault fault, const char *text)
 {
 	*ret_verdict = (struct verdict){
 		.class = class,
@@ -94,13 +95,13 @@ void verdict_local(struct verdict *ret_verdict, enum verdict_class class,
 void verdict_set_text(struct verdict *verdict, const char *text)
 {
 	smtp_text_clean(verdict->text, sizeof verdict->text, text,
-	    strlen(text));
+	                strlen(text));
 }
 
 bool verdict_is_final(const struct verdict *verdict)
 {
 	return verdict->class == VERDICT_DELIVERED ||
-	    verdict->class == VERDICT_PERMANENT;
+	       verdict->class == VERDICT_PERMANENT;
 }
 
 const char *verdict_class_name(enum verdict_class class)
@@ -169,20 +170,13 @@ const char *verdict_fault_name(enum verdict_fault fault)
 const char *smtp_phase_name(enum smtp_phase phase)
 {
 	static const char *const names[] = {
-		[PHASE_NAME] = "name",
-		[PHASE_CONNECT] = "connect",
-		[PHASE_TLS] = "tls",
-		[PHASE_GREETING] = "greeting",
-		[PHASE_EHLO] = "ehlo",
-		[PHASE_STARTTLS] = "starttls",
-		[PHASE_AUTH] = "auth",
-		[PHASE_MAIL] = "mail",
-		[PHASE_RCPT] = "rcpt",
-		[PHASE_DATA] = "data",
-		[PHASE_BODY] = "body",
-		[PHASE_DOT] = "dot",
-		[PHASE_RSET] = "rset",
-		[PHASE_QUIT] = "quit",
+		[PHASE_NAME] = "name", [PHASE_CONNECT] = "connect",
+		[PHASE_TLS] = "tls",   [PHASE_GREETING] = "greeting",
+		[PHASE_EHLO] = "ehlo", [PHASE_STARTTLS] = "starttls",
+		[PHASE_AUTH] = "auth", [PHASE_MAIL] = "mail",
+		[PHASE_RCPT] = "rcpt", [PHASE_DATA] = "data",
+		[PHASE_BODY] = "body", [PHASE_DOT] = "dot",
+		[PHASE_RSET] = "rset", [PHASE_QUIT] = "quit",
 	};
 
 	assert((size_t)phase < sizeof names / sizeof names[0]);

@@ -33,8 +33,8 @@
 #define MESSAGE    SCOPE_MESSAGE
 #define RECIPIENT  SCOPE_RECIPIENT
 
-#define MINUTES(n) ((n) * 60u)
-#define HOURS(n)   ((n) * 3600u)
+#define MINUTES(n) ((n)*60u)
+#define HOURS(n)   ((n)*3600u)
 
 /* clang-format off */
 static const struct verdict_rule rules[] = {
@@ -244,7 +244,9 @@ static bool text_fits(const char *phrases, const char *text);
 static bool phrase_fits(const char *phrase, size_t len, const char *text);
 
 const struct verdict_rule *verdict_rule_find(enum smtp_phase phase,
-    uint16_t code, const uint16_t enhanced[3], const char *text)
+                                             uint16_t code,
+                                             const uint16_t enhanced[3],
+                                             const char *text)
 {
 	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
 		const struct verdict_rule *rule = &rules[i];
@@ -252,7 +254,7 @@ const struct verdict_rule *verdict_rule_find(enum smtp_phase phase,
 		if ((rule->phases & 1u << phase) &&
 		    code_fits(rule->codes, code) &&
 		    (!rule->enhanced ||
-			enhanced_fits(rule->enhanced, enhanced)) &&
+		     enhanced_fits(rule->enhanced, enhanced)) &&
 		    (!rule->text || text_fits(rule->text, text)))
 			return rule;
 	}
@@ -335,9 +337,8 @@ static bool phrase_fits(const char *phrase, size_t len, const char *text)
 			}
 			return false;
 		}
-		if (!*text ||
-		    (*phrase != '?' &&
-			*phrase != tolower((unsigned char)*text)))
+		if (!*text || (*phrase != '?' &&
+		               *phrase != tolower((unsigned char)*text)))
 			return false;
 		phrase++;
 		text++;
