@@ -1,8 +1,14 @@
 /*
- * resolver - names to addresses and mail exchangers, through c-ares
+ * resolver - names to addresses and mail exchangers
  *
- * One loop owns the c-ares channel and a cache by time to live; workers ask by
- * letter. The only includer of <ares.h>.
+ * One loop owns the questions (dns.h) and a cache of their answers by time to
+ * live (dns_cache.h); workers ask by letter.
+ *
+ * Addresses of a host are given in the order to try them: IPv6 and IPv4 take
+ * turns, first the family whose first address has a route.
+ *
+ * A relay's host may stand in /etc/hosts, and a name without a dot is looked
+ * for in resolv.conf's search list; mail exchangers come from DNS alone.
  */
 #ifndef RELAIS_DELIVER_RESOLVER_H
 #define RELAIS_DELIVER_RESOLVER_H
@@ -35,6 +41,7 @@ enum resolver_status {
 	RESOLVE_NO_DOMAIN, /* NXDOMAIN: 5.1.2 (for a relay's host: config) */
 	RESOLVE_NULL_MX,   /* RFC 7505: 5.1.10 */
 	RESOLVE_NO_HOST,   /* exists, but has no address at all */
+	RESOLVE_LOOP,      /* this host is its best mail exchanger: 5.4.6 */
 };
 
 struct resolver_query {
@@ -44,6 +51,7 @@ struct resolver_query {
 	uint16_t port;
 	struct mailbox *home;
 	void (*on_done)(struct letter *letter);
+	void *context; /* the asker's */
 	/* out */
 	enum resolver_status status;
 	char *text; /* for people, where the status isn't RESOLVED */
@@ -57,9 +65,10 @@ void resolver_query_free(struct resolver_query *query);
 
 int resolver_new(struct resolver **ret_resolver, struct loop *loop,
     const struct settings *settings);
-/* Any thread: new servers or a changed resolv.conf; old queries finish. */
+/* Any thread. New servers; what was asked before is still answered. */
 void resolver_apply_settings_take(struct resolver *resolver,
     const struct settings *settings_ref);
+/* Any thread. */
 void resolver_ask_take(struct resolver *resolver, struct resolver_query *query);
 /* With its loop stopped. */
 void resolver_free(struct resolver *resolver);

@@ -1,0 +1,545 @@
+#include "config.h"
+
+#include "deliver/resolver.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include <event2/util.h>
+
+#include "deliver/dns.h"
+#include "deliver/dns_cache.h"
+#include "deliver/idna.h"
+#include "deliver/mail_exchanger.h"
+#include "runtime/loop.h"
+#include "runtime/xalloc.h"
+#include "settings.h"
+
+#define CACHE_ENTRIES 4096
+
+/* Of one host and family: no more are tried anyway. */
+#define ADDRESSES_MAX 8
+
+struct resolver {
+	const struct settings *settings;
+	struct mailbox *inbox;
+	struct dns *dns;
+	struct dns_cache *cache;
+};
+
+/* The addresses of one host, of both families. */
+struct host_lookup {
+	struct lookup *lookup;
+	char *name;
+	struct dns_waiter a, aaaa;
+	struct in_addr v4[ADDRESSES_MAX];
+	struct in6_addr v6[ADDRESSES_MAX];
+	unsigned v4_count, v6_count;
+	bool has_name;       /* some server knows it */
+	const char *problem; /* of a question that failed */
+};
+
+/* One query under way; lives until nothing is missing. */
+struct lookup {
+	struct resolver *resolver;
+	struct resolver_query *query;
+	char name[IDNA_SIZE];
+	struct dns_waiter mx;
+	struct host_lookup hosts[MAIL_EXCHANGER_MAX];
+	unsigned host_count;
+	bool has_more;
+	bool is_implicit; /* no MX record: the domain is its own host */
+	unsigned missing; /* answers, and the calls that ask for them */
+};
+
+struct new_settings {
+	struct letter letter;
+	struct resolver *resolver;
+	const struct settings *settings;
+};
+
+static void lookup_start(struct resolver *resolver,
+    struct resolver_query *query);
+static void lookup_step(struct lookup *lookup);
+
+/* --------------------------------------------------------------- queries */
+
+struct resolver_query *resolver_query_new(enum resolver_kind kind,
+    const char *name, uint16_t port)
+{
+	struct resolver_query *query = xcalloc(1, sizeof(*query));
+
+	query->kind = kind;
+	query->name = xstrdup(name);
+	query->port = port;
+	return query;
+}
+
+void resolver_query_free(struct resolver_query *query)
+{
+	if (!query)
+		return;
+	for (size_t i = 0; i < query->host_count; i++) {
+		free(query->hosts[i].name);
+		free(query->hosts[i].addresses);
+	}
+	free(query->hosts);
+	free(query->name);
+	free(query->text);
+	free(query);
+}
+
+/* ------------------------------------------------------------ life cycle */
+
+int resolver_new(struct resolver **ret_resolver, struct loop *loop,
+    const struct settings *settings)
+{
+	struct resolver *resolver = xcalloc(1, sizeof(*resolver));
+	int r;
+
+	resolver->settings = settings_ref(settings);
+	r = mailbox_new(&resolver->inbox, loop);
+	if (r < 0)
+		goto out;
+	r = dns_new(&resolver->dns, loop, settings, NULL);
+	if (r < 0)
+		goto out;
+	resolver->cache = dns_cache_new(resolver->dns, CACHE_ENTRIES);
+
+	*ret_resolver = resolver;
+	resolver = NULL;
+out:
+	resolver_free(resolver);
+	return r;
+}
+
+void resolver_free(struct resolver *resolver)
+{
+	if (!resolver)
+		return;
+	dns_cache_free(resolver->cache);
+	dns_free(resolver->dns);
+	if (resolver->inbox)
+		mailbox_free(resolver->inbox);
+	settings_unref(resolver->settings);
+	free(resolver);
+}
+
+static void on_settings(struct letter *letter)
+{
+	struct new_settings *news =
+	    LETTER_OF(letter, struct new_settings, letter);
+	struct resolver *resolver = news->resolver;
+
+	settings_unref(resolver->settings);
+	resolver->settings = news->settings;
+	dns_apply_settings(resolver->dns, news->settings);
+	free(news);
+}
+
+void resolver_apply_settings_take(struct resolver *resolver,
+    const struct settings *settings_ref)
+{
+	struct new_settings *news = xcalloc(1, sizeof(*news));
+
+	news->letter.open = on_settings;
+	news->resolver = resolver;
+	news->settings = settings_ref;
+	mailbox_post_take(resolver->inbox, &news->letter);
+}
+
+/* The resolver a query is on its way to travels in its letter's place. */
+struct errand {
+	struct letter letter;
+	struct resolver *resolver;
+	struct resolver_query *query;
+};
+
+static void on_errand(struct letter *letter)
+{
+	struct errand *errand = LETTER_OF(letter, struct errand, letter);
+	struct resolver *resolver = errand->resolver;
+	struct resolver_query *query = errand->query;
+
+	free(errand);
+	lookup_start(resolver, query);
+}
+
+void resolver_ask_take(struct resolver *resolver, struct resolver_query *query)
+{
+	struct errand *errand = xcalloc(1, sizeof(*errand));
+
+	assert(query->home && query->on_done);
+	errand->letter.open = on_errand;
+	errand->resolver = resolver;
+	errand->query = query;
+	mailbox_post_take(resolver->inbox, &errand->letter);
+}
+
+static void go_home(struct resolver_query *query)
+{
+	query->letter.open = query->on_done;
+	mailbox_post_take(query->home, &query->letter);
+}
+
+/* ------------------------------------------------------------- addresses */
+
+static void set_v4(struct transport_address *address, const struct in_addr *v4,
+    uint16_t port)
+{
+	struct sockaddr_in in = {
+		.sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr = *v4,
+	};
+
+	memset(address, 0, sizeof(*address));
+	memcpy(&address->address, &in, sizeof(in));
+	address->length = sizeof(in);
+}
+
+static void set_v6(struct transport_address *address,
+    const struct in6_addr *v6, uint16_t port)
+{
+	struct sockaddr_in6 in6 = {
+		.sin6_family = AF_INET6,
+		.sin6_port = htons(port),
+		.sin6_addr = *v6,
+	};
+
+	memset(address, 0, sizeof(*address));
+	memcpy(&address->address, &in6, sizeof(in6));
+	address->length = sizeof(in6);
+}
+
+/* RFC 6724 rule 1, asked of the kernel: connecting a UDP socket sends nothing. */
+static bool has_route(const struct in6_addr *v6)
+{
+	struct transport_address address;
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool is_reachable;
+
+	if (fd < 0)
+		return false;
+	set_v6(&address, v6, 25);
+	is_reachable = connect(fd, (struct sockaddr *)&address.address,
+			   address.length) == 0;
+	(void)close(fd);
+	return is_reachable;
+}
+
+static void fill_host(struct resolver_host *host,
+    const struct host_lookup *found, uint16_t port)
+{
+	unsigned count = found->v4_count + found->v6_count, v4 = 0, v6 = 0;
+	bool is_v6_next = found->v6_count > 0 && has_route(&found->v6[0]);
+
+	host->name = xstrdup(found->name);
+	host->addresses = xcalloc(count + 1, sizeof(*host->addresses));
+	while (host->address_count < count) {
+		struct transport_address *next =
+		    &host->addresses[host->address_count];
+
+		if ((is_v6_next && v6 < found->v6_count) ||
+		    v4 == found->v4_count)
+			set_v6(next, &found->v6[v6++], port);
+		else
+			set_v4(next, &found->v4[v4++], port);
+		is_v6_next = !is_v6_next;
+		host->address_count++;
+	}
+}
+
+/*
+ * An address instead of a name: bare as a relay's host, in brackets as a
+ * recipient's domain (RFC 5321 4.1.3).
+ */
+static bool parse_literal(struct host_lookup *host, enum resolver_kind kind,
+    const char *name)
+{
+	char text[IDNA_SIZE];
+	size_t len = strlen(name);
+
+	if (kind == RESOLVE_MX) {
+		if (len < 2 || len >= sizeof(text) || name[0] != '[' ||
+		    name[len - 1] != ']')
+			return false;
+		memcpy(text, name + 1, len - 2);
+		text[len - 2] = '\0';
+		name = text;
+		if (strncasecmp(name, "IPv6:", 5) == 0)
+			name += 5;
+	}
+	if (inet_pton(AF_INET, name, &host->v4[0]) == 1)
+		host->v4_count = 1;
+	else if (inet_pton(AF_INET6, name, &host->v6[0]) == 1)
+		host->v6_count = 1;
+	return host->v4_count + host->v6_count > 0;
+}
+
+/* --------------------------------------------------------------- lookups */
+
+static void lookup_free(struct lookup *lookup)
+{
+	for (unsigned i = 0; i < MAIL_EXCHANGER_MAX; i++)
+		free(lookup->hosts[i].name);
+	free(lookup);
+}
+
+static void finish(struct lookup *lookup, enum resolver_status status,
+    char *text)
+{
+	struct resolver_query *query = lookup->query;
+
+	query->status = status;
+	query->text = text;
+	go_home(query);
+	lookup_free(lookup);
+}
+
+static void copy_addresses(struct host_lookup *host, enum dns_type type,
+    const struct dns_answer *answer)
+{
+	for (unsigned i = 0; i < answer->count; i++) {
+		if (type == DNS_A && host->v4_count < ADDRESSES_MAX)
+			host->v4[host->v4_count++] = answer->records[i].v4;
+		if (type == DNS_AAAA && host->v6_count < ADDRESSES_MAX)
+			host->v6[host->v6_count++] = answer->records[i].v6;
+	}
+}
+
+static void on_addresses(struct host_lookup *host, enum dns_type type,
+    const struct dns_answer *answer)
+{
+	switch (answer->status) {
+	case DNS_FOUND:
+		copy_addresses(host, type, answer);
+		host->has_name = true;
+		break;
+	case DNS_NO_DATA:
+		host->has_name = true;
+		break;
+	case DNS_NO_NAME:
+		break;
+	case DNS_FAILED:
+		host->problem = answer->problem;
+		break;
+	}
+	lookup_step(host->lookup);
+}
+
+static void on_a(struct dns_waiter *waiter, const struct dns_answer *answer)
+{
+	on_addresses(LETTER_OF(waiter, struct host_lookup, a), DNS_A, answer);
+}
+
+static void on_aaaa(struct dns_waiter *waiter, const struct dns_answer *answer)
+{
+	on_addresses(LETTER_OF(waiter, struct host_lookup, aaaa), DNS_AAAA,
+	    answer);
+}
+
+static struct host_lookup *add_host(struct lookup *lookup, const char *name)
+{
+	struct host_lookup *host;
+
+	assert(lookup->host_count < MAIL_EXCHANGER_MAX);
+	host = &lookup->hosts[lookup->host_count++];
+	host->lookup = lookup;
+	host->name = xstrdup(name);
+	host->a.on_answer = on_a;
+	host->aaaa.on_answer = on_aaaa;
+	return host;
+}
+
+static void ask_addresses(struct host_lookup *host, bool may_search)
+{
+	struct lookup *lookup = host->lookup;
+	struct dns_cache *cache = lookup->resolver->cache;
+
+	lookup->missing += 2;
+	dns_cache_ask(cache, DNS_AAAA, host->name, may_search, &host->aaaa);
+	dns_cache_ask(cache, DNS_A, host->name, may_search, &host->a);
+}
+
+static bool look_into_hosts_file(struct host_lookup *host)
+{
+	static const enum dns_type types[] = { DNS_A, DNS_AAAA };
+	bool is_there = false;
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct dns_answer *answer;
+
+		answer = dns_read_hosts(host->lookup->resolver->dns, types[i],
+		    host->name);
+		if (!answer)
+			continue;
+		copy_addresses(host, types[i], answer);
+		is_there = is_there || answer->count > 0;
+		dns_answer_free(answer);
+	}
+	return is_there;
+}
+
+static uint32_t random_number(void)
+{
+	uint32_t number;
+
+	evutil_secure_rng_get_bytes(&number, sizeof(number));
+	return number;
+}
+
+static void on_exchangers(struct lookup *lookup,
+    const struct dns_answer *answer)
+{
+	const char *self = lookup->resolver->settings->hostname;
+	struct mail_exchangers chosen;
+
+	switch (mail_exchanger_choose(&chosen, answer, self, random_number)) {
+	case MAIL_EXCHANGER_HOSTS:
+		break;
+	case MAIL_EXCHANGER_NULL:
+		finish(lookup, RESOLVE_NULL_MX,
+		    xasprintf("%s accepts no mail (null MX)", lookup->name));
+		return;
+	case MAIL_EXCHANGER_LOOP:
+		finish(lookup, RESOLVE_LOOP,
+		    xasprintf("this host, %s, is the mail exchanger of %s: "
+			      "its mail would come back",
+			self, lookup->name));
+		return;
+	}
+	lookup->has_more = chosen.has_more;
+	for (unsigned i = 0; i < chosen.count; i++)
+		(void)add_host(lookup, chosen.names[i]);
+	for (unsigned i = 0; i < chosen.count; i++)
+		ask_addresses(&lookup->hosts[i], false);
+	lookup_step(lookup);
+}
+
+static void on_mx(struct dns_waiter *waiter, const struct dns_answer *answer)
+{
+	struct lookup *lookup = LETTER_OF(waiter, struct lookup, mx);
+
+	switch (answer->status) {
+	case DNS_FOUND:
+		on_exchangers(lookup, answer);
+		return;
+	case DNS_NO_DATA:
+		lookup->is_implicit = true;
+		ask_addresses(add_host(lookup, lookup->name), false);
+		lookup_step(lookup);
+		return;
+	case DNS_NO_NAME:
+		finish(lookup, RESOLVE_NO_DOMAIN,
+		    xasprintf("the domain %s does not exist", lookup->name));
+		return;
+	case DNS_FAILED:
+		finish(lookup, RESOLVE_TEMPORARY,
+		    xasprintf("cannot look up the mail exchangers of %s: %s",
+			lookup->name, answer->problem));
+		return;
+	}
+}
+
+static void report_no_address(struct lookup *lookup)
+{
+	bool has_name = false;
+	const char *problem = NULL;
+
+	for (unsigned i = 0; i < lookup->host_count; i++) {
+		has_name = has_name || lookup->hosts[i].has_name;
+		if (lookup->hosts[i].problem)
+			problem = lookup->hosts[i].problem;
+	}
+	if (problem || lookup->has_more)
+		finish(lookup, RESOLVE_TEMPORARY,
+		    xasprintf("cannot look up the address of %s: %s",
+			lookup->hosts[0].name,
+			problem ? problem : "none of the first hosts has one"));
+	else if (lookup->query->kind == RESOLVE_HOST && !has_name)
+		finish(lookup, RESOLVE_NO_DOMAIN,
+		    xasprintf("the name %s does not exist", lookup->name));
+	else if (lookup->query->kind == RESOLVE_HOST)
+		finish(lookup, RESOLVE_NO_HOST,
+		    xasprintf("the name %s has no address", lookup->name));
+	else if (lookup->is_implicit)
+		finish(lookup, RESOLVE_NO_HOST,
+		    xasprintf("the domain %s has neither a mail exchanger nor "
+			      "an address",
+			lookup->name));
+	else
+		finish(lookup, RESOLVE_NO_HOST,
+		    xasprintf("no mail exchanger of %s has an address (%s…)",
+			lookup->name, lookup->hosts[0].name));
+}
+
+/* One thing less is missing. */
+static void lookup_step(struct lookup *lookup)
+{
+	struct resolver_query *query = lookup->query;
+	bool is_found = false;
+
+	assert(lookup->missing > 0);
+	if (--lookup->missing > 0)
+		return;
+	for (unsigned i = 0; i < lookup->host_count; i++)
+		if (lookup->hosts[i].v4_count + lookup->hosts[i].v6_count > 0)
+			is_found = true;
+	if (!is_found) {
+		report_no_address(lookup);
+		return;
+	}
+	query->hosts = xcalloc(lookup->host_count, sizeof(*query->hosts));
+	query->host_count = lookup->host_count;
+	for (unsigned i = 0; i < lookup->host_count; i++)
+		fill_host(&query->hosts[i], &lookup->hosts[i], query->port);
+	finish(lookup, RESOLVED, NULL);
+}
+
+static void start_host(struct lookup *lookup)
+{
+	struct host_lookup *host = add_host(lookup, lookup->name);
+
+	if (!parse_literal(host, RESOLVE_HOST, lookup->name) &&
+	    !look_into_hosts_file(host))
+		ask_addresses(host, strchr(host->name, '.') == NULL);
+	lookup_step(lookup);
+}
+
+static void start_mx(struct lookup *lookup)
+{
+	if (lookup->name[0] != '[') {
+		lookup->mx.on_answer = on_mx;
+		dns_cache_ask(lookup->resolver->cache, DNS_MX, lookup->name,
+		    false, &lookup->mx);
+		return;
+	}
+	if (parse_literal(add_host(lookup, lookup->name), RESOLVE_MX,
+		lookup->name))
+		lookup_step(lookup);
+	else
+		finish(lookup, RESOLVE_NO_DOMAIN,
+		    xasprintf("%s is no address", lookup->name));
+}
+
+static void lookup_start(struct resolver *resolver,
+    struct resolver_query *query)
+{
+	struct lookup *lookup = xcalloc(1, sizeof(*lookup));
+
+	lookup->resolver = resolver;
+	lookup->query = query;
+	lookup->missing = 1;
+	if (idna_to_ascii(query->name, lookup->name) < 0)
+		finish(lookup, RESOLVE_NO_DOMAIN,
+		    xasprintf("%s is no domain name", query->name));
+	else if (query->kind == RESOLVE_HOST)
+		start_host(lookup);
+	else
+		start_mx(lookup);
+}
