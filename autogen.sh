@@ -91,13 +91,18 @@ generate()
 	autoreconf --install --force
 }
 
+generate_quietly()
+{
+	log=$(generate 2>&1) || { printf '%s\n' "$log" >&2; exit 1; }
+}
+
 # build [FOLDER [CONFIGURE-OPTION...]]: configure once, then make
 build()
 {
 	folder=${1-build}
 	[ $# -eq 0 ] || shift
 	say "building in ./$folder"
-	[ -x configure ] || generate
+	[ -x configure ] || generate_quietly
 	mkdir -p "$folder"
 	if [ ! -e "$folder/Makefile" ]; then
 		(cd "$folder" && "$top/configure" --quiet "$@") || configure_failed

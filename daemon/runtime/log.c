@@ -183,7 +183,7 @@ static void put_time(struct log_line *line)
 
 void log_begin(struct log_line *line, enum log_level level, const char *event)
 {
-	char priority[4];
+	char priority[sizeof("<-9>")];
 
 	line->level = level;
 	line->len = 0;
