@@ -1,0 +1,178 @@
+#include "config.h"
+
+#include "receive/admission.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "pattern.h"
+
+#define TABLE_SIZE 1024 /* chains stay short: few uids submit at a time */
+
+struct submitter {
+	struct submitter *next;
+	uid_t uid;
+	unsigned connections;
+	/* messages it may send at once; refilled by the rate */
+	double tokens;
+	int64_t refilled_us;
+	char text[160];
+};
+
+struct admission {
+	struct submitter *table[TABLE_SIZE];
+};
+
+static struct submitter **find(struct admission *admission, uid_t uid);
+static bool take_token(struct submitter *submitter,
+    const struct submitter_rule *rule);
+static bool is_sender_allowed(const struct submitter_rule *rule,
+    const char *sender);
+
+int admission_new(struct admission **ret_admission)
+{
+	*ret_admission = calloc(1, sizeof(**ret_admission));
+	return *ret_admission == NULL ? -ENOMEM : 0;
+}
+
+void admission_free(struct admission *admission)
+{
+	struct submitter *submitter;
+	size_t i;
+
+	if (admission == NULL)
+		return;
+	for (i = 0; i < TABLE_SIZE; i++) {
+		while ((submitter = admission->table[i]) != NULL) {
+			admission->table[i] = submitter->next;
+			free(submitter);
+		}
+	}
+	free(admission);
+}
+
+static struct submitter **find(struct admission *admission, uid_t uid)
+{
+	struct submitter **place = &admission->table[uid % TABLE_SIZE];
+
+	while (*place != NULL && (*place)->uid != uid)
+		place = &(*place)->next;
+	return place;
+}
+
+static double burst_of(const struct submitter_rule *rule)
+{
+	return rule->burst > 0 ? rule->burst : rule->rate.count;
+}
+
+struct submitter *admission_enter(struct admission *admission, uid_t uid,
+    const struct submitter_rule *rule, struct smtp_answer *ret_answer)
+{
+	struct submitter **place = find(admission, uid);
+	struct submitter *submitter = *place;
+
+	if (submitter == NULL) {
+		submitter = calloc(1, sizeof(*submitter));
+		if (submitter == NULL) {
+			*ret_answer = smtp_answer(421, "4.3.0",
+			    "Out of memory; try again later");
+			return NULL;
+		}
+		submitter->uid = uid;
+		submitter->tokens = burst_of(rule);
+		submitter->refilled_us = clock_monotonic_us();
+		*place = submitter;
+	}
+	if (rule->connections != 0 &&
+	    submitter->connections >= rule->connections) {
+		(void)snprintf(submitter->text, sizeof(submitter->text),
+		    "Too many connections: uid %lu may have %lu at a time",
+		    (unsigned long)uid, (unsigned long)rule->connections);
+		*ret_answer = smtp_answer(421, "4.7.0", submitter->text);
+		return NULL;
+	}
+	submitter->connections++;
+	return submitter;
+}
+
+/* An entry goes once nothing would be forgotten with it. */
+void admission_leave(struct admission *admission, struct submitter *submitter)
+{
+	const int64_t hour_us = 3600LL * 1000000;
+	struct submitter **place, *other, *next;
+
+	if (submitter == NULL)
+		return;
+	submitter->connections--;
+	place = &admission->table[submitter->uid % TABLE_SIZE];
+	for (other = *place; other != NULL; other = next) {
+		next = other->next;
+		if (other->connections == 0 && other != submitter &&
+		    clock_monotonic_us() - other->refilled_us > hour_us) {
+			*place = next;
+			free(other);
+		} else {
+			place = &other->next;
+		}
+	}
+}
+
+struct smtp_answer admission_check_mail(struct submitter *submitter,
+    const struct submitter_rule *rule, const char *sender)
+{
+	if (!is_sender_allowed(rule, sender)) {
+		(void)snprintf(submitter->text, sizeof(submitter->text),
+		    "uid %lu may not send as this address; see `submitters` "
+		    "in relais.yaml(5)",
+		    (unsigned long)submitter->uid);
+		return smtp_answer(550, "5.7.1", submitter->text);
+	}
+	if (!take_token(submitter, rule)) {
+		(void)snprintf(submitter->text, sizeof(submitter->text),
+		    "Too many messages: uid %lu may send %lu in %lu s, try "
+		    "again later",
+		    (unsigned long)submitter->uid,
+		    (unsigned long)rule->rate.count,
+		    (unsigned long)rule->rate.period_s);
+		return smtp_answer(450, "4.7.1", submitter->text);
+	}
+	return smtp_answer(250, "2.1.0", "Ok");
+}
+
+static bool take_token(struct submitter *submitter,
+    const struct submitter_rule *rule)
+{
+	int64_t now_us = clock_monotonic_us();
+	double more;
+
+	if (rule->rate.count == 0 || rule->rate.period_s == 0)
+		return true;
+	more = (double)(now_us - submitter->refilled_us) / 1e6 *
+	    rule->rate.count / rule->rate.period_s;
+	submitter->refilled_us = now_us;
+	submitter->tokens += more;
+	if (submitter->tokens > burst_of(rule))
+		submitter->tokens = burst_of(rule);
+	if (submitter->tokens < 1)
+		return false;
+	submitter->tokens -= 1;
+	return true;
+}
+
+/* The null sender carries no identity: reports must get out. */
+static bool is_sender_allowed(const struct submitter_rule *rule,
+    const char *sender)
+{
+	size_t i;
+
+	if (rule->senders.count == 0 || *sender == '\0')
+		return true;
+	for (i = 0; i < rule->senders.count; i++)
+		if (pattern_matches_address(rule->senders.word[i], sender))
+			return true;
+	return false;
+}

@@ -1,0 +1,41 @@
+/*
+ * admission - may this submitter send this, now
+ *
+ * Counts, by uid, the connections that are open and the messages of late, and
+ * holds them against the submitter's rule. Root has no limits. Uids that are
+ * not at work have no entry.
+ *
+ * Thread: the receive loop's.
+ */
+#ifndef RELAIS_RECEIVE_ADMISSION_H
+#define RELAIS_RECEIVE_ADMISSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "settings.h"
+#include "smtp/answer.h"
+
+struct admission;
+struct submitter;
+
+int admission_new(struct admission **ret_admission);
+void admission_free(struct admission *admission);
+
+/*
+ * One more connection of this uid. NULL and an answer where it has too many;
+ * otherwise admission_leave() ends it. rule is borrowed for the call.
+ */
+struct submitter *admission_enter(struct admission *admission, uid_t uid,
+    const struct submitter_rule *rule, struct smtp_answer *ret_answer);
+void admission_leave(struct admission *admission, struct submitter *submitter);
+
+/*
+ * A message of this sender begins; counts against the rate. The answer's text
+ * is valid until the next call.
+ */
+struct smtp_answer admission_check_mail(struct submitter *submitter,
+    const struct submitter_rule *rule, const char *sender);
+
+#endif

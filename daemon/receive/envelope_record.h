@@ -1,0 +1,25 @@
+/*
+ * envelope_record - the envelope of a transaction becomes a message's record
+ *
+ * Bare names get the configured domain, aliases are expanded, and what the
+ * client asked for is kept in the record's own memory.
+ */
+#ifndef RELAIS_RECEIVE_ENVELOPE_RECORD_H
+#define RELAIS_RECEIVE_ENVELOPE_RECORD_H
+
+#include <stdbool.h>
+
+#include "queue/message.h"
+#include "smtp/answer.h"
+#include "smtp/envelope.h"
+
+struct settings;
+
+/*
+ * Fills sender, recipients, parameters and the time of submission. False with
+ * an answer where it can't be: an alias with too many targets, no memory.
+ */
+bool envelope_record(struct message *message, const struct settings *settings,
+    const struct smtp_envelope *envelope, struct smtp_answer *ret_answer);
+
+#endif

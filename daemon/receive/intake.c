@@ -1,0 +1,485 @@
+#include "config.h"
+
+#include "receive/intake.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "queue/route.h"
+#include "runtime/crypto.h"
+#include "runtime/xalloc.h"
+
+/* Most messages fit the first chunk; it grows to a whole piece when not. */
+#define FIRST_CHUNK 8192
+#define CHUNK_ROOM(size) ((size) - sizeof(struct body_chunk))
+#define LINE_MAX_OCTETS 998 /* RFC 5322 2.1.1 */
+
+/* Outlives its intake while letters are under way. */
+struct intake {
+	struct intake_owner *owner; /* NULL: the session is gone */
+	struct queue *queue;
+	struct mailbox *home;
+	struct memory_budget *budget;
+	unsigned letters;
+
+	struct message *message;
+	char *header;
+	size_t header_len;
+	struct body_chunk *first, *last;
+	size_t chunk_bytes; /* content in the chunks */
+	size_t room_bytes;  /* memory of the chunks */
+	uint64_t body_bytes;
+	uint64_t declared_bytes;
+	size_t line_octets;
+	struct crypto_digest *digest;
+
+	/* what has gone to the store */
+	bool is_uploading;
+	size_t flying_bytes;
+	uint64_t body_id;
+	uint32_t stored_pieces;
+	int upload_error;
+	bool is_abandoned; /* discard what the flying slice brings */
+	const struct settings *submit_settings; /* after the flying slice */
+};
+
+struct flying_upload {
+	struct upload upload;
+	struct intake *intake;
+	size_t bytes;
+};
+
+struct flying_submission {
+	struct submission submission;
+	struct intake *intake;
+	size_t bytes;
+};
+
+static void note_content(struct intake *intake, const char *data, size_t len);
+static int chunk_for_more(struct intake *intake);
+static void post_slice(struct intake *intake, bool is_all);
+static void on_upload_done(struct letter *letter);
+static void post_submission(struct intake *intake);
+static void on_submission_done(struct letter *letter);
+static void discard(struct intake *intake, uint64_t body_id);
+static void on_discard_done(struct letter *letter);
+static void forget_content(struct intake *intake);
+static void release(struct intake *intake);
+
+struct intake *intake_new(struct intake_owner *owner)
+{
+	struct intake *intake = xcalloc(1, sizeof(*intake));
+
+	intake->owner = owner;
+	intake->queue = owner->queue;
+	intake->home = owner->home;
+	intake->budget = owner->budget;
+	return intake;
+}
+
+void intake_free(struct intake *intake)
+{
+	if (intake == NULL)
+		return;
+	intake_abandon(intake);
+	intake->owner = NULL;
+	release(intake);
+}
+
+static void release(struct intake *intake)
+{
+	if (intake->owner != NULL || intake->letters > 0)
+		return;
+	crypto_digest_free(intake->digest);
+	free(intake);
+}
+
+static void account(struct intake *intake, size_t more, size_t less)
+{
+	intake->budget->used_bytes += more;
+	assert(intake->budget->used_bytes >= less);
+	intake->budget->used_bytes -= less;
+}
+
+void intake_begin(struct intake *intake, uint64_t declared_bytes)
+{
+	assert(intake->message == NULL && intake->first == NULL);
+	intake->declared_bytes = declared_bytes;
+	intake->body_bytes = 0;
+	intake->line_octets = 0;
+	intake->body_id = 0;
+	intake->stored_pieces = 0;
+	intake->upload_error = 0;
+}
+
+void intake_take_header(struct intake *intake, struct message *message,
+    char *header, size_t len)
+{
+	intake->message = message;
+	intake->header = header;
+	intake->header_len = len;
+	account(intake, len, 0);
+	crypto_digest_begin(&intake->digest);
+	crypto_digest_add(intake->digest, header, len);
+}
+
+struct message *intake_message(struct intake *intake)
+{
+	return intake->message;
+}
+
+size_t intake_held_bytes(const struct intake *intake)
+{
+	return intake->room_bytes + intake->header_len + intake->flying_bytes;
+}
+
+bool intake_is_crowded(const struct intake *intake)
+{
+	return intake->is_uploading && intake->chunk_bytes >= QUEUE_SLICE_MAX;
+}
+
+int intake_add(struct intake *intake, const char *data, size_t len)
+{
+	size_t room, part;
+	int r;
+
+	if (intake->upload_error != 0)
+		return intake->upload_error;
+	note_content(intake, data, len);
+	while (len > 0) {
+		r = chunk_for_more(intake);
+		if (r < 0)
+			return r;
+		room = intake->last->size - intake->last->len;
+		part = len < room ? len : room;
+		memcpy(intake->last->data + intake->last->len, data, part);
+		intake->last->len += (uint32_t)part;
+		intake->chunk_bytes += part;
+		data += part;
+		len -= part;
+	}
+	/* More than fits one transaction: from here on it goes in slices. */
+	if (intake->chunk_bytes > QUEUE_SLICE_MAX && !intake->is_uploading)
+		post_slice(intake, false);
+	return 0;
+}
+
+static bool has_high_octet(const char *data, size_t len)
+{
+	const uint64_t high = UINT64_C(0x8080808080808080);
+	uint64_t word, all = 0;
+	size_t i;
+
+	for (i = 0; i + sizeof(word) <= len; i += sizeof(word)) {
+		memcpy(&word, data + i, sizeof(word));
+		all |= word;
+	}
+	for (; i < len; i++)
+		all |= (unsigned char)data[i] & UINT64_C(0x80);
+	return (all & high) != 0;
+}
+
+static bool has_long_line(struct intake *intake, const char *data, size_t len)
+{
+	const char *end = data + len, *line_end;
+
+	while (data < end) {
+		line_end = memchr(data, '\n', (size_t)(end - data));
+		intake->line_octets +=
+		    (size_t)((line_end != NULL ? line_end : end) - data);
+		/* the CR is counted, too */
+		if (intake->line_octets > LINE_MAX_OCTETS + 1)
+			return true;
+		if (line_end == NULL)
+			return false;
+		intake->line_octets = 0;
+		data = line_end + 1;
+	}
+	return false;
+}
+
+static void note_content(struct intake *intake, const char *data, size_t len)
+{
+	struct message *message = intake->message;
+
+	intake->body_bytes += len;
+	crypto_digest_add(intake->digest, data, len);
+	if ((message->flags & MESSAGE_8BIT) == 0 && has_high_octet(data, len))
+		message->flags |= MESSAGE_8BIT;
+	if ((message->flags & MESSAGE_LONG_LINES) == 0 &&
+	    has_long_line(intake, data, len))
+		message->flags |= MESSAGE_LONG_LINES;
+}
+
+static uint32_t first_chunk_size(const struct intake *intake)
+{
+	uint64_t wanted = intake->declared_bytes;
+
+	if (wanted >= BODY_PIECE_MAX)
+		return BODY_PIECE_MAX;
+	return wanted > FIRST_CHUNK ? (uint32_t)wanted : FIRST_CHUNK;
+}
+
+/* All chunks but the last are full: slices need whole pieces. */
+static int chunk_for_more(struct intake *intake)
+{
+	struct body_chunk *last = intake->last, *more;
+	uint32_t size = BODY_PIECE_MAX;
+
+	if (last != NULL && last->len < last->size)
+		return 0;
+	if (last == NULL && intake->stored_pieces == 0)
+		size = first_chunk_size(intake);
+	more = body_chunk_new(size);
+	if (more == NULL)
+		return -ENOMEM;
+	account(intake, size, 0);
+	intake->room_bytes += size;
+	if (last != NULL && last->size < BODY_PIECE_MAX) {
+		/* Only ever the first: what it has moves to a whole piece. */
+		memcpy(more->data, last->data, last->len);
+		more->len = last->len;
+		account(intake, 0, last->size);
+		intake->room_bytes -= last->size;
+		body_chunk_free_list(last);
+		intake->first = more;
+	} else if (last != NULL) {
+		last->next = more;
+	} else {
+		intake->first = more;
+	}
+	intake->last = more;
+	return 0;
+}
+
+void intake_relieve(struct intake *intake)
+{
+	if (intake->message != NULL && !intake->is_uploading &&
+	    intake->submit_settings == NULL && intake->first != NULL &&
+	    intake->first->len == BODY_PIECE_MAX)
+		post_slice(intake, false);
+}
+
+/* Takes up to a slice of full chunks, or also a last one that isn't full. */
+static struct body_chunk *take_chunks(struct intake *intake, bool is_all,
+    size_t *ret_bytes, uint32_t *ret_count)
+{
+	struct body_chunk *first = intake->first, **end = &intake->first;
+	struct body_chunk *rest;
+
+	*ret_bytes = 0;
+	*ret_count = 0;
+	while (*end != NULL && *ret_count < QUEUE_SLICE_PIECES &&
+	    (is_all || (*end)->len == BODY_PIECE_MAX)) {
+		*ret_bytes += (*end)->size;
+		intake->chunk_bytes -= (*end)->len;
+		++*ret_count;
+		end = &(*end)->next;
+	}
+	rest = *end;
+	*end = NULL;
+	if (*ret_count == 0)
+		first = NULL;
+	intake->first = rest;
+	if (rest == NULL)
+		intake->last = NULL;
+	intake->room_bytes -= *ret_bytes;
+	return first;
+}
+
+static void post_slice(struct intake *intake, bool is_all)
+{
+	struct flying_upload *flying = xcalloc(1, sizeof(*flying));
+	struct upload *upload = &flying->upload;
+	uint32_t count;
+
+	upload->job.kind = QUEUE_UPLOAD;
+	upload->job.home = intake->home;
+	upload->job.on_done = on_upload_done;
+	upload->body_id = intake->body_id;
+	upload->chunks = take_chunks(intake, is_all, &flying->bytes, &count);
+	if (intake->stored_pieces == 0) {
+		upload->header = intake->header;
+		upload->header_len = intake->header_len;
+		flying->bytes += intake->header_len;
+		intake->header = NULL;
+		intake->stored_pieces = 1;
+	} else {
+		upload->first_piece = intake->stored_pieces;
+	}
+	intake->stored_pieces += count;
+	intake->flying_bytes = flying->bytes;
+	intake->is_uploading = true;
+	intake->letters++;
+	flying->intake = intake;
+	queue_post_take(intake->queue, &upload->job);
+}
+
+static void on_upload_done(struct letter *letter)
+{
+	struct flying_upload *flying =
+	    LETTER_OF(letter, struct flying_upload, upload.job.letter);
+	struct intake *intake = flying->intake;
+	int result = flying->upload.job.result;
+	uint64_t body_id = flying->upload.body_id;
+
+	account(intake, 0, flying->bytes);
+	free(flying);
+	intake->is_uploading = false;
+	intake->flying_bytes = 0;
+	if (intake->is_abandoned) {
+		/* It was of an earlier message than the one that comes now. */
+		intake->is_abandoned = false;
+		if (body_id != 0)
+			discard(intake, body_id);
+	} else if (result == 0) {
+		intake->body_id = body_id;
+	} else {
+		intake->upload_error = result;
+	}
+
+	if (intake->submit_settings != NULL)
+		post_submission(intake);
+	else if (intake->upload_error == 0 &&
+	    intake->chunk_bytes > QUEUE_SLICE_MAX)
+		post_slice(intake, false);
+	if (intake->owner != NULL)
+		intake->owner->on_slice_done(intake->owner);
+	intake->letters--;
+	release(intake);
+}
+
+void intake_submit(struct intake *intake, const struct settings *settings)
+{
+	struct message *message = intake->message;
+
+	assert(intake->submit_settings == NULL);
+	message->header_len = intake->header_len;
+	message->size = intake->header_len + 2 + intake->body_bytes;
+	crypto_digest_end(intake->digest, message->body_hash,
+	    sizeof(message->body_hash));
+	intake->submit_settings = settings_ref(settings);
+	if (!intake->is_uploading)
+		post_submission(intake);
+}
+
+/* Posts the rest of a sliced body first, and comes again when it is stored. */
+static void post_submission(struct intake *intake)
+{
+	struct flying_submission *flying;
+	struct submission *submission;
+
+	if (intake->stored_pieces > 0 && intake->upload_error == 0 &&
+	    intake->first != NULL) {
+		post_slice(intake, true);
+		return;
+	}
+	flying = xcalloc(1, sizeof(*flying));
+	submission = &flying->submission;
+	flying->intake = intake;
+	submission->job.kind = QUEUE_SUBMIT;
+	submission->job.home = intake->home;
+	submission->job.on_done = on_submission_done;
+	submission->message = intake->message;
+	submission->upload_id = intake->body_id;
+	route_submission(submission, intake->submit_settings, 0);
+	settings_unref(intake->submit_settings);
+	intake->submit_settings = NULL;
+	intake->message = NULL;
+	intake->letters++;
+	if (intake->upload_error != 0) {
+		/* Answered like a commit that failed; nothing is kept. */
+		submission->job.result = intake->upload_error;
+		if (intake->body_id != 0)
+			discard(intake, intake->body_id);
+		submission->job.letter.open = on_submission_done;
+		mailbox_post_take(intake->home, &submission->job.letter);
+		return;
+	}
+	flying->bytes = intake->room_bytes;
+	if (intake->stored_pieces == 0) {
+		submission->header = intake->header;
+		submission->header_len = intake->header_len;
+		flying->bytes += intake->header_len;
+		intake->header = NULL;
+	}
+	submission->body = intake->first;
+	intake->first = NULL;
+	intake->last = NULL;
+	intake->chunk_bytes = 0;
+	intake->room_bytes = 0;
+	intake->flying_bytes = flying->bytes;
+	intake->body_id = 0;
+	queue_post_take(intake->queue, &submission->job);
+}
+
+static void on_submission_done(struct letter *letter)
+{
+	struct flying_submission *flying =
+	    LETTER_OF(letter, struct flying_submission, submission.job.letter);
+	struct submission *submission = &flying->submission;
+	struct intake *intake = flying->intake;
+
+	intake->flying_bytes = 0;
+	account(intake, 0, flying->bytes);
+	forget_content(intake);
+	if (intake->owner != NULL)
+		intake->owner->on_submitted(intake->owner, submission);
+	message_free(submission->message);
+	free(flying);
+	intake->letters--;
+	release(intake);
+}
+
+static void forget_content(struct intake *intake)
+{
+	account(intake, 0, intake->room_bytes);
+	if (intake->header != NULL) {
+		account(intake, 0, intake->header_len);
+		free(intake->header);
+		intake->header = NULL;
+	}
+	body_chunk_free_list(intake->first);
+	intake->first = NULL;
+	intake->last = NULL;
+	intake->chunk_bytes = 0;
+	intake->room_bytes = 0;
+	intake->header_len = 0;
+	intake->upload_error = 0;
+	message_free(intake->message);
+	intake->message = NULL;
+}
+
+void intake_abandon(struct intake *intake)
+{
+	/* A submission that the queue has is beyond recall. */
+	if (intake->message == NULL)
+		return;
+	forget_content(intake);
+	settings_unref(intake->submit_settings);
+	intake->submit_settings = NULL;
+	if (intake->is_uploading)
+		intake->is_abandoned = true;
+	else if (intake->body_id != 0)
+		discard(intake, intake->body_id);
+	intake->body_id = 0;
+	intake->stored_pieces = 0;
+}
+
+static void discard(struct intake *intake, uint64_t body_id)
+{
+	struct upload *upload = xcalloc(1, sizeof(*upload));
+
+	upload->job.kind = QUEUE_DISCARD;
+	upload->job.home = intake->home;
+	upload->job.on_done = on_discard_done;
+	upload->body_id = body_id;
+	queue_post_take(intake->queue, &upload->job);
+}
+
+static void on_discard_done(struct letter *letter)
+{
+	free(LETTER_OF(letter, struct upload, job.letter));
+}

@@ -1,0 +1,254 @@
+#include "config.h"
+
+#include "receive/receiver.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "receive/listener.h"
+#include "receive/session.h"
+#include "runtime/log.h"
+#include "runtime/loop.h"
+#include "runtime/xalloc.h"
+#include "settings.h"
+
+/* A stop waits so long for clients to take their last answers. */
+#define DRAIN_S 5
+
+struct receiver {
+	struct session_host host;
+	struct loop *loop;
+	const struct settings *settings;
+	bool needs_groups; /* a rule looks at the peer's groups */
+	struct listener **listeners;
+	size_t listener_count;
+	struct event *drain_timer;
+	struct letter drain_letter;
+};
+
+struct new_settings {
+	struct letter letter;
+	struct receiver *receiver;
+	const struct settings *settings;
+};
+
+static void on_client(void *owner, int fd, const struct listener *listener);
+static void on_new_settings(struct letter *letter);
+static void on_drain(struct letter *letter);
+static void on_drain_timeout(evutil_socket_t fd, short what, void *argument);
+static void on_empty(struct session_host *host);
+static void use_settings(struct receiver *receiver,
+    const struct settings *settings);
+
+int receiver_new(struct receiver **ret_receiver, struct loop *loop,
+    struct queue *queue, const struct settings *settings)
+{
+	struct receiver *receiver = xcalloc(1, sizeof(*receiver));
+	struct session_host *host = &receiver->host;
+	int r;
+
+	receiver->loop = loop;
+	host->base = loop_base(loop);
+	host->queue = queue;
+	host->on_empty = on_empty;
+	host->owner = receiver;
+	host->scratch = xmalloc(SESSION_READ_SIZE);
+	TAILQ_INIT(&host->sessions);
+	use_settings(receiver, settings);
+	receiver->drain_timer = evtimer_new(host->base, on_drain_timeout,
+	    receiver);
+	r = -ENOMEM;
+	if (receiver->drain_timer == NULL)
+		goto out;
+	r = mailbox_new(&host->home, loop);
+	if (r < 0)
+		goto out;
+	r = admission_new(&host->admission);
+	if (r < 0)
+		goto out;
+
+	*ret_receiver = receiver;
+	receiver = NULL;
+out:
+	receiver_free(receiver);
+	return r;
+}
+
+static void use_settings(struct receiver *receiver,
+    const struct settings *settings)
+{
+	size_t i;
+
+	settings_unref(receiver->settings);
+	receiver->settings = settings_ref(settings);
+	receiver->host.budget.limit_bytes = settings->receive.memory_bytes;
+	receiver->needs_groups = false;
+	for (i = 0; i < settings->submitter_count; i++)
+		receiver->needs_groups |= settings->submitters[i].has_group;
+}
+
+static void add_listener(struct receiver *receiver, struct listener *listener)
+{
+	receiver->listeners = xrealloc(receiver->listeners,
+	    (receiver->listener_count + 1) * sizeof(*receiver->listeners));
+	receiver->listeners[receiver->listener_count++] = listener;
+}
+
+static char *describe(const char *where, int error)
+{
+	if (error == -ENAMETOOLONG)
+		return xasprintf("%s: a socket's path has at most 107 octets",
+		    where);
+	return xasprintf("can't listen on %s: %s", where, strerror(-error));
+}
+
+int receiver_listen(struct receiver *receiver, int passed_fd, char **ret_error)
+{
+	const struct settings_receive *receive = &receiver->settings->receive;
+	const struct listener_owner owner = { on_client, receiver };
+	struct listener *listener;
+	size_t i;
+	int r;
+
+	if (passed_fd >= 0)
+		r = listener_new_passed(&listener, receiver->host.base,
+		    passed_fd, &owner);
+	else
+		r = listener_new_unix(&listener, receiver->host.base,
+		    receive->socket, receive->socket_mode, &owner);
+	if (r < 0) {
+		*ret_error = describe(receive->socket, r);
+		return r;
+	}
+	add_listener(receiver, listener);
+	for (i = 0; i < receive->listen_count; i++) {
+		r = listener_new_tcp(&listener, receiver->host.base,
+		    receive->listen[i].address, receive->listen[i].port,
+		    receive->listen[i].user, &owner);
+		if (r < 0) {
+			*ret_error = describe(receive->listen[i].address, r);
+			return r;
+		}
+		add_listener(receiver, listener);
+	}
+	return 0;
+}
+
+static void on_client(void *owner, int fd, const struct listener *listener)
+{
+	struct receiver *receiver = owner;
+	struct peer peer;
+	int r = 0;
+
+	if (listener_is_unix(listener))
+		r = peer_read(&peer, fd, receiver->needs_groups);
+	else
+		peer_assume(&peer, listener_uid(listener));
+	if (r < 0) {
+		log_message(LOG_LEVEL_WARNING, "peer-unknown",
+		    "a client without credentials was left: %s",
+		    strerror(-r));
+		peer_done(&peer);
+		(void)close(fd);
+		return;
+	}
+	session_start(&receiver->host, fd, &peer, receiver->settings);
+}
+
+void receiver_apply_settings(struct receiver *receiver,
+    const struct settings *settings)
+{
+	struct new_settings *news = xcalloc(1, sizeof(*news));
+
+	news->letter.open = on_new_settings;
+	news->receiver = receiver;
+	news->settings = settings_ref(settings);
+	mailbox_post_take(receiver->host.home, &news->letter);
+}
+
+static void on_new_settings(struct letter *letter)
+{
+	struct new_settings *news =
+	    LETTER_OF(letter, struct new_settings, letter);
+
+	use_settings(news->receiver, news->settings);
+	settings_unref(news->settings);
+	free(news);
+}
+
+void receiver_drain(struct receiver *receiver)
+{
+	receiver->drain_letter.open = on_drain;
+	mailbox_post_take(receiver->host.home, &receiver->drain_letter);
+}
+
+static void free_listeners(struct receiver *receiver)
+{
+	size_t i;
+
+	for (i = 0; i < receiver->listener_count; i++)
+		listener_free(receiver->listeners[i]);
+	free(receiver->listeners);
+	receiver->listeners = NULL;
+	receiver->listener_count = 0;
+}
+
+static void on_drain(struct letter *letter)
+{
+	static const struct timeval limit = { .tv_sec = DRAIN_S };
+	struct receiver *receiver =
+	    LETTER_OF(letter, struct receiver, drain_letter);
+	struct session *session, *next;
+
+	free_listeners(receiver);
+	receiver->host.is_draining = true;
+	if (receiver->host.session_count == 0) {
+		loop_stop(receiver->loop);
+		return;
+	}
+	(void)event_add(receiver->drain_timer, &limit);
+	session = TAILQ_FIRST(&receiver->host.sessions);
+	for (; session != NULL; session = next) {
+		next = session_next(session);
+		session_drain(session);
+	}
+}
+
+static void on_drain_timeout(evutil_socket_t fd, short what, void *argument)
+{
+	struct receiver *receiver = argument;
+
+	(void)fd;
+	(void)what;
+	loop_stop(receiver->loop);
+}
+
+static void on_empty(struct session_host *host)
+{
+	struct receiver *receiver = host->owner;
+
+	if (host->is_draining)
+		loop_stop(receiver->loop);
+}
+
+void receiver_free(struct receiver *receiver)
+{
+	if (receiver == NULL)
+		return;
+	receiver->host.on_empty = NULL;
+	while (!TAILQ_EMPTY(&receiver->host.sessions))
+		session_free(TAILQ_FIRST(&receiver->host.sessions));
+	free_listeners(receiver);
+	if (receiver->drain_timer != NULL)
+		event_free(receiver->drain_timer);
+	admission_free(receiver->host.admission);
+	mailbox_free(receiver->host.home);
+	free(receiver->host.scratch);
+	settings_unref(receiver->settings);
+	free(receiver);
+}
+

@@ -1,0 +1,61 @@
+/*
+ * session - one submitting client: bytes of a socket for the SMTP engine
+ *
+ * Owned by the receiver; it ends itself, and its receiver hears of it by
+ * receiver_forget_session().
+ * Thread: the receive loop's.
+ */
+#ifndef RELAIS_RECEIVE_SESSION_H
+#define RELAIS_RECEIVE_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/queue.h>
+
+#include "receive/admission.h"
+#include "receive/intake.h"
+#include "receive/peer.h"
+
+struct event;
+struct event_base;
+struct session;
+struct smtp_server;
+
+TAILQ_HEAD(session_list, session);
+
+#define SESSION_READ_SIZE (64 * 1024)
+
+/* What all sessions share; the receiver fills it in. */
+struct session_host {
+	struct event_base *base;
+	struct queue *queue;
+	struct mailbox *home;
+	struct memory_budget budget;
+	struct admission *admission;
+	struct session_list sessions;
+	unsigned session_count;
+	unsigned paused_count; /* that wait for memory */
+	bool is_draining;
+	char *scratch; /* SESSION_READ_SIZE octets, for one callback */
+	/* The last session has ended. */
+	void (*on_empty)(struct session_host *host);
+	void *owner;
+};
+
+/*
+ * Begins with the greeting, or with a refusal and the end. Takes fd, and
+ * peer's contents; a reference of settings is taken.
+ */
+void session_start(struct session_host *host, int fd, struct peer *peer,
+    const struct settings *settings);
+
+/* The daemon stops: a silent client is told and left. */
+void session_drain(struct session *session);
+
+/* At once, without a word. */
+void session_free(struct session *session);
+
+/* For walks over host->sessions. */
+struct session *session_next(struct session *session);
+
+#endif
