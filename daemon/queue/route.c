@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "address.h"
+#include "pattern.h"
 #include "queue/message.h"
 #include "runtime/xalloc.h"
 #include "settings.h"
@@ -70,7 +71,6 @@ static void finder_init(struct part_finder *finder,
 static void finder_done(struct part_finder *finder);
 static uint16_t finder_part(struct part_finder *finder, uint32_t relay,
     const char *domain);
-static bool pattern_matches(const char *pattern, const char *text);
 
 void route_submission(struct submission *submission,
     const struct settings *settings, uint32_t xrelay)
@@ -178,9 +178,9 @@ static bool rule_holds(const struct route_rule *rule,
 		return false;
 	if (rule->has_group && rule->group != message->gid)
 		return false;
-	if (rule->from != NULL && !pattern_matches(rule->from, message->sender))
+	if (rule->from != NULL && !pattern_matches_address(rule->from, message->sender))
 		return false;
-	if (rule->to != NULL && !pattern_matches(rule->to, recipient))
+	if (rule->to != NULL && !pattern_matches_address(rule->to, recipient))
 		return false;
 	if (rule->tag != NULL && (message->tag == NULL ||
 	    !pattern_matches(rule->tag, message->tag)))
@@ -311,29 +311,4 @@ static uint16_t finder_part(struct part_finder *finder, uint32_t relay,
 	};
 	finder->slots[at] = ++submission->part_count;
 	return (uint16_t)(submission->part_count - 1);
-}
-
-/* `*` stands for any characters, also none; ASCII case is ignored. */
-static bool pattern_matches(const char *pattern, const char *text)
-{
-	const char *star = NULL;
-	const char *retry = NULL;
-
-	while (*text != '\0') {
-		if (*pattern == '*') {
-			star = ++pattern;
-			retry = text;
-		} else if (to_lower(*pattern) == to_lower(*text)) {
-			pattern++;
-			text++;
-		} else if (star != NULL) {
-			pattern = star;
-			text = ++retry;
-		} else {
-			return false;
-		}
-	}
-	while (*pattern == '*')
-		pattern++;
-	return *pattern == '\0';
 }

@@ -8,12 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <event2/event.h>
 
+#include "runtime/local_socket.h"
 #include "runtime/log.h"
 #include "runtime/xalloc.h"
 
@@ -32,8 +31,6 @@ struct listener {
 
 static void on_connection(evutil_socket_t fd, short what, void *argument);
 static void on_rested(evutil_socket_t fd, short what, void *argument);
-static int make_directory(const char *path);
-static int bind_at(int fd, const char *path, mode_t mode);
 
 static int listener_start(struct listener **ret_listener,
     struct event_base *base, struct listener *listener)
@@ -58,75 +55,22 @@ static struct listener *listener_allocate(const struct listener_owner *owner)
 }
 
 int listener_new_unix(struct listener **ret_listener, struct event_base *base,
-    const char *path, mode_t mode, const struct listener_owner *owner)
+    const char *path, mode_t mode, const struct listener_owner *owner,
+    char **ret_error)
 {
 	struct listener *listener = listener_allocate(owner);
 	int r;
 
 	listener->is_unix = true;
-	listener->fd = socket(AF_UNIX,
-	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (listener->fd < 0) {
-		r = -errno;
-		goto out;
-	}
-	r = bind_at(listener->fd, path, mode);
+	r = local_socket_listen(&listener->fd, path, mode, ret_error);
 	if (r < 0)
 		goto out;
 	listener->path = xstrdup(path);
-	/* The kernel cuts the backlog to what it allows; a full one would
-	 * fail clients that don't wait. */
-	if (listen(listener->fd, 65535) < 0) {
-		r = -errno;
-		goto out;
-	}
 	r = listener_start(ret_listener, base, listener);
 out:
 	if (r < 0)
 		listener_free(listener);
 	return r;
-}
-
-static int make_directory(const char *path)
-{
-	char *copy = xstrdup(path);
-	char *slash = strrchr(copy, '/');
-	int r = 0;
-
-	if (slash != NULL && slash != copy) {
-		*slash = '\0';
-		if (mkdir(copy, 0755) < 0 && errno != EEXIST)
-			r = -errno;
-	}
-	free(copy);
-	return r;
-}
-
-/*
- * The store's lock has made sure that no other relaisd of ours lives, so a
- * socket that is there already was left behind.
- */
-static int bind_at(int fd, const char *path, mode_t mode)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct stat status;
-	int r;
-
-	if (strlen(path) >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	strcpy(address.sun_path, path);
-	r = make_directory(path);
-	if (r < 0)
-		return r;
-	if (lstat(path, &status) == 0) {
-		if (!S_ISSOCK(status.st_mode))
-			return -EEXIST;
-		(void)unlink(path);
-	}
-	/* Nobody gets in before the mode is set: listen() comes later. */
-	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return -errno;
-	return chmod(path, mode) < 0 ? -errno : 0;
 }
 
 static int parse_address(const char *text, uint16_t port,
@@ -184,20 +128,16 @@ out:
 }
 
 int listener_new_passed(struct listener **ret_listener,
-    struct event_base *base, int fd, const struct listener_owner *owner)
+    struct event_base *base, int fd, const struct listener_owner *owner,
+    char **ret_error)
 {
 	struct listener *listener = listener_allocate(owner);
-	int domain = 0, r;
-	socklen_t len = sizeof(domain);
+	int r;
 
+	listener->is_unix = true;
 	listener->fd = fd;
-	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0) {
-		r = -errno;
-		goto out;
-	}
-	listener->is_unix = domain == AF_UNIX;
-	r = -EPROTONOSUPPORT;
-	if (!listener->is_unix || evutil_make_socket_nonblocking(fd) < 0)
+	r = local_socket_adopt(fd, ret_error);
+	if (r < 0)
 		goto out;
 	r = listener_start(ret_listener, base, listener);
 out:

@@ -22,11 +22,12 @@ struct listener_owner {
 };
 
 /*
- * On a path, in place of a stale socket there. mode: of the socket. 0 or
- * -errno (-ENAMETOOLONG: a path has at most 107 octets).
+ * On a path; see local_socket.h. 0 or -errno, and then a sentence in
+ * *ret_error that names the path.
  */
 int listener_new_unix(struct listener **ret_listener, struct event_base *base,
-    const char *path, mode_t mode, const struct listener_owner *owner);
+    const char *path, mode_t mode, const struct listener_owner *owner,
+    char **ret_error);
 
 /* On a loopback address; whoever connects counts as uid. */
 int listener_new_tcp(struct listener **ret_listener, struct event_base *base,
@@ -35,7 +36,8 @@ int listener_new_tcp(struct listener **ret_listener, struct event_base *base,
 
 /* On a socket that the service manager passed: it stays there at the end. */
 int listener_new_passed(struct listener **ret_listener,
-    struct event_base *base, int fd, const struct listener_owner *owner);
+    struct event_base *base, int fd, const struct listener_owner *owner,
+    char **ret_error);
 
 /* Removes the socket it made. NULL is allowed. */
 void listener_free(struct listener *listener);

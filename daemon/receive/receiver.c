@@ -98,14 +98,6 @@ static void add_listener(struct receiver *receiver, struct listener *listener)
 	receiver->listeners[receiver->listener_count++] = listener;
 }
 
-static char *describe(const char *where, int error)
-{
-	if (error == -ENAMETOOLONG)
-		return xasprintf("%s: a socket's path has at most 107 octets",
-		    where);
-	return xasprintf("can't listen on %s: %s", where, strerror(-error));
-}
-
 int receiver_listen(struct receiver *receiver, int passed_fd, char **ret_error)
 {
 	const struct settings_receive *receive = &receiver->settings->receive;
@@ -116,21 +108,21 @@ int receiver_listen(struct receiver *receiver, int passed_fd, char **ret_error)
 
 	if (passed_fd >= 0)
 		r = listener_new_passed(&listener, receiver->host.base,
-		    passed_fd, &owner);
+		    passed_fd, &owner, ret_error);
 	else
 		r = listener_new_unix(&listener, receiver->host.base,
-		    receive->socket, receive->socket_mode, &owner);
-	if (r < 0) {
-		*ret_error = describe(receive->socket, r);
+		    receive->socket, receive->socket_mode, &owner, ret_error);
+	if (r < 0)
 		return r;
-	}
 	add_listener(receiver, listener);
 	for (i = 0; i < receive->listen_count; i++) {
 		r = listener_new_tcp(&listener, receiver->host.base,
 		    receive->listen[i].address, receive->listen[i].port,
 		    receive->listen[i].user, &owner);
 		if (r < 0) {
-			*ret_error = describe(receive->listen[i].address, r);
+			*ret_error = xasprintf("can't listen on %s port %u: %s",
+			    receive->listen[i].address,
+			    receive->listen[i].port, strerror(-r));
 			return r;
 		}
 		add_listener(receiver, listener);
@@ -251,4 +243,3 @@ void receiver_free(struct receiver *receiver)
 	settings_unref(receiver->settings);
 	free(receiver);
 }
-

@@ -52,6 +52,7 @@ struct session {
 
 static void on_readable(evutil_socket_t fd, short what, void *argument);
 static void on_writable(evutil_socket_t fd, short what, void *argument);
+static void set_paused(struct session *session, bool is_paused);
 static void advance(struct session *session);
 static void on_slice_done(struct intake_owner *owner);
 static void on_submitted(struct intake_owner *owner,

@@ -14,7 +14,7 @@
 
 #include "receive/admission.h"
 #include "receive/intake.h"
-#include "receive/peer.h"
+#include "runtime/peer.h"
 
 struct event;
 struct event_base;

@@ -4,8 +4,8 @@
  * Credentials are those of the moment of connect(2); what the client says
  * about itself never comes here (promise P7).
  */
-#ifndef RELAIS_RECEIVE_PEER_H
-#define RELAIS_RECEIVE_PEER_H
+#ifndef RELAIS_RUNTIME_PEER_H
+#define RELAIS_RUNTIME_PEER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "receive/peer.h"
+#include "runtime/peer.h"
 
 #include <errno.h>
 #include <stdlib.h>
