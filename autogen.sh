@@ -107,7 +107,7 @@ build()
 	if [ ! -e "$folder/Makefile" ]; then
 		(cd "$folder" && "$top/configure" --quiet "$@") || configure_failed
 	fi
-	make -s -C "$folder" -j"$(processors)"
+	make -s --no-print-directory -C "$folder" -j"$(processors)"
 }
 
 processors()
@@ -208,11 +208,17 @@ check()
 	tests/support/peers.sh build/peers
 	rm -rf build/results
 	mkdir build/results
-	suite "unit tests, dialogues and rules" make -C build check
-	suite "integration tests" make -C build check-integration
+	suite "unit tests, dialogues and rules" make_in build check
+	suite "integration tests" make_in build check-integration
 	build build-asan --enable-sanitizers=address,undefined
-	suite "the same under AddressSanitizer" make -C build-asan check
+	suite "unit tests under AddressSanitizer" make_in build-asan check \
+	    TESTS='$(unit_tests) $(fuzz_tests)'
 	total
+}
+
+make_in()
+{
+	VERBOSE=1 make --no-print-directory -C "$@"
 }
 
 # suite TITLE COMMAND...: run it, show and keep its output
@@ -228,9 +234,11 @@ suite()
 total()
 {
 	cat build/results/* | awk '
-	/^# (PASS|XFAIL): /        { passed += $3 }
-	/^# SKIP: /                { skipped += $3 }
-	/^# (FAIL|XPASS|ERROR): /  { failed += $3 }
+	/^Testsuite summary/                { summary = 1 }
+	summary && /^# (PASS|XFAIL): /      { passed += $3 }
+	summary && /^# SKIP: /              { skipped += $3 }
+	summary && /^# (FAIL|XPASS|ERROR):/ { failed += $3 }
+	/^# ERROR:/                         { summary = 0 }
 	/ in [0-9.]+s/ && / (passed|failed|skipped|errors?)[ ,]/ {
 		for (i = 2; i <= NF; i++) {
 			if ($i ~ /^(passed|xfailed)/) passed += $(i - 1)

@@ -112,7 +112,7 @@ wrap()
 {
 	rm -f "bin/$1"
 	[ -e "$2/.complete" ] || return 0
-	arch=$(ls "$2/usr/lib" | grep -e '-linux-' | head -n 1) || arch=none
+	arch=$(ls "$2/usr/lib" 2>/dev/null | grep -e '-linux-' | head -n 1) || arch=none
 	perl=
 	for folder in "$2"/usr/share/perl5 "$2/usr/lib/$arch"/perl5/*; do
 		perl=$perl:$here/$folder
