@@ -34,7 +34,7 @@ enum assignment_outcome {
 	PART_NOT_TRIED, /* came after a fault: still in the scheduler's hands */
 	PART_SETTLED,   /* posted to the committer; its notice ends the claim */
 	PART_RETURNED,  /* a relay's fault: nobody is charged */
-	PART_GONE,      /* nothing waits in it any more: drop it */
+	PART_GONE,      /* nothing waits in it any more, or it is held */
 };
 
 struct assignment {
@@ -48,6 +48,12 @@ struct assignment {
 	uint32_t lane;
 	char domain[LANE_DOMAIN_MAX]; /* "" but with direct */
 	bool is_draining;  /* the slot's connection is to be closed after it */
+	/*
+	 * No attempt is made: the relay is in trouble, as `fault` says (then
+	 * in, not out). What is too old is settled by that verdict; all else
+	 * goes home as returned.
+	 */
+	bool is_expiring;
 	unsigned part_count;
 	struct {
 		uint64_t id;

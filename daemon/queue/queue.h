@@ -61,7 +61,12 @@ void queue_free(struct queue *queue);
 enum part_event {
 	PART_NOW_FRESH,   /* waits, row in fresh: keep it in memory */
 	PART_NOW_SCHED,   /* waits in sched, due at due_ms */
-	PART_NOW_SETTLED, /* its attempt is on disk: the claim is over */
+	/*
+	 * Waits no more as it did: its attempt is on disk and the claim is
+	 * over, or a change (hold, cancel, park, reroute) took its row away.
+	 * What goes on waiting has another notice, fresh or sched.
+	 */
+	PART_NOW_SETTLED,
 };
 
 struct part_notice {
