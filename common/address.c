@@ -113,6 +113,11 @@ static int check_bytes(const char *text, size_t len, unsigned flags)
 	return 0;
 }
 
+bool address_is_utf8(const char *text, size_t len)
+{
+	return check_bytes(text, len, ADDRESS_UTF8) == 0;
+}
+
 /* RFC 5321 4.1.2: Dot-string or Quoted-string; 0 if it is neither. */
 static size_t local_part_len(const char *text, size_t len)
 {

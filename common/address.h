@@ -29,6 +29,9 @@ enum address_flag {
 	ADDRESS_NULL = 1 << 2,
 };
 
+/* Printable ASCII and whole UTF-8 characters, without control characters? */
+bool address_is_utf8(const char *text, size_t len);
+
 /* Is all of text a mailbox? */
 int address_check(const char *text, size_t len, unsigned flags);
 

@@ -17,6 +17,9 @@ struct smtp_answer {
 	const char *text;
 };
 
+/* A whole reply line (RFC 5321 4.5.3.1.5), CRLF and NUL */
+#define SMTP_ANSWER_SIZE 513
+
 static inline struct smtp_answer smtp_answer(int code, const char *enhanced,
                                              const char *text)
 {
@@ -27,5 +30,8 @@ static inline bool smtp_answer_is_positive(struct smtp_answer answer)
 {
 	return answer.code < 400;
 }
+
+/* "250 2.1.0 Ok\r\n"; a text that is too long is cut. */
+void smtp_answer_format(struct smtp_answer answer, char out[SMTP_ANSWER_SIZE]);
 
 #endif

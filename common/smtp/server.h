@@ -2,7 +2,8 @@
  * server - the receiving side of SMTP (RFC 5321) and LMTP (RFC 2033)
  *
  * A pure engine: it is fed with bytes, and gives replies into its output and
- * events to its owner, the session. It does no I/O and has no clock.
+ * events to its owner, the session. It does no I/O and knows no time but that
+ * of the clock module, for FUTURERELEASE.
  *
  * After the end of a message the server is suspended until the session calls
  * smtp_server_answer_message() - the commit happens in between - and leaves
@@ -68,12 +69,13 @@ struct smtp_server_callbacks {
 	                       const struct smtp_envelope *envelope);
 
 	/* A transaction that on_mail() had accepted is gone without
-	   on_message_end(): RSET, EHLO, QUIT, a refused message, a lost
-	   session (not from smtp_server_free()). May be NULL. */
+	   on_message_end(): RSET, EHLO, QUIT, a refused message, a client
+	   that is sent away. Not after smtp_server_close(), nor from
+	   smtp_server_free(). May be NULL. */
 	void (*on_reset)(void *session);
 
-	/* The verb XKEY; the server is stopped until smtp_server_answer_key().
-	   NULL: the verb is unknown. */
+	/* The verb XKEY; key is valid until smtp_server_answer_key(), and so
+	   long the server is suspended. NULL: the verb is unknown. */
 	void (*on_key)(void *session, const char *key);
 
 	/* EHLO, LHLO or HELO came, with this name (borrowed). May be NULL. */
@@ -160,9 +162,9 @@ void smtp_server_answer_key(struct smtp_server *server,
                             struct smtp_answer answer);
 
 /*
- * The session cannot take the current message: what is left of its content is
- * drained, then this answer is given (texts are copied); on_message_end() is
- * not called. The first failure counts.
+ * While content comes in: the session cannot take this message. What is left of
+ * its content is drained, then this answer is given (texts are copied);
+ * on_message_end() is not called. The first failure counts.
  */
 void smtp_server_fail_message(struct smtp_server *server,
                               struct smtp_answer answer);
