@@ -16,6 +16,19 @@ struct alias {
 	struct settings_words targets;
 };
 
+/* The words are the settings' now; of a name that is there already, dropped. */
+void aliases_add_take(struct settings *settings, const char *name,
+    struct settings_words *targets);
+
+/**
+ * Add what a file in the form of aliases(5) has. Bad lines and what is no
+ * name or address are skipped with a warning.
+ *
+ * @return 0; what open() and read() say
+ */
+int aliases_read_file(struct settings *settings, const char *path,
+    struct settings_errors *errors);
+
 /* Takes one final address; non-zero stops and is aliases_expand's result. */
 typedef int aliases_on_address(void *context, const char *address);
 

@@ -342,7 +342,7 @@ const char *priority_name(enum priority priority);
 /**
  * `scheme://user@host:port` of a relay, never with a secret.
  *
- * @return yours to free; NULL without memory
+ * @return yours to free
  */
 char *relay_settings_url_dup(const struct relay_settings *relay);
 

@@ -1,0 +1,101 @@
+/*
+ * hints - what a server's reply means, and what to do about it
+ */
+#include "config.h"
+
+#include "hints.h"
+
+#include <pthread.h>
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/xalloc.h"
+
+struct compiled {
+	regex_t code;
+	regex_t enhanced; /* if the hint has one, and no regex */
+	regex_t regex;    /* if the hint has one */
+};
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static struct compiled *compiled; /* one a row; lives as long as we do */
+
+static void compile_all(void);
+static void compile_whole(regex_t *expression, const char *text);
+static bool fits(size_t row, const char *code, const char *enhanced,
+    const char *text);
+
+const struct hint *hints_find(const char *provider, unsigned code,
+    const char *enhanced, const char *text)
+{
+	const struct hint *other = NULL;
+	char digits[16] = "local";
+	size_t i;
+
+	pthread_once(&once, compile_all);
+	if (code != 0)
+		(void)snprintf(digits, sizeof(digits), "%u", code);
+	for (i = 0; i < hints_table_size; i++) {
+		const struct hint *hint = &hints_table[i];
+		bool is_own = hint->provider && provider &&
+		    strcmp(hint->provider, provider) == 0;
+
+		/* Of the others only the first counts, and own ones go first. */
+		if (!is_own && (other || hint->only))
+			continue;
+		if (!fits(i, digits, enhanced, text))
+			continue;
+		if (is_own)
+			return hint;
+		other = hint;
+		if (!provider)
+			break;
+	}
+	return other;
+}
+
+static void compile_all(void)
+{
+	size_t i;
+
+	compiled = xcalloc(hints_table_size, sizeof(*compiled));
+	for (i = 0; i < hints_table_size; i++) {
+		const struct hint *hint = &hints_table[i];
+
+		compile_whole(&compiled[i].code, hint->code);
+		if (hint->regex) {
+			if (regcomp(&compiled[i].regex, hint->regex,
+				REG_EXTENDED | REG_ICASE | REG_NOSUB) != 0)
+				abort(); /* constant data; tests compile it */
+		} else if (hint->enhanced) {
+			compile_whole(&compiled[i].enhanced, hint->enhanced);
+		}
+	}
+}
+
+/* An expression that has to match the text from end to end. */
+static void compile_whole(regex_t *expression, const char *text)
+{
+	char *whole = xasprintf("^(%s)$", text);
+
+	if (regcomp(expression, whole, REG_EXTENDED | REG_NOSUB) != 0)
+		abort();
+	free(whole);
+}
+
+static bool fits(size_t row, const char *code, const char *enhanced,
+    const char *text)
+{
+	const struct hint *hint = &hints_table[row];
+
+	if (regexec(&compiled[row].code, code, 0, NULL, 0) != 0)
+		return false;
+	if (hint->regex)
+		return regexec(&compiled[row].regex, text, 0, NULL, 0) == 0;
+	if (hint->enhanced)
+		return enhanced &&
+		    regexec(&compiled[row].enhanced, enhanced, 0, NULL, 0) == 0;
+	return true;
+}

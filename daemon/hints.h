@@ -1,0 +1,44 @@
+/*
+ * hints - what a server's reply means, and what to do about it
+ *
+ * From data/hints.yaml, where each field is explained.
+ *
+ * Thread: any; the first call compiles the expressions.
+ */
+#ifndef RELAIS_HINTS_H
+#define RELAIS_HINTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct hint {
+	const char *id;
+	const char *code;
+	const char *enhanced;
+	const char *regex;
+	const char *provider;
+	bool only; /* for relays of `provider` */
+	const char *scope;
+	const char *class;
+	const char *action;
+	const char *explain;
+	const char *next;
+	const char *sample;
+};
+
+extern const struct hint hints_table[];
+extern const size_t hints_table_size;
+
+/**
+ * The hint for a reply, or for a fault that relais saw itself.
+ *
+ * @param provider  id of the relay's provider, or NULL
+ * @param code      the reply's three digits; 0 for a fault without a reply
+ * @param enhanced  "5.7.8", or NULL
+ * @param text      the reply's lines joined by spaces, or the fault in words
+ * @return static data; NULL if nothing is known about it
+ */
+const struct hint *hints_find(const char *provider, unsigned code,
+    const char *enhanced, const char *text);
+
+#endif

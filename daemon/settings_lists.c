@@ -1,0 +1,497 @@
+/*
+ * settings_lists - how the lists and maps of settings are read
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "address.h"
+#include "aliases.h"
+#include "runtime/xalloc.h"
+#include "settings_table.h"
+#include "settings_value.h"
+
+static void add_word(struct settings_words *words, const char *word);
+static bool is_list(struct settings_reader *reader,
+    const struct settings_key *key, const struct settings_node *node,
+    const char *expected);
+static bool is_map(struct settings_reader *reader,
+    const struct settings_key *key, const struct settings_node *node,
+    const char *expected);
+static size_t enter_item(struct settings_reader *reader,
+    const struct settings_key *key, size_t index);
+static bool is_server(const char *text);
+static bool is_header_name(const char *text);
+static bool is_ours(const char *name);
+static bool is_loopback(const char *address);
+
+/* A list of words, or a single one. */
+static void read_words(struct settings_reader *reader,
+    const struct settings_key *key, const struct settings_node *node,
+    void *field)
+{
+	struct settings_words *words = field;
+	const struct settings_node *item = node;
+	const char *text;
+
+	settings_words_done(words);
+	if (node->kind == SETTINGS_NODE_SEQUENCE)
+		item = node->first;
+	for (; item; item = item->next) {
+		text = settings_reader_text(reader, key, item,
+		    "a list of words");
+		if (text && *text)
+			add_word(words, text);
+		else if (text)
+			settings_reader_error(reader, key, item, "is empty");
+		if (item == node)
+			break;
+	}
+}
+
+const struct settings_type settings_type_words = { "list", read_words };
+
+static void read_command(struct settings_reader *reader,
+    const struct settings_key *key, const struct settings_node *node,
+    void *field)
+{
+	struct settings_words *words = field;
+
+	if (reader->managed == RELAY_MANAGED_API) {
+		settings_reader_error(reader, key, node,
+		    "a command can only be set in the administrator's files");
+		return;
+	}
+	if (!is_list(reader, key, node,
+		"a list of words, as in [/usr/bin/pass, show, relay]"))
+		return;
+	read_words(reader, key, node, field);
+	if (words->count == 0 || words->word[0][0] != '/')
+		settings_reader_error(reader, key, node,
+		    "expected the program's full path as first word");
+}
+
+const struct settings_type settings_type_command = { "command", read_command };
+
+static void read_rates(struct settings_reader *reader,
+    const struct settings_key *key, const struct settings_node *node,
+    void *field)
+{
+	struct relay_limits *limits =
+	    (struct relay_limits *)((char *)field -
+		offsetof(struct relay_limits, rates));
+	const struct settings_node *item = node;
+
+	if (node->kind == SETTINGS_NODE_SEQUENCE)
+		item = node->first;
+	limits->rate_count = 0;
+	for (; item; item = item->next) {
+		struct settings_rate rate = { 0, 0 };
+
+		settings_type_rate.read(reader, key, item, &rate);
+		if (limits->rate_count == SETTINGS_RATES_MAX) {
+			settings_reader_error(reader, key, item,
+			    "is one rate too many; expected at most %d",
+			    SETTINGS_RATES_MAX);
+			return;
+		}
+		if (rate.count > 0)
+			limits->rates[limits->rate_count++] = rate;
+		if (item == node)
+			break;
+	}
+}
+
+const struct settings_type settings_type_rates = { "rate", read_rates };
+
+static void read_servers(struct settings_reader *reader,
+    const struct settings_key *key, const struct settings_node *node,
+    void *field)
+{
+	struct settings_words *words = field;
+	size_t i;
+
+	read_words(reader, key, node, field);
+	for (i = 0; i < words->count; i++)
+		if (!is_server(words->word[i]))
+			settings_reader_error(reader, key, node,
+			    "`%.80s` is no server; expected ADDRESS, "
+			    "ADDRESS:PORT or [IPV6]:PORT",
+			    words->word[i]);
+}
+
+const struct settings_type settings_type_servers = { "list", read_servers };
+
+static void read_headers(struct settings_reader *reader,
+    const struct settings_key *key, const struct settings_node *node,
+    void *field)
+{
+	struct relay_settings *relay =
+	    (struct relay_settings *)((char *)field -
+		offsetof(struct relay_settings, headers));
+	const struct settings_node *item;
+
+	if (!is_map(reader, key, node, "a map from header names to values"))
+		return;
+	for (item = node->first; item; item = item->next) {
+		struct relay_header *header;
+		char *value = NULL;
+
+		if (item->kind == SETTINGS_NODE_BROKEN)
+			continue;
+		if (!is_header_name(item->key) || is_ours(item->key)) {
+			settings_reader_error(reader, key, item,
+			    "`%.80s` cannot be added; expected the name of a "
+			    "header field that relais does not write itself",
+			    item->key);
+			continue;
+		}
+		settings_type_text.read(reader, key, item, &value);
+		if (!value)
+			continue;
+		relay->headers = xrealloc(relay->headers,
+		    (relay->header_count + 1) * sizeof(*relay->headers));
+		header = &relay->headers[relay->header_count++];
+		header->name = xstrdup(item->key);
+		header->value = value;
+	}
+}
+
+const struct settings_type settings_type_headers = { "map", read_headers };
+
+static void read_aliases(struct settings_reader *reader,
+    const struct settings_key *key, const struct settings_node *node,
+    void *field)
+{
+	struct settings *settings = &reader->main->settings;
+	const struct settings_node *item;
+
+	(void)field;
+	if (!is_map(reader, key, node, "a map from names to addresses"))
+		return;
+	for (item = node->first; item; item = item->next) {
+		struct settings_words targets = { NULL, 0 };
+		size_t i;
+
+		if (item->kind == SETTINGS_NODE_BROKEN)
+			continue;
+		read_words(reader, key, item, &targets);
+		for (i = 0; i < targets.count; i++)
+			if (address_check(targets.word[i],
+				strlen(targets.word[i]),
+				ADDRESS_UTF8 | ADDRESS_BARE) < 0)
+				settings_reader_error(reader, key, item,
+				    "`%.80s` is neither a name nor an address",
+				    targets.word[i]);
+		if (strchr(item->key, '@'))
+			settings_reader_error(reader, key, item,
+			    "`%.80s` has a domain; expected a bare name",
+			    item->key);
+		aliases_add_take(settings, item->key, &targets);
+	}
+}
+
+const struct settings_type settings_type_aliases = { "map", read_aliases };
+
+static void read_relay(struct settings_reader *reader,
+    const struct settings_key *key, const struct settings_node *node,
+    void *field)
+{
+	const char *text =
+	    settings_reader_text(reader, key, node, "the name of a relay");
+
+	if (text)
+		*(uint32_t *)field =
+		    settings_reader_refer(reader, key, node, text);
+}
+
+const struct settings_type settings_type_relay = { "relay", read_relay };
+
+/* One of the administrator's goes before one that was generated. */
+static void read_default_relay(struct settings_reader *reader,
+    const struct settings_key *key, const struct settings_node *node,
+    void *field)
+{
+	const char *text =
+	    settings_reader_text(reader, key, node, "the name of a relay");
+	char **name = field;
+
+	if (!text)
+		return;
+	if (*name && reader->managed == RELAY_MANAGED_API)
+		return;
+	if (*name) {
+		settings_reader_error(reader, key, node,
+		    "is given in another file, too (`%.80s`)", *name);
+		return;
+	}
+	*name = xstrdup(text);
+	(void)settings_reader_refer(reader, key, node, text);
+}
+
+const struct settings_type settings_type_default_relay = { "relay",
+	read_default_relay };
+
+/* An array of ids, followed in its struct by the count. */
+static void read_relay_list(struct settings_reader *reader,
+    const struct settings_key *key, const struct settings_node *node,
+    void *field)
+{
+	struct {
+		uint32_t *ids;
+		size_t count;
+	} *list = field;
+	const struct settings_node *item;
+	uint32_t id;
+
+	static_assert(offsetof(struct relay_settings, fallback_count) ==
+		offsetof(struct relay_settings, fallback) + sizeof(void *),
+	    "an array and its count");
+	static_assert(offsetof(struct submitter_rule, relay_count) ==
+		offsetof(struct submitter_rule, relays) + sizeof(void *),
+	    "an array and its count");
+	if (!is_list(reader, key, node, "a list of relays"))
+		return;
+	for (item = node->first; item; item = item->next) {
+		id = 0;
+		read_relay(reader, key, item, &id);
+		list->ids = xrealloc(list->ids,
+		    (list->count + 1) * sizeof(*list->ids));
+		list->ids[list->count++] = id;
+	}
+}
+
+const struct settings_type settings_type_relay_list = { "list",
+	read_relay_list };
+
+static void read_submitter_relays(struct settings_reader *reader,
+    const struct settings_key *key, const struct settings_node *node,
+    void *field)
+{
+	struct submitter_rule *rule =
+	    (struct submitter_rule *)((char *)field -
+		offsetof(struct submitter_rule, relays));
+
+	if (node->kind == SETTINGS_NODE_SCALAR && strcmp(node->text, "any") == 0)
+		rule->any_relay = true;
+	else
+		read_relay_list(reader, key, node, field);
+}
+
+const struct settings_type settings_type_submitter_relays = { "list",
+	read_submitter_relays };
+
+static void read_routes(struct settings_reader *reader,
+    const struct settings_key *key, const struct settings_node *node,
+    void *field)
+{
+	struct settings *settings = &reader->main->settings;
+	const struct settings_node *item;
+	struct route_rule *rule;
+	size_t index = 0, len;
+
+	(void)field;
+	if (!is_list(reader, key, node, "a list of rules"))
+		return;
+	for (item = node->first; item; item = item->next) {
+		settings->routes = xrealloc(settings->routes,
+		    (settings->route_count + 1) * sizeof(*settings->routes));
+		rule = &settings->routes[settings->route_count++];
+		memset(rule, 0, sizeof(*rule));
+		len = enter_item(reader, key, ++index);
+		settings_reader_read(reader, settings_keys_route, item, rule);
+		rule->has_user = settings_node_find(item, "user");
+		rule->has_group = settings_node_find(item, "group");
+		rule->has_priority = settings_node_find(item, "priority");
+		if (item->kind == SETTINGS_NODE_MAPPING && rule->relay == 0 &&
+		    !rule->has_priority)
+			settings_reader_error(reader, NULL, item,
+			    "sets nothing; expected a relay or a priority");
+		settings_reader_leave(reader, len);
+	}
+}
+
+const struct settings_type settings_type_routes = { "list of maps",
+	read_routes };
+
+static void read_submitters(struct settings_reader *reader,
+    const struct settings_key *key, const struct settings_node *node,
+    void *field)
+{
+	struct settings *settings = &reader->main->settings;
+	const struct settings_node *item;
+	struct submitter_rule *rule;
+	size_t index = 0, len;
+
+	(void)field;
+	if (!is_list(reader, key, node, "a list of rules"))
+		return;
+	for (item = node->first; item; item = item->next) {
+		settings->submitters = xrealloc(settings->submitters,
+		    (settings->submitter_count + 1) *
+			sizeof(*settings->submitters));
+		rule = &settings->submitters[settings->submitter_count++];
+		memset(rule, 0, sizeof(*rule));
+		settings_reader_set_defaults(reader, settings_keys_submitter,
+		    rule);
+		len = enter_item(reader, key, ++index);
+		settings_reader_read(reader, settings_keys_submitter, item,
+		    rule);
+		rule->has_user = settings_node_find(item, "user");
+		rule->has_group = settings_node_find(item, "group");
+		settings_reader_leave(reader, len);
+	}
+}
+
+const struct settings_type settings_type_submitters = { "list of maps",
+	read_submitters };
+
+static void read_listen(struct settings_reader *reader,
+    const struct settings_key *key, const struct settings_node *node,
+    void *field)
+{
+	struct settings_receive *receive = &reader->main->settings.receive;
+	const struct settings_node *item;
+	struct settings_listen *listen;
+	size_t index = 0, len;
+
+	(void)field;
+	if (!is_list(reader, key, node, "a list of maps"))
+		return;
+	for (item = node->first; item; item = item->next) {
+		receive->listen = xrealloc(receive->listen,
+		    (receive->listen_count + 1) * sizeof(*receive->listen));
+		listen = &receive->listen[receive->listen_count++];
+		memset(listen, 0, sizeof(*listen));
+		settings_reader_set_defaults(reader, settings_keys_listen,
+		    listen);
+		len = enter_item(reader, key, ++index);
+		settings_reader_read(reader, settings_keys_listen, item,
+		    listen);
+		if (!listen->address || !is_loopback(listen->address))
+			settings_reader_error(reader, NULL, item,
+			    "expected a loopback address: relais takes no "
+			    "mail from the network");
+		if (listen->port == 0)
+			settings_reader_error(reader, NULL, item,
+			    "needs a port");
+		if (!settings_node_find(item, "user") || listen->user == 0)
+			settings_reader_error(reader, NULL, item,
+			    "needs a user, other than root, that its clients "
+			    "count as");
+		settings_reader_leave(reader, len);
+	}
+}
+
+const struct settings_type settings_type_listen = { "list of maps",
+	read_listen };
+
+static void add_word(struct settings_words *words, const char *word)
+{
+	words->word = xrealloc(words->word,
+	    (words->count + 2) * sizeof(*words->word));
+	words->word[words->count++] = xstrdup(word);
+	words->word[words->count] = NULL;
+}
+
+static bool is_list(struct settings_reader *reader,
+    const struct settings_key *key, const struct settings_node *node,
+    const char *expected)
+{
+	if (node->kind == SETTINGS_NODE_SEQUENCE)
+		return true;
+	if (node->kind != SETTINGS_NODE_BROKEN)
+		settings_reader_error(reader, key, node, "expected %s",
+		    expected);
+	return false;
+}
+
+static bool is_map(struct settings_reader *reader,
+    const struct settings_key *key, const struct settings_node *node,
+    const char *expected)
+{
+	if (node->kind == SETTINGS_NODE_MAPPING)
+		return true;
+	if (node->kind != SETTINGS_NODE_BROKEN)
+		settings_reader_error(reader, key, node, "expected %s",
+		    expected);
+	return false;
+}
+
+/* `routes[2].` */
+static size_t enter_item(struct settings_reader *reader,
+    const struct settings_key *key, size_t index)
+{
+	char *name = xasprintf("%s[%zu].", key->path, index);
+	size_t len = settings_reader_enter(reader, name);
+
+	free(name);
+	return len;
+}
+
+static bool is_server(const char *text)
+{
+	char *copy = xstrdup(text), *address = copy, *port = NULL;
+	unsigned char bytes[16];
+	uint64_t number = 53;
+	bool is_good;
+
+	if (*copy == '[') {
+		address = copy + 1;
+		port = strchr(address, ']');
+		if (port)
+			*port++ = '\0';
+		if (port && *port != ':')
+			port = NULL;
+	} else if (strchr(copy, ':') == strrchr(copy, ':')) {
+		port = strchr(copy, ':');
+	}
+	if (port)
+		*port++ = '\0';
+	is_good = inet_pton(AF_INET, address, bytes) == 1 ||
+	    inet_pton(AF_INET6, address, bytes) == 1;
+	if (port && settings_value_count(port, &number) < 0)
+		is_good = false;
+	free(copy);
+	return is_good && number > 0 && number <= UINT16_MAX;
+}
+
+/* RFC 5322 3.6.8 */
+static bool is_header_name(const char *text)
+{
+	const unsigned char *p;
+
+	for (p = (const unsigned char *)text; *p; p++)
+		if (*p <= ' ' || *p >= 0x7f || *p == ':')
+			return false;
+	return text[0] != '\0' && strlen(text) <= 76;
+}
+
+/* What has a meaning to relais cannot also be decoration. */
+static bool is_ours(const char *name)
+{
+	static const char *const names[] = { "Received", "Return-Path", "Bcc",
+		"Resent-Bcc", "From", "To", "Cc", "Sender", "Date",
+		"Message-ID", "Content-Type", "Content-Transfer-Encoding",
+		"MIME-Version", NULL };
+	size_t i;
+
+	for (i = 0; names[i]; i++)
+		if (strcasecmp(names[i], name) == 0)
+			return true;
+	return strncasecmp(name, "X-Relais-", 9) == 0;
+}
+
+static bool is_loopback(const char *address)
+{
+	struct in_addr v4;
+	struct in6_addr v6;
+
+	if (inet_pton(AF_INET, address, &v4) == 1)
+		return ntohl(v4.s_addr) >> 24 == 127;
+	return inet_pton(AF_INET6, address, &v6) == 1 &&
+	    IN6_IS_ADDR_LOOPBACK(&v6);
+}

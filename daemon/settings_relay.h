@@ -1,0 +1,34 @@
+/*
+ * settings_relay - how a relay is read, and what is worked out from it
+ *
+ * Thread: part of one settings_load().
+ */
+#ifndef RELAIS_SETTINGS_RELAY_H
+#define RELAIS_SETTINGS_RELAY_H
+
+#include "settings_table.h"
+
+struct relay_url;
+
+/* The relay that serves while none is configured. */
+void settings_relay_add_built_in(struct settings_reader *reader,
+    const char *url);
+
+/* settings_relay_complete.c */
+
+/* The url's values become the draft's; the url is empty then. */
+void settings_relay_apply_url_take(struct relay_draft *draft,
+    struct relay_url *url);
+
+/* A credential `relais.built-in`, or the file built-in.secret. */
+void settings_relay_find_built_in_password(struct settings_reader *reader,
+    struct relay_draft *draft);
+
+/*
+ * Work out security, port and login from what was given, read the secret,
+ * and report what does not fit together. `node` is the relay's.
+ */
+void settings_relay_complete(struct settings_reader *reader,
+    struct relay_draft *draft, const struct settings_node *node);
+
+#endif
