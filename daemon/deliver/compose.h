@@ -22,13 +22,22 @@ struct settings;
 /*
  * Appends the whole header block and the empty line to `into`. `stored` is the
  * header block as kept, without the empty line. 0, -ENOMEM, -EMSGSIZE.
+ *
+ * In this order: Received; the stored fields, bare mailboxes qualified; then
+ * what is missing of From, Date, Message-ID and the relay's Reply-To; then the
+ * relay's own fields. Whatever a value may hold, it can't end its field.
  */
 int compose_header(struct buffer *into, const struct message *message,
-    const struct settings *settings, const struct relay_settings *relay,
-    const char *stored, size_t stored_len);
+                   const struct settings *settings,
+                   const struct relay_settings *relay, const char *stored,
+                   size_t stored_len);
 
-/* The envelope sender for this relay; of the record's or the settings'. */
+/*
+ * The envelope sender for this relay: the record's, or the relay's own identity
+ * where the record's has no domain that means something elsewhere. The null
+ * sender stays. Borrowed from either.
+ */
 const char *compose_sender(const struct message *message,
-    const struct relay_settings *relay);
+                           const struct relay_settings *relay);
 
 #endif

@@ -22,7 +22,7 @@
 #define RESOLV_CONF "/etc/resolv.conf"
 
 /* The size that fits into one packet nearly everywhere (DNS flag day 2020). */
-#define EDNS_SIZE 1232
+#define EDNS_SIZE   1232
 #define RECORDS_MAX 64
 
 struct dns_socket {
@@ -69,9 +69,9 @@ static int channel_new(struct dns_channel **ret_channel, struct dns *dns);
 static void channel_free(struct dns_channel *channel);
 static void channel_settle(struct dns_channel *channel);
 static void on_socket_state(void *context, ares_socket_t fd, int readable,
-    int writable);
+                            int writable);
 static void on_reply(void *context, int status, int timeouts,
-    unsigned char *message, int len);
+                     unsigned char *message, int len);
 
 void dns_answer_free(struct dns_answer *answer)
 {
@@ -86,8 +86,8 @@ static struct dns_answer *answer_new(enum dns_status status, unsigned count)
 {
 	struct dns_answer *answer;
 
-	answer = xcalloc(1, sizeof(*answer) +
-		count * sizeof(answer->records[0]));
+	answer =
+	    xcalloc(1, sizeof(*answer) + count * sizeof(answer->records[0]));
 	answer->status = status;
 	answer->count = count;
 	return answer;
@@ -96,7 +96,7 @@ static struct dns_answer *answer_new(enum dns_status status, unsigned count)
 /* ------------------------------------------------------------ life cycle */
 
 int dns_new(struct dns **ret_dns, struct loop *loop,
-    const struct settings *settings, const char *resolv_conf)
+            const struct settings *settings, const char *resolv_conf)
 {
 	struct dns *dns;
 	int r;
@@ -158,9 +158,9 @@ void dns_apply_settings(struct dns *dns, const struct settings *settings)
 static bool is_same_file(const struct stat *a, const struct stat *b)
 {
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
-	    a->st_size == b->st_size &&
-	    a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-	    a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+	       a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
 /* An unreadable file is one that is being replaced: keep what we have. */
@@ -198,7 +198,8 @@ static char *join_servers(const struct settings_words *servers)
 		char *longer;
 
 		longer = xasprintf("%s%s%s%s%s", list, i ? "," : "",
-		    is_bare_v6 ? "[" : "", word, is_bare_v6 ? "]" : "");
+		                   is_bare_v6 ? "[" : "", word,
+		                   is_bare_v6 ? "]" : "");
 		free(list);
 		list = longer;
 	}
@@ -206,7 +207,7 @@ static char *join_servers(const struct settings_words *servers)
 }
 
 static int set_servers(struct dns_channel *channel,
-    const struct settings_words *servers)
+                       const struct settings_words *servers)
 {
 	char *list;
 	int status;
@@ -233,7 +234,7 @@ static int channel_init(struct dns_channel *channel, struct dns *dns)
 		.resolvconf_path = path,
 	};
 	int mask = ARES_OPT_FLAGS | ARES_OPT_EDNSPSZ | ARES_OPT_SOCK_STATE_CB |
-	    ARES_OPT_RESOLVCONF;
+	           ARES_OPT_RESOLVCONF;
 	int status;
 
 	if (wanted->timeout_s > 0)
@@ -244,9 +245,9 @@ static int channel_init(struct dns_channel *channel, struct dns *dns)
 	free(path);
 	if (status == ARES_SUCCESS)
 		status = set_servers(channel, &wanted->servers);
-	return status == ARES_SUCCESS ? 0 :
-	    status == ARES_ENOMEM     ? -ENOMEM :
-					-EINVAL;
+	return status == ARES_SUCCESS  ? 0
+	       : status == ARES_ENOMEM ? -ENOMEM
+	                               : -EINVAL;
 }
 
 static void on_time(evutil_socket_t fd, short what, void *context);
@@ -303,7 +304,7 @@ static void channel_settle(struct dns_channel *channel)
 }
 
 static void process(struct dns_channel *channel, ares_socket_t readable,
-    ares_socket_t writable)
+                    ares_socket_t writable)
 {
 	channel->depth++;
 	ares_process_fd(channel->ares, readable, writable);
@@ -323,11 +324,11 @@ static void on_io(evutil_socket_t fd, short what, void *context)
 	struct dns_socket *socket = context;
 
 	process(socket->channel, what & EV_READ ? fd : ARES_SOCKET_BAD,
-	    what & EV_WRITE ? fd : ARES_SOCKET_BAD);
+	        what & EV_WRITE ? fd : ARES_SOCKET_BAD);
 }
 
 static struct dns_socket *find_socket(struct dns_channel *channel,
-    ares_socket_t fd)
+                                      ares_socket_t fd)
 {
 	struct dns_socket *socket;
 
@@ -338,12 +339,12 @@ static struct dns_socket *find_socket(struct dns_channel *channel,
 }
 
 static void on_socket_state(void *context, ares_socket_t fd, int readable,
-    int writable)
+                            int writable)
 {
 	struct dns_channel *channel = context;
 	struct dns_socket *socket = find_socket(channel, fd);
 	short what = (short)((readable ? EV_READ : 0) |
-	    (writable ? EV_WRITE : 0) | EV_PERSIST);
+	                     (writable ? EV_WRITE : 0) | EV_PERSIST);
 
 	if (socket) {
 		LIST_REMOVE(socket, link);
@@ -364,7 +365,7 @@ static void on_socket_state(void *context, ares_socket_t fd, int readable,
 /* ------------------------------------------------------------- questions */
 
 void dns_ask(struct dns *dns, enum dns_type type, const char *name,
-    bool may_search, dns_on_answer_take on_answer, void *context)
+             bool may_search, dns_on_answer_take on_answer, void *context)
 {
 	struct dns_question *question = xcalloc(1, sizeof(*question));
 	struct dns_channel *channel;
@@ -412,7 +413,7 @@ static struct dns_answer *parse_aaaa(const unsigned char *message, int len)
 	answer = answer_new(DNS_FOUND, (unsigned)count);
 	for (int i = 0; i < count; i++)
 		memcpy(&answer->records[i].v6, &rows[i].ip6addr,
-		    sizeof(struct in6_addr));
+		       sizeof(struct in6_addr));
 	return answer;
 }
 
@@ -437,7 +438,7 @@ static struct dns_answer *parse_mx(const unsigned char *message, int len)
 }
 
 static struct dns_answer *parse(enum dns_type type,
-    const unsigned char *message, int len)
+                                const unsigned char *message, int len)
 {
 	struct dns_answer *answer = NULL;
 
@@ -491,7 +492,7 @@ static struct dns_answer *answer_without_records(int status)
 }
 
 static void on_reply(void *context, int status, int timeouts,
-    unsigned char *message, int len)
+                     unsigned char *message, int len)
 {
 	struct dns_question *question = context;
 	struct dns_answer *answer;
@@ -516,7 +517,7 @@ static void on_reply(void *context, int status, int timeouts,
 /* ------------------------------------------------------------ /etc/hosts */
 
 struct dns_answer *dns_read_hosts(struct dns *dns, enum dns_type type,
-    const char *name)
+                                  const char *name)
 {
 	int family = type == DNS_AAAA ? AF_INET6 : AF_INET;
 	struct hostent *host = NULL;
@@ -531,7 +532,7 @@ struct dns_answer *dns_read_hosts(struct dns *dns, enum dns_type type,
 	answer = answer_new(count ? DNS_FOUND : DNS_NO_DATA, count);
 	for (unsigned i = 0; i < count; i++)
 		memcpy(&answer->records[i], host->h_addr_list[i],
-		    (size_t)host->h_length);
+		       (size_t)host->h_length);
 	ares_free_hostent(host);
 	return answer;
 }

@@ -55,7 +55,7 @@ void dns_answer_free(struct dns_answer *answer);
 
 /* resolv_conf: borrowed for ever; NULL: /etc/resolv.conf */
 int dns_new(struct dns **ret_dns, struct loop *loop,
-    const struct settings *settings, const char *resolv_conf);
+            const struct settings *settings, const char *resolv_conf);
 
 /* Questions not answered yet are forgotten without an answer. */
 void dns_free(struct dns *dns);
@@ -74,12 +74,12 @@ typedef void (*dns_on_answer_take)(void *context, struct dns_answer *answer);
 
 /* may_search: resolv.conf's search list applies to a name without a dot. */
 void dns_ask(struct dns *dns, enum dns_type type, const char *name,
-    bool may_search, dns_on_answer_take on_answer, void *context);
+             bool may_search, dns_on_answer_take on_answer, void *context);
 
 /*
  * What /etc/hosts says of this name; NULL without an entry. Reads the file.
  */
 struct dns_answer *dns_read_hosts(struct dns *dns, enum dns_type type,
-    const char *name);
+                                  const char *name);
 
 #endif

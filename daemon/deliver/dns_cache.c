@@ -14,10 +14,10 @@
 #define BUCKETS 512
 
 /* Longer than this an answer isn't believed; RFC 2308 asks for such limits. */
-#define FOUND_MAX_S    3600
-#define MISSING_MAX_S  300
+#define FOUND_MAX_S   3600
+#define MISSING_MAX_S 300
 /* Spares a dead name server the questions of a whole burst (RFC 2308 7). */
-#define FAILED_S       5
+#define FAILED_S 5
 
 struct entry {
 	LIST_ENTRY(entry) in_bucket;
@@ -93,7 +93,7 @@ static unsigned bucket_of(enum dns_type type, const char *name)
 }
 
 static struct entry *find(struct dns_cache *cache, enum dns_type type,
-    const char *name, bool may_search)
+                          const char *name, bool may_search)
 {
 	struct entry *entry;
 
@@ -173,7 +173,7 @@ static void on_answer_take(void *context, struct dns_answer *answer)
 }
 
 static struct entry *entry_new(struct dns_cache *cache, enum dns_type type,
-    const char *name, bool may_search)
+                               const char *name, bool may_search)
 {
 	struct entry *entry = xcalloc(1, sizeof(*entry));
 
@@ -182,14 +182,14 @@ static struct entry *entry_new(struct dns_cache *cache, enum dns_type type,
 	entry->may_search = may_search;
 	entry->name = xstrdup(name);
 	LIST_INSERT_HEAD(&cache->buckets[bucket_of(type, name)], entry,
-	    in_bucket);
+	                 in_bucket);
 	TAILQ_INSERT_HEAD(&cache->order, entry, in_order);
 	cache->count++;
 	return entry;
 }
 
 void dns_cache_ask(struct dns_cache *cache, enum dns_type type,
-    const char *name, bool may_search, struct dns_waiter *waiter)
+                   const char *name, bool may_search, struct dns_waiter *waiter)
 {
 	uint64_t generation = dns_generation(cache->dns);
 	struct entry *entry;
@@ -199,7 +199,8 @@ void dns_cache_ask(struct dns_cache *cache, enum dns_type type,
 		forget_all(cache);
 	}
 	entry = find(cache, type, name, may_search);
-	if (entry && entry->answer && entry->expires_ms <= clock_boottime_ms()) {
+	if (entry && entry->answer &&
+	    entry->expires_ms <= clock_boottime_ms()) {
 		entry_free(entry);
 		entry = NULL;
 	}

@@ -20,7 +20,7 @@ struct dns_waiter {
 	struct dns_waiter *next;
 	/* The answer is borrowed for the call. */
 	void (*on_answer)(struct dns_waiter *waiter,
-	    const struct dns_answer *answer);
+	                  const struct dns_answer *answer);
 };
 
 /* dns is borrowed. */
@@ -31,6 +31,7 @@ void dns_cache_free(struct dns_cache *cache);
 
 /* on_answer may come before this returns. */
 void dns_cache_ask(struct dns_cache *cache, enum dns_type type,
-    const char *name, bool may_search, struct dns_waiter *waiter);
+                   const char *name, bool may_search,
+                   struct dns_waiter *waiter);
 
 #endif

@@ -69,7 +69,7 @@ static bool read_record(struct reader *reader, struct record *ret_record)
 }
 
 static uint32_t negative_ttl(const struct reader *reader,
-    const struct record *soa)
+                             const struct record *soa)
 {
 	uint32_t minimum;
 

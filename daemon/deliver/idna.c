@@ -84,9 +84,9 @@ static bool put(struct label *label, char c)
 static bool put_number(struct label *label, uint32_t value, uint32_t bias)
 {
 	for (uint32_t k = BASE;; k += BASE) {
-		uint32_t t = k <= bias ? TMIN :
-		    k >= bias + TMAX   ? TMAX :
-					 k - bias;
+		uint32_t t = k <= bias          ? TMIN
+		             : k >= bias + TMAX ? TMAX
+		                                : k - bias;
 
 		if (value < t)
 			return put(label, digit(value));
@@ -143,8 +143,8 @@ static int convert(const char *text, size_t len, struct label *label)
 	for (size_t at = 0, size; at < len; at += size) {
 		uint32_t point;
 
-		size = decode((const unsigned char *)text + at, len - at,
-		    &point);
+		size =
+		    decode((const unsigned char *)text + at, len - at, &point);
 		if (size == 0)
 			return -EILSEQ;
 		if (count == LABEL_MAX)

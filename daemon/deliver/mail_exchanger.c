@@ -57,9 +57,10 @@ static uint32_t limit_of(const struct dns_answer *answer, const char *self)
 	return limit;
 }
 
-enum mail_exchanger_outcome mail_exchanger_choose(
-    struct mail_exchangers *ret_chosen, const struct dns_answer *answer,
-    const char *self, uint32_t (*random_number)(void))
+enum mail_exchanger_outcome
+mail_exchanger_choose(struct mail_exchangers *ret_chosen,
+                      const struct dns_answer *answer, const char *self,
+                      uint32_t (*random_number)(void))
 {
 	struct candidate *candidates;
 	uint32_t limit = limit_of(answer, self);
@@ -92,6 +93,6 @@ enum mail_exchanger_outcome mail_exchanger_choose(
 	free(candidates);
 	if (ret_chosen->count > 0)
 		return MAIL_EXCHANGER_HOSTS;
-	return roots == answer->count ? MAIL_EXCHANGER_NULL :
-					MAIL_EXCHANGER_LOOP;
+	return roots == answer->count ? MAIL_EXCHANGER_NULL
+	                              : MAIL_EXCHANGER_LOOP;
 }

@@ -31,8 +31,9 @@ struct mail_exchangers {
 };
 
 /* answer: of type MX, DNS_FOUND. self: this host's name. */
-enum mail_exchanger_outcome mail_exchanger_choose(
-    struct mail_exchangers *ret_chosen, const struct dns_answer *answer,
-    const char *self, uint32_t (*random_number)(void));
+enum mail_exchanger_outcome
+mail_exchanger_choose(struct mail_exchangers *ret_chosen,
+                      const struct dns_answer *answer, const char *self,
+                      uint32_t (*random_number)(void));
 
 #endif

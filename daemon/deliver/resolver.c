@@ -63,13 +63,13 @@ struct new_settings {
 };
 
 static void lookup_start(struct resolver *resolver,
-    struct resolver_query *query);
+                         struct resolver_query *query);
 static void lookup_step(struct lookup *lookup);
 
 /* --------------------------------------------------------------- queries */
 
 struct resolver_query *resolver_query_new(enum resolver_kind kind,
-    const char *name, uint16_t port)
+                                          const char *name, uint16_t port)
 {
 	struct resolver_query *query = xcalloc(1, sizeof(*query));
 
@@ -96,7 +96,7 @@ void resolver_query_free(struct resolver_query *query)
 /* ------------------------------------------------------------ life cycle */
 
 int resolver_new(struct resolver **ret_resolver, struct loop *loop,
-    const struct settings *settings)
+                 const struct settings *settings)
 {
 	struct resolver *resolver = xcalloc(1, sizeof(*resolver));
 	int r;
@@ -142,7 +142,7 @@ static void on_settings(struct letter *letter)
 }
 
 void resolver_apply_settings_take(struct resolver *resolver,
-    const struct settings *settings_ref)
+                                  const struct settings *settings_ref)
 {
 	struct new_settings *news = xcalloc(1, sizeof(*news));
 
@@ -189,7 +189,7 @@ static void go_home(struct resolver_query *query)
 /* ------------------------------------------------------------- addresses */
 
 static void set_v4(struct transport_address *address, const struct in_addr *v4,
-    uint16_t port)
+                   uint16_t port)
 {
 	struct sockaddr_in in = {
 		.sin_family = AF_INET,
@@ -202,8 +202,8 @@ static void set_v4(struct transport_address *address, const struct in_addr *v4,
 	address->length = sizeof(in);
 }
 
-static void set_v6(struct transport_address *address,
-    const struct in6_addr *v6, uint16_t port)
+static void set_v6(struct transport_address *address, const struct in6_addr *v6,
+                   uint16_t port)
 {
 	struct sockaddr_in6 in6 = {
 		.sin6_family = AF_INET6,
@@ -216,7 +216,8 @@ static void set_v6(struct transport_address *address,
 	address->length = sizeof(in6);
 }
 
-/* RFC 6724 rule 1, asked of the kernel: connecting a UDP socket sends nothing. */
+/* RFC 6724 rule 1, asked of the kernel: connecting a UDP socket sends nothing.
+ */
 static bool has_route(const struct in6_addr *v6)
 {
 	struct transport_address address;
@@ -227,13 +228,13 @@ static bool has_route(const struct in6_addr *v6)
 		return false;
 	set_v6(&address, v6, 25);
 	is_reachable = connect(fd, (struct sockaddr *)&address.address,
-			   address.length) == 0;
+	                       address.length) == 0;
 	(void)close(fd);
 	return is_reachable;
 }
 
 static void fill_host(struct resolver_host *host,
-    const struct host_lookup *found, uint16_t port)
+                      const struct host_lookup *found, uint16_t port)
 {
 	unsigned count = found->v4_count + found->v6_count, v4 = 0, v6 = 0;
 	bool is_v6_next = found->v6_count > 0 && has_route(&found->v6[0]);
@@ -259,7 +260,7 @@ static void fill_host(struct resolver_host *host,
  * recipient's domain (RFC 5321 4.1.3).
  */
 static bool parse_literal(struct host_lookup *host, enum resolver_kind kind,
-    const char *name)
+                          const char *name)
 {
 	char text[IDNA_SIZE];
 	size_t len = strlen(name);
@@ -291,7 +292,7 @@ static void lookup_free(struct lookup *lookup)
 }
 
 static void finish(struct lookup *lookup, enum resolver_status status,
-    char *text)
+                   char *text)
 {
 	struct resolver_query *query = lookup->query;
 
@@ -302,7 +303,7 @@ static void finish(struct lookup *lookup, enum resolver_status status,
 }
 
 static void copy_addresses(struct host_lookup *host, enum dns_type type,
-    const struct dns_answer *answer)
+                           const struct dns_answer *answer)
 {
 	for (unsigned i = 0; i < answer->count; i++) {
 		if (type == DNS_A && host->v4_count < ADDRESSES_MAX)
@@ -313,7 +314,7 @@ static void copy_addresses(struct host_lookup *host, enum dns_type type,
 }
 
 static void on_addresses(struct host_lookup *host, enum dns_type type,
-    const struct dns_answer *answer)
+                         const struct dns_answer *answer)
 {
 	switch (answer->status) {
 	case DNS_FOUND:
@@ -340,7 +341,7 @@ static void on_a(struct dns_waiter *waiter, const struct dns_answer *answer)
 static void on_aaaa(struct dns_waiter *waiter, const struct dns_answer *answer)
 {
 	on_addresses(LETTER_OF(waiter, struct host_lookup, aaaa), DNS_AAAA,
-	    answer);
+	             answer);
 }
 
 static struct host_lookup *add_host(struct lookup *lookup, const char *name)
@@ -375,7 +376,7 @@ static bool look_into_hosts_file(struct host_lookup *host)
 		struct dns_answer *answer;
 
 		answer = dns_read_hosts(host->lookup->resolver->dns, types[i],
-		    host->name);
+		                        host->name);
 		if (!answer)
 			continue;
 		copy_addresses(host, types[i], answer);
@@ -394,7 +395,7 @@ static uint32_t random_number(void)
 }
 
 static void on_exchangers(struct lookup *lookup,
-    const struct dns_answer *answer)
+                          const struct dns_answer *answer)
 {
 	const char *self = lookup->resolver->settings->hostname;
 	struct mail_exchangers chosen;
@@ -404,13 +405,13 @@ static void on_exchangers(struct lookup *lookup,
 		break;
 	case MAIL_EXCHANGER_NULL:
 		finish(lookup, RESOLVE_NULL_MX,
-		    xasprintf("%s accepts no mail (null MX)", lookup->name));
+		       xasprintf("%s accepts no mail (null MX)", lookup->name));
 		return;
 	case MAIL_EXCHANGER_LOOP:
 		finish(lookup, RESOLVE_LOOP,
-		    xasprintf("this host, %s, is the mail exchanger of %s: "
-			      "its mail would come back",
-			self, lookup->name));
+		       xasprintf("this host, %s, is the mail exchanger of %s: "
+		                 "its mail would come back",
+		                 self, lookup->name));
 		return;
 	}
 	lookup->has_more = chosen.has_more;
@@ -436,12 +437,12 @@ static void on_mx(struct dns_waiter *waiter, const struct dns_answer *answer)
 		return;
 	case DNS_NO_NAME:
 		finish(lookup, RESOLVE_NO_DOMAIN,
-		    xasprintf("the domain %s does not exist", lookup->name));
+		       xasprintf("the domain %s does not exist", lookup->name));
 		return;
 	case DNS_FAILED:
 		finish(lookup, RESOLVE_TEMPORARY,
-		    xasprintf("cannot look up the mail exchangers of %s: %s",
-			lookup->name, answer->problem));
+		       xasprintf("cannot look up the mail exchangers of %s: %s",
+		                 lookup->name, answer->problem));
 		return;
 	}
 }
@@ -458,24 +459,26 @@ static void report_no_address(struct lookup *lookup)
 	}
 	if (problem || lookup->has_more)
 		finish(lookup, RESOLVE_TEMPORARY,
-		    xasprintf("cannot look up the address of %s: %s",
-			lookup->hosts[0].name,
-			problem ? problem : "none of the first hosts has one"));
+		       xasprintf("cannot look up the address of %s: %s",
+		                 lookup->hosts[0].name,
+		                 problem ? problem
+		                         : "none of the first hosts has one"));
 	else if (lookup->query->kind == RESOLVE_HOST && !has_name)
 		finish(lookup, RESOLVE_NO_DOMAIN,
-		    xasprintf("the name %s does not exist", lookup->name));
+		       xasprintf("the name %s does not exist", lookup->name));
 	else if (lookup->query->kind == RESOLVE_HOST)
 		finish(lookup, RESOLVE_NO_HOST,
-		    xasprintf("the name %s has no address", lookup->name));
+		       xasprintf("the name %s has no address", lookup->name));
 	else if (lookup->is_implicit)
-		finish(lookup, RESOLVE_NO_HOST,
+		finish(
+		    lookup, RESOLVE_NO_HOST,
 		    xasprintf("the domain %s has neither a mail exchanger nor "
-			      "an address",
-			lookup->name));
+		              "an address",
+		              lookup->name));
 	else
 		finish(lookup, RESOLVE_NO_HOST,
-		    xasprintf("no mail exchanger of %s has an address (%s…)",
-			lookup->name, lookup->hosts[0].name));
+		       xasprintf("no mail exchanger of %s has an address (%s…)",
+		                 lookup->name, lookup->hosts[0].name));
 }
 
 /* One thing less is missing. */
@@ -516,19 +519,19 @@ static void start_mx(struct lookup *lookup)
 	if (lookup->name[0] != '[') {
 		lookup->mx.on_answer = on_mx;
 		dns_cache_ask(lookup->resolver->cache, DNS_MX, lookup->name,
-		    false, &lookup->mx);
+		              false, &lookup->mx);
 		return;
 	}
 	if (parse_literal(add_host(lookup, lookup->name), RESOLVE_MX,
-		lookup->name))
+	                  lookup->name))
 		lookup_step(lookup);
 	else
 		finish(lookup, RESOLVE_NO_DOMAIN,
-		    xasprintf("%s is no address", lookup->name));
+		       xasprintf("%s is no address", lookup->name));
 }
 
 static void lookup_start(struct resolver *resolver,
-    struct resolver_query *query)
+                         struct resolver_query *query)
 {
 	struct lookup *lookup = xcalloc(1, sizeof(*lookup));
 
@@ -537,7 +540,7 @@ static void lookup_start(struct resolver *resolver,
 	lookup->missing = 1;
 	if (idna_to_ascii(query->name, lookup->name) < 0)
 		finish(lookup, RESOLVE_NO_DOMAIN,
-		    xasprintf("%s is no domain name", query->name));
+		       xasprintf("%s is no domain name", query->name));
 	else if (query->kind == RESOLVE_HOST)
 		start_host(lookup);
 	else
