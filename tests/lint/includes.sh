@@ -53,8 +53,8 @@ layers()
 		if (path ~ /^(common|client)\//) return substr(path, 1, 6)
 		sub(/^daemon\//, "", path)
 		if (path ~ /\//) return substr(path, 1, index(path, "/") - 1)
-		if (path ~ /^(settings|aliases|secret)/) return "settings"
-		return "daemon"
+		if (path ~ /^(main|daemon)[.]/) return "daemon"
+		return "settings"
 	}
 	function exists(path,    line, found) {
 		found = (getline line < path) > 0

@@ -6,7 +6,7 @@ cd "${srcdir:-.}" || exit 1
 LC_ALL=C
 export LC_ALL
 
-# Files that may have more than 500 lines, and why.
+# Files that may have more than 500 lines, and why. Tests may: they are tables.
 long_files='
 '
 
@@ -63,7 +63,7 @@ long_functions()
 
 too_long_files()
 {
-	code | while read -r file; do
+	code | grep -v '^tests/' | while read -r file; do
 		lines=$(wc -l <"$file")
 		[ "$lines" -le 500 ] && continue
 		printf '%s' "$long_files" | grep -q "^$file " ||
@@ -79,7 +79,7 @@ stray_space()
 
 unfinished()
 {
-	code | xargs grep -nE '(TODO|FIXME|XXX)([^X]|$)|^#[ \t]*if 0' |
+	code | xargs grep -nE '(^|[^A-Za-z])(TODO|FIXME|XXX)([^A-Za-z]|$)|^#[ \t]*if 0' |
 	    grep -vE '(TODO|FIXME)\(#[0-9]+\)'
 }
 
