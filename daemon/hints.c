@@ -42,7 +42,7 @@ const struct hint *hints_find(const char *provider, unsigned code,
 		bool is_own = hint->provider && provider &&
 		    strcmp(hint->provider, provider) == 0;
 
-		/* Of the others only the first counts, and own ones go first. */
+		/* Of the others only the first counts; own ones go first. */
 		if (!is_own && (other || hint->only))
 			continue;
 		if (!fits(i, digits, enhanced, text))

@@ -275,7 +275,8 @@ static void read_submitter_relays(struct settings_reader *reader,
 	    (struct submitter_rule *)((char *)field -
 		offsetof(struct submitter_rule, relays));
 
-	if (node->kind == SETTINGS_NODE_SCALAR && strcmp(node->text, "any") == 0)
+	if (node->kind == SETTINGS_NODE_SCALAR &&
+	    strcmp(node->text, "any") == 0)
 		rule->any_relay = true;
 	else
 		read_relay_list(reader, key, node, field);

@@ -128,7 +128,8 @@ static void complete_kind(struct settings_reader *reader,
 	for (i = 0; smtp_only[i]; i++)
 		if (settings_node_find(node, smtp_only[i]))
 			complain(reader, node, smtp_only[i],
-			    "does not fit to %s:", relay_kind_name(relay->kind));
+			    "does not fit to %s:",
+			    relay_kind_name(relay->kind));
 }
 
 static void complete_authentication(struct settings_reader *reader,

@@ -69,12 +69,13 @@ struct settings_key {
 };
 
 /* The struct that each table's offsets belong to. */
-extern const struct settings_key settings_keys_main[];      /* settings_main */
-extern const struct settings_key settings_keys_relays[];    /* settings_main */
-extern const struct settings_key settings_keys_relay[];     /* relay_draft */
-extern const struct settings_key settings_keys_route[];     /* route_rule */
-extern const struct settings_key settings_keys_submitter[]; /* submitter_rule */
-extern const struct settings_key settings_keys_listen[];    /* settings_listen */
+extern const struct settings_key settings_keys_main[]; /* settings_main */
+extern const struct settings_key settings_keys_relays[]; /* settings_main */
+extern const struct settings_key settings_keys_relay[]; /* relay_draft */
+extern const struct settings_key settings_keys_route[]; /* route_rule */
+/* submitter_rule */
+extern const struct settings_key settings_keys_submitter[];
+extern const struct settings_key settings_keys_listen[]; /* settings_listen */
 
 extern const struct settings_choice settings_choices_security[];
 extern const struct settings_choice settings_choices_priority[];

@@ -421,8 +421,8 @@ static void read_choice(struct settings_reader *reader,
 		*(unsigned *)field = choice->value;
 		return;
 	}
-	settings_reader_error(reader, key, node, "`%.*s` is unknown; expected %s",
-	    VALUE_SHOWN_MAX, text, list);
+	settings_reader_error(reader, key, node,
+	    "`%.*s` is unknown; expected %s", VALUE_SHOWN_MAX, text, list);
 }
 
 const struct settings_type settings_type_choice = { "choice", read_choice };

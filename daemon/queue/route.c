@@ -178,7 +178,8 @@ static bool rule_holds(const struct route_rule *rule,
 		return false;
 	if (rule->has_group && rule->group != message->gid)
 		return false;
-	if (rule->from != NULL && !pattern_matches_address(rule->from, message->sender))
+	if (rule->from != NULL &&
+	    !pattern_matches_address(rule->from, message->sender))
 		return false;
 	if (rule->to != NULL && !pattern_matches_address(rule->to, recipient))
 		return false;

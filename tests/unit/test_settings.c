@@ -465,7 +465,8 @@ static void never_repeats_a_secret(void **state)
 			 "  a: {host: a.b, username: u, password: [s3cret]}\n"
 			 "  b: {url: \"smtp://u:s3cret@host:0\"}\n"
 			 "  c: {host: a.b, password: s3cret}\n"
-			 "  d: {host: a.b, username: u, password: \"s3cret\\n\"}"
+			 "  d: {host: a.b, username: u, "
+			 "password: \"s3cret\\n\"}"
 			 "\n"),
 	    0);
 	assert_int_equal(folder->errors.error_count, 5);
