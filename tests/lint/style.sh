@@ -50,14 +50,18 @@ wide_lines()
 	}'
 }
 
+# Rows of tables do not count.
 long_functions()
 {
 	code | xargs awk '
-	/^[{]/ { start = FNR }
+	/^[{]/ { start = FNR; rows = 0 }
+	start && /^\t.* = [{]$/ { table = FNR }
+	table && /^\t+[}];/ { rows += FNR - table; table = 0 }
 	/^[}]$/ && start {
-		if (FNR - start - 1 > 60)
-			print FILENAME ":" start ": " FNR - start - 1 " lines"
-		start = 0
+		lines = FNR - start - 1 - rows
+		if (lines > 60)
+			print FILENAME ":" start ": " lines " lines"
+		start = table = 0
 	}'
 }
 
