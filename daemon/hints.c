@@ -13,6 +13,8 @@
 
 #include "runtime/xalloc.h"
 
+#define TEXT_SIZE 1024
+
 struct compiled {
 	regex_t code;
 	regex_t enhanced; /* if the hint has one, and no regex */
@@ -31,9 +33,14 @@ const struct hint *hints_find(const char *provider, unsigned code,
     const char *enhanced, const char *text)
 {
 	const struct hint *other = NULL;
-	char digits[16] = "local";
+	char digits[16] = "local", whole[TEXT_SIZE];
 	size_t i;
 
+	/* The expressions were made for whole replies. */
+	if (enhanced && strncmp(text, enhanced, strlen(enhanced)) != 0) {
+		(void)snprintf(whole, sizeof(whole), "%s %s", enhanced, text);
+		text = whole;
+	}
 	pthread_once(&once, compile_all);
 	if (code != 0)
 		(void)snprintf(digits, sizeof(digits), "%u", code);

@@ -35,7 +35,8 @@ extern const size_t hints_table_size;
  * @param provider  id of the relay's provider, or NULL
  * @param code      the reply's three digits; 0 for a fault without a reply
  * @param enhanced  "5.7.8", or NULL
- * @param text      the reply's lines joined by spaces, or the fault in words
+ * @param text      the reply's lines joined by spaces, with or without the
+ *                  enhanced code; or the fault in words
  * @return static data; NULL if nothing is known about it
  */
 const struct hint *hints_find(const char *provider, unsigned code,

@@ -35,6 +35,14 @@ void settings_errors_done(struct settings_errors *errors)
 	settings_errors_init(errors);
 }
 
+void settings_errors_print(const struct settings_errors *errors, FILE *stream)
+{
+	size_t i;
+
+	for (i = 0; i < errors->count; i++)
+		fprintf(stream, "%s\n", errors->entries[i].text);
+}
+
 void settings_errors_add(struct settings_errors *errors,
     const struct settings_place *place, const char *format, ...)
 {

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 struct settings_error {
 	bool is_warning;
@@ -39,5 +40,8 @@ void settings_errors_add(struct settings_errors *errors,
 void settings_errors_warn(struct settings_errors *errors,
     const struct settings_place *place, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* One line each. */
+void settings_errors_print(const struct settings_errors *errors, FILE *stream);
 
 #endif

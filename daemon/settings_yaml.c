@@ -348,7 +348,10 @@ static void refuse_decoration(struct reader *reader, const yaml_event_t *event)
 static void report_syntax(struct reader *reader)
 {
 	const yaml_parser_t *parser = &reader->parser;
+	const char *problem = parser->problem ? parser->problem : "unknown";
+	const char *context = parser->context ? parser->context : "";
 	struct settings_place place;
+	bool is_sign;
 
 	if (parser->error == YAML_READER_ERROR) {
 		/* These have an offset, but no mark. */
@@ -358,11 +361,14 @@ static void report_syntax(struct reader *reader)
 		    parser->problem);
 		return;
 	}
+	/* Patterns are what people forget to quote. */
+	is_sign = strstr(context, "alias") || strstr(context, "anchor") ||
+	    strstr(problem, "cannot start any token");
 	place = place_of(reader, &parser->problem_mark);
-	settings_errors_add(reader->errors, &place, "is no valid YAML: %s%s%s",
-	    parser->problem ? parser->problem : "unknown problem",
-	    parser->context ? ", " : "",
-	    parser->context ? parser->context : "");
+	settings_errors_add(reader->errors, &place, "is no valid YAML: %s%s%s%s",
+	    problem, *context ? ", " : "", context,
+	    is_sign ? "; quote values that start with `*`, `@` or the like" :
+		      "");
 }
 
 static struct settings_place place_of(const struct reader *reader,

@@ -1,0 +1,143 @@
+/*
+ * test_hints - every reply we have seen finds its own explanation
+ */
+#include "config.h"
+
+#include "hints.h"
+
+#include <regex.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "providers.h"
+#include "settings_value.h"
+
+/* Finds the enhanced code behind the reply code, if there is one. */
+static const char *enhanced_of(const char *sample, char enhanced[16])
+{
+	const char *start = sample + 4;
+	size_t len = strspn(start, "0123456789.");
+
+	if (len < 5 || len > 15)
+		return NULL;
+	memcpy(enhanced, start, len);
+	enhanced[len] = '\0';
+	return enhanced;
+}
+
+static void finds_each_by_its_sample(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < hints_table_size; i++) {
+		const struct hint *hint = &hints_table[i], *found;
+		char enhanced[16];
+		unsigned code;
+
+		if (!hint->sample)
+			continue;
+		code = (unsigned)strtoul(hint->sample, NULL, 10);
+		found = hints_find(hint->provider, code,
+		    code ? enhanced_of(hint->sample, enhanced) : NULL,
+		    hint->sample + (code ? 4 : 0));
+		assert_non_null(found);
+		if (found != hint)
+			print_error("%s finds %s\n", hint->id, found->id);
+		assert_ptr_equal(found, hint);
+	}
+}
+
+static void says_what_to_do(void **state)
+{
+	size_t i;
+
+	(void)state;
+	assert_true(hints_table_size > 200);
+	for (i = 0; i < hints_table_size; i++) {
+		assert_non_null(hints_table[i].code);
+		assert_non_null(hints_table[i].scope);
+		assert_non_null(hints_table[i].class);
+		assert_non_null(hints_table[i].action);
+		assert_non_null(hints_table[i].explain);
+		assert_non_null(hints_table[i].next);
+		if (hints_table[i].provider)
+			assert_non_null(provider_find(hints_table[i].provider));
+	}
+}
+
+static void prefers_the_relays_own_provider(void **state)
+{
+	const char text[] = "Authentication Credentials Invalid";
+
+	(void)state;
+	assert_string_equal(hints_find("amazon-ses", 535, NULL, text)->id,
+	    "ses-cred");
+	assert_string_not_equal(hints_find(NULL, 535, NULL, text)->id,
+	    "ses-cred");
+	assert_null(hints_find(NULL, 250, "2.0.0", "Ok"));
+}
+
+static void finds_providers_by_address_and_mx(void **state)
+{
+	(void)state;
+	assert_string_equal(provider_find_by_domain("GMail.com")->id, "gmail");
+	assert_null(provider_find_by_domain("mail.com.example"));
+	assert_string_equal(
+	    provider_find_by_mx("example-com.mail.protection.outlook.com.")->id,
+	    "microsoft365");
+	assert_string_equal(provider_find_by_mx("aspmx.l.google.com")->id,
+	    "google-workspace");
+	assert_null(provider_find_by_mx("notgoogle.com"));
+	assert_null(provider_find("nonesuch"));
+}
+
+static void knows_providers_settings_would_take(void **state)
+{
+	size_t i;
+
+	(void)state;
+	assert_true(providers_table_size > 60);
+	for (i = 0; i < providers_table_size; i++) {
+		const struct provider *provider = &providers_table[i];
+		const char *rest = provider->rates;
+		size_t n, rates = 0;
+
+		assert_non_null(provider->name);
+		assert_true(provider->port > 0);
+		assert_true(strchr(provider->host, '{') ||
+		    settings_value_is_host(provider->host));
+		assert_true(strcmp(provider->security, "tls") == 0 ||
+		    strcmp(provider->security, "starttls") == 0 ||
+		    strcmp(provider->security, "none") == 0);
+		for (; rest && *rest; rest += n + strspn(rest + n, " ")) {
+			struct settings_rate rate;
+			char word[32] = "";
+
+			n = strcspn(rest, " ");
+			strncat(word, rest, n);
+			assert_int_equal(settings_value_rate(word, &rate), 0);
+			rates++;
+		}
+		assert_true(rates <= SETTINGS_RATES_MAX);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(finds_each_by_its_sample),
+		cmocka_unit_test(says_what_to_do),
+		cmocka_unit_test(prefers_the_relays_own_provider),
+		cmocka_unit_test(finds_providers_by_address_and_mx),
+		cmocka_unit_test(knows_providers_settings_would_take),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
