@@ -79,6 +79,7 @@ struct part_notice {
 
 struct queue_notice {
 	struct letter letter;
+	void *context; /* the listener's */
 	size_t count;
 	struct part_notice parts[];
 };
@@ -88,7 +89,7 @@ struct queue_notice {
  * with queue_notice_free(). Before queue_start().
  */
 void queue_listen_parts(struct queue *queue, struct mailbox *mailbox,
-    void (*open)(struct letter *letter));
+    void (*open)(struct letter *letter), void *context);
 void queue_notice_free(struct queue_notice *notice);
 
 /*
