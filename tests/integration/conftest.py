@@ -1,0 +1,322 @@
+"""Fixtures of the integration tests.
+
+Everything runs from the build tree in a private directory under a short path
+(a Unix socket's path has at most 107 octets), on free ports, and is gone after
+the test. Nothing sleeps for a fixed time: wait_until() waits for a condition.
+"""
+
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import smtplib
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+import pytest
+
+BUILD = pathlib.Path(os.environ.get("RELAIS_BUILD", "build")).resolve()
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+PEERS = pathlib.Path(os.environ.get("RELAIS_PEERS", BUILD / "peers"))
+sys.path.insert(0, str(SOURCE / "tests" / "support"))
+
+from relay import Relay  # noqa: E402  (needs the path above)
+
+PATIENCE = 60  # seconds; far beyond what any step takes on a busy machine
+
+
+def wait_until(condition, what="the condition", patience=PATIENCE):
+    """The first true result of condition(); fails loudly after patience."""
+    deadline = time.monotonic() + patience
+    pause = 0.001
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {patience} s in vain for {what}")
+        time.sleep(pause)  # between two looks at a condition
+        pause = min(pause * 1.5, 0.05)
+
+
+class UnixSMTP(smtplib.LMTP):
+    """SMTP to a Unix socket: the two lines that the README tells."""
+
+    ehlo_msg = "ehlo"
+
+
+class UnixHTTPConnection(http.client.HTTPConnection):
+    def __init__(self, path, timeout=PATIENCE):
+        super().__init__("localhost", timeout=timeout)
+        self.path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+def to_yaml(value, indent=0):
+    """Settings as block YAML, from dicts, lists and scalars."""
+    pad = " " * indent
+    if isinstance(value, dict):
+        lines = []
+        for key, item in value.items():
+            if isinstance(item, dict) and item:
+                lines.append(f"{pad}{key}:\n{to_yaml(item, indent + 2)}")
+            elif isinstance(item, list):
+                words = ", ".join(scalar(word) for word in item)
+                lines.append(f"{pad}{key}: [{words}]\n")
+            elif isinstance(item, dict):
+                lines.append(f"{pad}{key}: {{}}\n")
+            else:
+                lines.append(f"{pad}{key}: {scalar(item)}\n")
+        return "".join(lines)
+    return f"{pad}{scalar(value)}\n"
+
+
+def scalar(value):
+    if value is True:
+        return "on"
+    if value is False:
+        return "off"
+    if isinstance(value, (int, float)):
+        return str(value)
+    return json.dumps(str(value))
+
+
+class Relaisd:
+    """One daemon with settings of its own; a dict to change before start()."""
+
+    def __init__(self, directory):
+        self.directory = pathlib.Path(directory)
+        self.socket = self.directory / "submit.sock"
+        self.control = self.directory / "control.sock"
+        self.maildir = self.directory / "mail"
+        self.log = self.directory / "log"
+        self.process = None
+        self.settings = {
+            "hostname": "relais.example.com",
+            "queue": {"directory": str(self.directory / "queue")},
+            "receive": {"socket": str(self.socket)},
+            "control": {"socket": str(self.control)},
+            "relays": {"capture": {"url": f"maildir:{self.maildir}"}},
+        }
+
+    def use_relay(self, relay, name="office", **keys):
+        """The only relay from now on is this peer."""
+        self.settings["relays"] = {
+            name: {
+                "host": "127.0.0.1",
+                "port": relay.port,
+                "security": "none",
+                "authentication": False,
+                **keys,
+            }
+        }
+
+    def write_settings(self):
+        path = self.directory / "relais.yaml"
+        path.write_text(to_yaml(self.settings))
+        return path
+
+    def start(self, wait=True, wrapper=(), env=None):
+        path = self.write_settings()
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [*wrapper, str(BUILD / "relaisd"), "--config", str(path)],
+                stderr=log,
+                stdout=log,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **(env or {})},
+            )
+        if wait:
+            wait_until(self.is_ready, f"relaisd to start: {self.log_text()}")
+        return self
+
+    def is_ready(self):
+        assert self.process.poll() is None, self.log_text()
+        probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            probe.settimeout(PATIENCE)
+            probe.connect(str(self.socket))
+            return probe.recv(3) == b"220"
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        finally:
+            probe.close()
+
+    def stop(self):
+        if self.process is None:
+            return None
+        if self.process.poll() is None:
+            self.process.terminate()
+        status = self.process.wait(PATIENCE)
+        self.process = None
+        return status
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(PATIENCE)
+        self.process = None
+
+    def reload(self):
+        self.write_settings()
+        self.process.send_signal(signal.SIGHUP)
+
+    def log_text(self):
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    # ------------------------------------------------------------- clients
+
+    def smtp(self):
+        return UnixSMTP(str(self.socket))
+
+    def send(self, content="Subject: hello\r\n\r\nhello\r\n",
+             sender="app@example.com", to="user@example.net", **options):
+        """Submits by SMTP; returns the queue id."""
+        to = [to] if isinstance(to, str) else to
+        if isinstance(content, str):
+            content = content.encode()
+        with self.smtp() as client:
+            client.ehlo_or_helo_if_needed()
+            code, text = client.mail(sender, options.get("mail", []))
+            assert code == 250, (code, text)
+            for address in to:
+                code, text = client.rcpt(address, options.get("rcpt", []))
+                assert code == 250, (code, text)
+            code, text = client.data(content)
+            assert code == 250, (code, text)
+        return text.decode().split()[-1]
+
+    def environment(self):
+        return {
+            **os.environ,
+            "RELAIS_SOCKET": str(self.socket),
+            "RELAIS_CONTROL_SOCKET": str(self.control),
+        }
+
+    def run(self, program, *arguments, input=None, user=None):
+        """Runs one of ours (or any program) with our sockets."""
+        if "/" not in program:
+            program = str(BUILD / program)
+        words = [program, *map(str, arguments)]
+        if user is not None:
+            words = ["setpriv", "--reuid", str(user), "--regid", str(user),
+                     "--clear-groups", *words]
+        return subprocess.run(
+            words,
+            input=input,
+            capture_output=True,
+            env=self.environment(),
+            timeout=PATIENCE,
+        )
+
+    def ctl(self, *arguments, **options):
+        return self.run("relaisctl", *arguments, **options)
+
+    def sendmail(self, *arguments, **options):
+        return self.run("relais-sendmail", *arguments, **options)
+
+    def api(self, path, method="GET", body=None):
+        """(status, decoded JSON) of the control API."""
+        connection = UnixHTTPConnection(self.control)
+        try:
+            connection.request(
+                method,
+                path,
+                body=None if body is None else json.dumps(body),
+                headers={"Content-Type": "application/json"},
+            )
+            answer = connection.getresponse()
+            data = answer.read()
+            return answer.status, json.loads(data) if data else None
+        finally:
+            connection.close()
+
+    def show(self, queue_id):
+        status, message = self.api(f"/v1/messages/{queue_id}")
+        assert status == 200, (status, message)
+        return message
+
+    def wait_for_state(self, queue_id, *states):
+        def is_there():
+            message = self.show(queue_id)
+            return message if message["state"] in states else None
+
+        return wait_until(is_there, f"{queue_id} to be {states}: "
+                                    f"{self.show(queue_id)}")
+
+    def captured(self):
+        """The files that the capture relay has delivered."""
+        folder = self.maildir / "new"
+        return sorted(folder.iterdir()) if folder.exists() else []
+
+    def memory_bytes(self):
+        """Resident memory that isn't a page of a mapped file."""
+        for line in open(f"/proc/{self.process.pid}/status"):
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1]) * 1024
+        raise AssertionError("no RssAnon")
+
+
+@pytest.fixture
+def directory():
+    path = tempfile.mkdtemp(prefix="relais-", dir="/tmp")
+    os.chmod(path, 0o755)
+    yield pathlib.Path(path)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def daemon(directory):
+    """A daemon that isn't running yet, with the capture relay."""
+    relaisd = Relaisd(directory)
+    yield relaisd
+    if relaisd.process is not None:
+        status = relaisd.stop()
+        text = relaisd.log_text()
+        assert status == 0, f"relaisd ended with {status}: {text}"
+        assert "ERROR: AddressSanitizer" not in text, text
+        assert "runtime error:" not in text, text
+        assert "WARNING: ThreadSanitizer" not in text, text
+
+
+@pytest.fixture
+def relaisd(daemon):
+    """A running daemon with the capture relay."""
+    return daemon.start()
+
+
+@pytest.fixture
+def relay():
+    """A scripted relay of our own; see tests/support/relay.py."""
+    with Relay() as peer:
+        yield peer
+
+
+@pytest.fixture
+def peers():
+    """Finds a fetched peer's command, or skips with the reason."""
+
+    def find(command, peer=None):
+        path = PEERS / "bin" / command
+        if path.exists():
+            return str(path)
+        missing = PEERS / f"{peer or command}.missing"
+        reason = missing.read_text() if missing.exists() else "not fetched"
+        pytest.skip(f"{command}: {reason.strip()}")
+
+    return find
+
+
+def free_port():
+    """A port that was free a moment ago, for programs that want a number."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
