@@ -47,7 +47,8 @@ class Relay:
         self.users = users or {}
         self.mechanisms = mechanisms
         self.require_tls = require_tls
-        self.messages = []
+        self.messages = []   # those that were accepted
+        self.contents = []   # of every DATA, refused ones too
         self.sessions = []
         self.changed = threading.Condition()
         self._answers = {}
@@ -318,6 +319,8 @@ class _Dialogue:
         if not reply.startswith("354"):
             return
         content = self._content()
+        with self.relay.changed:
+            self.relay.contents.append(content)
         reply = self.relay.reply_to(".", "", "250 2.0.0 taken")
         if reply.startswith("2") or reply == "DROP":
             self.relay.record(Message(self.sender, self.recipients, content,
