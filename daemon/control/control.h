@@ -27,6 +27,7 @@ struct control_reload {
 	struct letter letter;
 	struct mailbox *home;
 	void (*on_done)(struct letter *letter);
+	void *context; /* the asker's */
 	/* 0, or -EINVAL: the old settings stay. */
 	int result;
 	/* What was wrong or odd, one a line; malloc'ed, the asker's; or NULL */
@@ -46,15 +47,15 @@ struct control_params {
 
 /*
  * Listens at control.socket, or at listen_fd. Before the loop runs, after
- * queue_open(). On error *ret_error is a sentence for the log; the caller
- * frees it.
+ * queue_open() and before queue_start(). On error *ret_error is a sentence for
+ * the log; the caller frees it.
  */
 int control_new(struct control **ret_control,
     const struct control_params *params, char **ret_error);
 
 /* Any thread: from the next request on. Takes a reference. */
-void control_apply_settings(struct control *control,
-    const struct settings *settings);
+void control_apply_settings(
+    struct control *control, const struct settings *settings);
 
 /*
  * After loop_join() of its loop, queue_stop() and scheduler_free(): what was

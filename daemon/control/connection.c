@@ -1,0 +1,195 @@
+#include "config.h"
+
+#include "control/connection.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/http.h>
+
+#include "control/control_internal.h"
+#include "control/request.h"
+#include "runtime/log.h"
+#include "runtime/xalloc.h"
+#include "settings.h"
+
+/*
+ * evhttp keeps a body in the input buffer until it is whole; beyond this a
+ * client that sends on and on is no longer read.
+ */
+#define INPUT_MAX (2 * REQUEST_BODY_MAX)
+
+static void on_admission(evutil_socket_t fd, short what, void *context);
+static void admit(struct connection *connection);
+static bool is_beyond_limit(const struct connection *connection);
+static void refuse(struct connection *connection);
+static void on_close(struct evhttp_connection *http, void *context);
+static void on_deadline(evutil_socket_t fd, short what, void *context);
+static void connection_free(struct connection *connection);
+
+/*
+ * libevent 2.1 asks for a bufferevent before that has its descriptor, and
+ * tells of the new connection to nobody. So it is looked at right after the
+ * accept, before anything can be read: an active event runs in this turn of
+ * the loop. The reference keeps the bufferevent until then.
+ */
+struct bufferevent *connection_accept(struct event_base *base, void *context)
+{
+	struct control *control = context;
+	struct connection *connection = xcalloc(1, sizeof(*connection));
+
+	connection->control = control;
+	connection->bev = bufferevent_socket_new(base, -1, 0);
+	connection->admission =
+	    event_new(base, -1, 0, on_admission, connection);
+	connection->deadline = event_new(base, -1, 0, on_deadline, connection);
+	if (!connection->bev || !connection->admission || !connection->deadline)
+		abort();
+	bufferevent_setwatermark(connection->bev, EV_READ, 0, INPUT_MAX);
+	bufferevent_incref(connection->bev);
+	event_active(connection->admission, EV_TIMEOUT, 0);
+	LIST_INSERT_HEAD(&control->connections, connection, link);
+	control->connection_count++;
+	return connection->bev;
+}
+
+static void on_admission(evutil_socket_t fd, short what, void *context)
+{
+	struct connection *connection = context;
+	struct bufferevent *bev = connection->bev;
+	void *http = NULL;
+
+	(void)fd;
+	(void)what;
+	/* The argument of evhttp's callbacks is its connection; none are left
+	 * if it has been given up meanwhile. */
+	bufferevent_getcb(bev, NULL, NULL, NULL, &http);
+	if (http && evhttp_connection_get_bufferevent(http) == bev) {
+		connection->http = http;
+		admit(connection);
+	} else {
+		connection_free(connection);
+	}
+	(void)bufferevent_decref(bev);
+}
+
+static void admit(struct connection *connection)
+{
+	struct control *control = connection->control;
+	struct peer *peer = &connection->peer;
+	int r;
+
+	evhttp_connection_set_closecb(connection->http, on_close, connection);
+	r = peer_read(peer, bufferevent_getfd(connection->bev), true);
+	if (r < 0) {
+		log_message(LOG_LEVEL_WARNING, "control",
+		    "no credentials of a client: %s", strerror(-r));
+		connection_cut(connection);
+		return;
+	}
+	connection->is_administrator = settings_is_administrator(
+	    control->settings, peer->uid, peer->gids, peer->gid_count);
+	if (is_beyond_limit(connection))
+		refuse(connection);
+	else
+		connection_await_request(connection);
+}
+
+static bool is_beyond_limit(const struct connection *connection)
+{
+	const struct control *control = connection->control;
+	const struct connection *other;
+	unsigned count = 0;
+
+	if (control->connection_count > control->connection_limit)
+		return true;
+	if (connection->is_administrator)
+		return false;
+	/* A quarter is for those who can put things right. */
+	if (control->connection_count > control->connection_limit * 3 / 4)
+		return true;
+	LIST_FOREACH (other, &control->connections, link)
+		if (other->http && other->peer.uid == connection->peer.uid)
+			count++;
+	return count > CONNECTIONS_PER_UID;
+}
+
+/* Straight to the socket: evhttp would wait for a request first. */
+static void refuse(struct connection *connection)
+{
+	static const char body[] =
+	    "{\"error\":{\"code\":\"too_many_connections\",\"message\":"
+	    "\"you have too many connections open\",\"next\":null}}\n";
+	char answer[512];
+	int len = snprintf(answer, sizeof(answer),
+	    "HTTP/1.1 429 Too Many Requests\r\n"
+	    "Content-Type: application/json\r\n"
+	    "Content-Length: %zu\r\n"
+	    "Connection: close\r\n"
+	    "\r\n"
+	    "%s",
+	    sizeof(body) - 1, body);
+
+	(void)send(bufferevent_getfd(connection->bev), answer, (size_t)len,
+	    MSG_DONTWAIT | MSG_NOSIGNAL);
+	connection_cut(connection);
+}
+
+struct connection *connection_find(
+    struct control *control, const struct evhttp_connection *http)
+{
+	struct connection *connection;
+
+	LIST_FOREACH (connection, &control->connections, link)
+		if (connection->http == http)
+			return connection;
+	return NULL;
+}
+
+void connection_await_request(struct connection *connection)
+{
+	static const struct timeval deadline = { REQUEST_DEADLINE_S, 0 };
+
+	(void)event_add(connection->deadline, &deadline);
+}
+
+void connection_serve(struct connection *connection)
+{
+	(void)event_del(connection->deadline);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *context)
+{
+	(void)fd;
+	(void)what;
+	connection_cut(context);
+}
+
+void connection_cut(struct connection *connection)
+{
+	evhttp_connection_free(connection->http);
+}
+
+static void on_close(struct evhttp_connection *http, void *context)
+{
+	struct connection *connection = context;
+
+	(void)http;
+	if (connection->request)
+		request_client_gone(connection->request);
+	connection_free(connection);
+}
+
+static void connection_free(struct connection *connection)
+{
+	LIST_REMOVE(connection, link);
+	connection->control->connection_count--;
+	event_free(connection->admission);
+	event_free(connection->deadline);
+	peer_done(&connection->peer);
+	free(connection);
+}

@@ -1,0 +1,58 @@
+/*
+ * connection - one client of the control API and who it is
+ *
+ * Credentials are taken once, at accept. A uid has few connections at a time
+ * and can't take all there are: some are kept for administrators. Who is slow
+ * with a request is cut, however steadily its octets drip.
+ */
+#ifndef RELAIS_CONTROL_CONNECTION_H
+#define RELAIS_CONTROL_CONNECTION_H
+
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "runtime/peer.h"
+
+/* Of a uid that is no administrator's. */
+#define CONNECTIONS_PER_UID 8
+/* A request must be complete so long after the one before it. */
+#define REQUEST_DEADLINE_S 30
+/* No octet read or written for so long: the client is gone. */
+#define IDLE_TIMEOUT_S 60
+/* Heartbeats of long answers. */
+#define HEARTBEAT_S 15
+
+struct bufferevent;
+struct control;
+struct event;
+struct event_base;
+struct evhttp_connection;
+struct request;
+
+struct connection {
+	LIST_ENTRY(connection) link;
+	struct control *control;
+	struct bufferevent *bev;
+	struct evhttp_connection *http; /* NULL until it is looked at */
+	struct event *admission;
+	struct event *deadline;
+	struct peer peer;
+	bool is_administrator;   /* at accept */
+	struct request *request; /* being answered; or NULL */
+};
+
+/* evhttp's callback for each accept; context: the control. */
+struct bufferevent *connection_accept(struct event_base *base, void *context);
+
+/* NULL: it was refused. */
+struct connection *connection_find(
+    struct control *control, const struct evhttp_connection *http);
+
+/* The clock for the next request runs, or is stopped while one is answered. */
+void connection_await_request(struct connection *connection);
+void connection_serve(struct connection *connection);
+
+/* Closes it at once; the connection and its client are gone. */
+void connection_cut(struct connection *connection);
+
+#endif

@@ -1,0 +1,341 @@
+/*
+ * control_changes - retry, hold, release and cancel, one message or many
+ *
+ * Every change is a job of the queue that goes by way of the scheduler and
+ * comes home when it is on disk. A bulk change walks the list page by page,
+ * newest first; the next page is read when the changes of the last are home.
+ */
+#include "config.h"
+
+#include "control/handlers.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "control/control_internal.h"
+#include "control/order.h"
+#include "control/page.h"
+#include "control/request.h"
+#include "deliver/scheduler.h"
+#include "runtime/xalloc.h"
+
+#define BULK_PAGE 100
+
+struct verb {
+	const char *name;
+	/* What it can be done to. */
+	unsigned states;
+	unsigned members; /* of the order, a filter aside */
+};
+
+struct bulk {
+	struct request *request;
+	enum change_kind kind;
+	struct order order;
+	struct event *next_page;
+	uint64_t before;
+	bool is_last_page;
+	bool is_abandoned; /* the client is gone */
+	unsigned under_way;
+	uint64_t matched, changed, accepted, failed;
+	int error; /* the last failure */
+};
+
+static const struct verb *verb_of(enum change_kind kind);
+static struct change *make_change(struct request *request,
+    enum change_kind kind, uint64_t id, const struct order *order);
+static bool read_order(
+    struct request *request, struct order *ret_order, unsigned members);
+static void on_one_done(struct letter *letter);
+static void refuse_change(struct request *request, enum change_kind kind);
+static bool restrict_states(struct bulk *bulk);
+static void on_next_page(evutil_socket_t fd, short what, void *context);
+static void begin_page(struct bulk *bulk, struct page *page);
+static void on_bulk_change_done(struct letter *letter);
+static void on_bulk_gone(struct request *request);
+static void read_next_page(struct bulk *bulk);
+static void go_on(struct bulk *bulk);
+static void finish(struct bulk *bulk);
+
+static const struct verb *verb_of(enum change_kind kind)
+{
+	static const struct verb retry = { "retry",
+		SELECTION_DELIVERING | 1u << MESSAGE_QUEUED, ORDER_REASON };
+	static const struct verb hold = { "hold",
+		SELECTION_DELIVERING | 1u << MESSAGE_QUEUED,
+		ORDER_REASON | ORDER_UNTIL };
+	static const struct verb release = { "release",
+		1u << MESSAGE_HELD | 1u << MESSAGE_PARKED, ORDER_REASON };
+	static const struct verb cancel = { "cancel", SELECTION_WAITING,
+		ORDER_REASON };
+
+	switch (kind) {
+	case CHANGE_RETRY:
+		return &retry;
+	case CHANGE_HOLD:
+		return &hold;
+	case CHANGE_RELEASE:
+		return &release;
+	case CHANGE_CANCEL:
+		return &cancel;
+	case CHANGE_PARK:
+	case CHANGE_REROUTE:
+		break;
+	}
+	abort();
+}
+
+static struct change *make_change(struct request *request,
+    enum change_kind kind, uint64_t id, const struct order *order)
+{
+	struct change *change = change_new(kind, id);
+
+	change->job.home = request->control->mailbox;
+	change->is_for_owner_only = !request->is_administrator;
+	change->owner_uid = request->uid;
+	change->until_ms = order->until_ms;
+	if (order->reason[0])
+		change->reason =
+		    xasprintf("%s (%s)", order->reason, request_user(request));
+	else
+		change->reason = xasprintf("by %s", request_user(request));
+	return change;
+}
+
+/* Answers the request itself where it returns false. */
+static bool read_order(
+    struct request *request, struct order *ret_order, unsigned members)
+{
+	char error[JSON_ERROR_SIZE];
+	const char *text;
+	size_t len;
+
+	text = request_input(request, &len);
+	if (order_read(ret_order, members, text, len, error) == 0)
+		return true;
+	order_done(ret_order);
+	request_fail(request, 422, "bad_order", NULL, "%s", error);
+	return false;
+}
+
+/* -------------------------------------------------------------------- one */
+
+void changes_one(struct request *request)
+{
+	enum change_kind kind = (enum change_kind)request->endpoint->detail;
+	struct order order;
+	struct change *change;
+
+	if (!read_order(request, &order, verb_of(kind)->members))
+		return;
+	change = make_change(request, kind, request->id, &order);
+	change->job.on_done = on_one_done;
+	change->job.context = request;
+	order_done(&order);
+	scheduler_change_take(request->control->scheduler, change);
+}
+
+static void on_one_done(struct letter *letter)
+{
+	struct change *change = LETTER_OF(letter, struct change, job.letter);
+	struct request *request = change->job.context;
+	enum change_kind kind = change->kind;
+	int result = change->job.result;
+
+	request->is_accepted_only = change->is_accepted_only;
+	change_free(change);
+	if (result == -EALREADY) {
+		refuse_change(request, kind);
+		return;
+	}
+	if (result < 0) {
+		request_fail_errno(request, result);
+		return;
+	}
+	request_log(request, verb_of(kind)->name, request->id, NULL);
+	request_ask_scheduler(request, messages_reply_one);
+}
+
+static void refuse_change(struct request *request, enum change_kind kind)
+{
+	struct message *message;
+	const char *state = "gone";
+
+	if (queue_read_message(
+		request->control->reader, request->id, &message) == 0) {
+		state = message_state_name(message->state);
+		message_free(message);
+	}
+	request_fail(request, 409, "nothing_to_do", NULL,
+	    "cannot %s %s: it is %s", verb_of(kind)->name, request->parameter,
+	    state);
+}
+
+/* ------------------------------------------------------------------- bulk */
+
+void changes_bulk(struct request *request)
+{
+	enum change_kind kind = (enum change_kind)request->endpoint->detail;
+	struct order order;
+	struct bulk *bulk;
+
+	if (!read_order(request, &order,
+		verb_of(kind)->members | ORDER_DRY_RUN | ORDER_FILTER))
+		return;
+	if (!order.has_filter) {
+		order_done(&order);
+		request_fail(request, 422, "no_filter", NULL,
+		    "say which messages: a `filter`, {} for all");
+		return;
+	}
+	bulk = xcalloc(1, sizeof(*bulk));
+	bulk->request = request;
+	bulk->kind = kind;
+	bulk->order = order;
+	bulk->next_page =
+	    event_new(request->control->base, -1, 0, on_next_page, bulk);
+	if (!bulk->next_page)
+		abort();
+	request->context = bulk;
+	request->on_gone = on_bulk_gone;
+	if (!request->is_administrator)
+		selection_restrict(&bulk->order.filter, request->uid);
+	if (restrict_states(bulk))
+		read_next_page(bulk);
+	else
+		finish(bulk);
+}
+
+/* False: the states asked for have nothing that could be changed. */
+static bool restrict_states(struct bulk *bulk)
+{
+	unsigned *states = &bulk->order.filter.states;
+	unsigned possible = verb_of(bulk->kind)->states;
+
+	*states = *states ? *states & possible : possible;
+	return *states != 0;
+}
+
+/* A page a turn of the loop: others get their answers in between. */
+static void read_next_page(struct bulk *bulk)
+{
+	static const struct timeval at_once;
+
+	(void)event_add(bulk->next_page, &at_once);
+}
+
+static void on_next_page(evutil_socket_t fd, short what, void *context)
+{
+	struct bulk *bulk = context;
+	struct request *request = bulk->request;
+	struct shape_view view;
+	struct page *page;
+	int r;
+
+	(void)fd;
+	(void)what;
+	request_view(request, &view);
+	page = xcalloc(1, sizeof(*page));
+	r = page_read(page, request->control->reader, &bulk->order.filter,
+	    &view, bulk->before, BULK_PAGE);
+	if (r < 0) {
+		bulk->error = r;
+		bulk->is_last_page = true;
+	} else {
+		bulk->before = page->next;
+		bulk->is_last_page = page->next == 0;
+		begin_page(bulk, page);
+	}
+	page_done(page);
+	free(page);
+	go_on(bulk);
+}
+
+static void begin_page(struct bulk *bulk, struct page *page)
+{
+	unsigned i;
+
+	bulk->matched += page->count;
+	if (bulk->order.is_dry_run)
+		return;
+	for (i = 0; i < page->count; i++) {
+		struct change *change = make_change(bulk->request, bulk->kind,
+		    page->messages[i]->id, &bulk->order);
+
+		change->job.on_done = on_bulk_change_done;
+		change->job.context = bulk;
+		bulk->under_way++;
+		scheduler_change_take(
+		    bulk->request->control->scheduler, change);
+	}
+}
+
+static void on_bulk_change_done(struct letter *letter)
+{
+	struct change *change = LETTER_OF(letter, struct change, job.letter);
+	struct bulk *bulk = change->job.context;
+	int result = change->job.result;
+
+	bulk->under_way--;
+	/* What has ended or gone meanwhile is nobody's failure. */
+	if (result == 0 && change->is_accepted_only)
+		bulk->accepted++;
+	else if (result == 0)
+		bulk->changed++;
+	else if (result != -EALREADY && result != -ENOENT) {
+		bulk->failed++;
+		bulk->error = result;
+	}
+	change_free(change);
+	go_on(bulk);
+}
+
+/* The rest is left alone: whoever asked has changed their mind. */
+static void on_bulk_gone(struct request *request)
+{
+	struct bulk *bulk = request->context;
+
+	bulk->is_abandoned = true;
+	event_del(bulk->next_page);
+	if (bulk->under_way == 0)
+		finish(bulk);
+}
+
+static void go_on(struct bulk *bulk)
+{
+	if (bulk->under_way > 0)
+		return;
+	if (bulk->is_last_page || bulk->is_abandoned)
+		finish(bulk);
+	else
+		read_next_page(bulk);
+}
+
+static void finish(struct bulk *bulk)
+{
+	struct request *request = bulk->request;
+	struct emitter *emit = &request->emit;
+	int error = bulk->error;
+
+	if (!bulk->order.is_dry_run)
+		request_log(request, verb_of(bulk->kind)->name, 0, NULL);
+	emit_object(emit, NULL);
+	emit_bool(emit, "dry_run", bulk->order.is_dry_run);
+	emit_number(emit, "matched", (int64_t)bulk->matched);
+	emit_number(emit, "changed", (int64_t)bulk->changed);
+	emit_number(emit, "accepted", (int64_t)bulk->accepted);
+	emit_number(emit, "failed", (int64_t)bulk->failed);
+	emit_end(emit);
+	event_free(bulk->next_page);
+	order_done(&bulk->order);
+	free(bulk);
+	request->on_gone = NULL;
+	if (error < 0 && request->connection)
+		request_fail_errno(request, error);
+	else
+		request_reply(request, 200);
+}

@@ -1,0 +1,49 @@
+/*
+ * control_internal - what the files of control/ share, and nobody else sees
+ *
+ * Thread: the control loop.
+ */
+#ifndef RELAIS_CONTROL_CONTROL_INTERNAL_H
+#define RELAIS_CONTROL_CONTROL_INTERNAL_H
+
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "control/control.h"
+
+struct connection;
+struct event_base;
+struct evconnlistener;
+struct evhttp;
+struct queue_reader;
+struct request;
+struct streams;
+struct users;
+
+LIST_HEAD(connection_list, connection);
+LIST_HEAD(request_list, request);
+
+struct control {
+	struct event_base *base;
+	struct queue *queue;
+	struct queue_reader *reader;
+	struct scheduler *scheduler;
+	struct mailbox *mailbox;
+	const struct settings *settings;
+	void (*reload_take)(void *context, struct control_reload *reload);
+	void *reload_context;
+	uint64_t started_ms; /* wall */
+	uint64_t started_boot_ms;
+
+	struct evhttp *http;
+	struct evconnlistener *listener;
+	struct connection_list connections;
+	unsigned connection_count;
+	unsigned connection_limit;
+
+	struct request_list requests;
+	struct streams *streams;
+	struct users *users;
+};
+
+#endif

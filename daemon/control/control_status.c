@@ -1,0 +1,344 @@
+/*
+ * control_status - how the whole does: for people, for Prometheus; reload
+ */
+#include "config.h"
+
+#include "control/handlers.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "control/control_internal.h"
+#include "control/page.h"
+#include "control/request.h"
+#include "deliver/scheduler.h"
+#include "queue/queue.h"
+#include "runtime/xalloc.h"
+#include "settings.h"
+
+static void shape_program(struct request *request);
+static int shape_own_counts(struct request *request);
+static int count_own(
+    struct request *request, unsigned states, unsigned *ret_count);
+static void shape_messages(struct emitter *emit,
+    const struct queue_counts *counts, uint64_t delivering);
+static void shape_store(
+    struct emitter *emit, const struct queue_counts *counts);
+static void shape_relays(struct request *request);
+static const char *relay_name(
+    struct request *request, const struct relay_status *status);
+static void shape_problems(
+    struct request *request, const struct queue_counts *counts);
+static void shape_relay_problem(
+    struct emitter *emit, const char *name, const struct relay_status *status);
+static void shape_problem(struct emitter *emit, const char *next,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void on_reload_done(struct letter *letter);
+static void emit_lines(struct emitter *emit, const char *key, char *lines);
+
+void status_show(struct request *request)
+{
+	struct emitter *emit = &request->emit;
+	struct queue_counts counts;
+	int r;
+
+	emit_object(emit, NULL);
+	shape_program(request);
+	if (!request->is_administrator) {
+		r = shape_own_counts(request);
+		emit_end(emit);
+	} else {
+		r = queue_read_counts(request->control->reader, &counts);
+		if (r == 0) {
+			shape_messages(emit, &counts,
+			    request->scheduler->delivering_count);
+			shape_store(emit, &counts);
+			shape_relays(request);
+			shape_problems(request, &counts);
+		}
+		emit_end(emit);
+	}
+	if (r < 0)
+		request_fail_errno(request, r);
+	else
+		request_reply(request, 200);
+}
+
+static void shape_program(struct request *request)
+{
+	struct emitter *emit = &request->emit;
+	const struct control *control = request->control;
+
+	emit_text(emit, "version", PACKAGE_VERSION);
+	emit_text(emit, "hostname", request->settings->hostname);
+	emit_time(emit, "started", control->started_ms);
+	emit_number(emit, "uptime_s",
+	    (clock_boottime_ms() - (int64_t)control->started_boot_ms) / 1000);
+	emit_bool(emit, "administrator", request->is_administrator);
+}
+
+/* -------------------------------------------------------------------- own */
+
+/* More than a page of them is said as "more": the cost stays bounded. */
+static int shape_own_counts(struct request *request)
+{
+	static const enum message_state shown[] = { MESSAGE_QUEUED,
+		MESSAGE_HELD, MESSAGE_PARKED, MESSAGE_FAILED, MESSAGE_EXPIRED };
+	struct emitter *emit = &request->emit;
+	unsigned count = 0;
+	bool has_more = false;
+	size_t i;
+	int r = 0;
+
+	emit_object(emit, "messages");
+	for (i = 0; r == 0 && i < sizeof(shown) / sizeof(shown[0]); i++) {
+		unsigned states = 1u << shown[i];
+
+		if (shown[i] == MESSAGE_QUEUED)
+			states |= SELECTION_DELIVERING;
+		r = count_own(request, states, &count);
+		emit_number(emit, message_state_name(shown[i]), count);
+		has_more |= count == PAGE_MAX;
+	}
+	emit_end(emit);
+	emit_bool(emit, "more", has_more);
+	return r;
+}
+
+static int count_own(
+    struct request *request, unsigned states, unsigned *ret_count)
+{
+	struct page *page = xcalloc(1, sizeof(*page));
+	struct selection selection;
+	struct shape_view view;
+	int r;
+
+	request_view(request, &view);
+	selection_init(&selection);
+	selection.states = states;
+	selection_restrict(&selection, request->uid);
+	r = page_read(
+	    page, request->control->reader, &selection, &view, 0, PAGE_MAX);
+	*ret_count = page->count;
+	page_done(page);
+	free(page);
+	return r;
+}
+
+/* -------------------------------------------------------------------- all */
+
+static void shape_messages(struct emitter *emit,
+    const struct queue_counts *counts, uint64_t delivering)
+{
+	uint64_t queued = counts->messages[MESSAGE_QUEUED];
+	int state;
+
+	/* Both were looked at in turn: what is delivering may have ended. */
+	if (delivering > queued)
+		delivering = queued;
+	emit_object(emit, "messages");
+	emit_number(emit, "queued", (int64_t)(queued - delivering));
+	emit_number(emit, "delivering", (int64_t)delivering);
+	for (state = MESSAGE_HELD; state < MESSAGE_STATES; state++)
+		emit_number(emit, message_state_name((enum message_state)state),
+		    (int64_t)counts->messages[state]);
+	emit_end(emit);
+	emit_number(emit, "waiting_parts", (int64_t)counts->waiting_parts);
+}
+
+static void shape_store(struct emitter *emit, const struct queue_counts *counts)
+{
+	emit_object(emit, "store");
+	emit_number(emit, "bytes_used", (int64_t)counts->bytes_used);
+	emit_number(emit, "bytes_maximum", (int64_t)counts->bytes_maximum);
+	emit_number(emit, "disk_free", (int64_t)counts->disk_free);
+	emit_bool(emit, "full", counts->is_full);
+	emit_time(emit, "stalled_since", counts->stalled_since_ms);
+	emit_time(emit, "oldest_kept", counts->oldest_kept_ms);
+	emit_number(emit, "last_sequence", (int64_t)counts->last_sequence);
+	emit_number(emit, "commits", (int64_t)counts->commits);
+	emit_number(emit, "committed_jobs", (int64_t)counts->committed_jobs);
+	emit_end(emit);
+}
+
+/* Those that are set, and those that are not but still have mail. */
+static void shape_relays(struct request *request)
+{
+	const struct scheduler_query *scheduler = request->scheduler;
+	const struct settings *settings = request->settings;
+	struct emitter *emit = &request->emit;
+	size_t i;
+
+	emit_array(emit, "relays");
+	for (i = 0; i < settings->relay_count; i++) {
+		const struct relay_settings *relay = &settings->relays[i];
+
+		emit_object(emit, NULL);
+		emit_text(emit, "name", relay->name);
+		emit_bool(emit, "default", relay == settings->default_relay);
+		emit_bool(emit, "enabled", relay->enabled);
+		shape_relay_state(
+		    emit, relay, shape_relay_status(scheduler, relay->id));
+		emit_end(emit);
+	}
+	for (i = 0; i < scheduler->relay_count; i++) {
+		const struct relay_status *status = &scheduler->relays[i];
+
+		if (settings_find_relay(settings, status->id))
+			continue;
+		emit_object(emit, NULL);
+		emit_text(emit, "name", relay_name(request, status));
+		emit_bool(emit, "default", false);
+		emit_bool(emit, "enabled", false);
+		shape_relay_state(emit, NULL, status);
+		emit_end(emit);
+	}
+	emit_end(emit);
+}
+
+static const char *relay_name(
+    struct request *request, const struct relay_status *status)
+{
+	const struct relay_settings *relay =
+	    settings_find_relay(request->settings, status->id);
+
+	if (relay)
+		return relay->name;
+	return status->name ? status->name : "unknown";
+}
+
+/* --------------------------------------------------------------- problems */
+
+static void shape_problems(
+    struct request *request, const struct queue_counts *counts)
+{
+	const struct scheduler_query *scheduler = request->scheduler;
+	struct emitter *emit = &request->emit;
+	char since[CLOCK_RFC3339_SIZE];
+	size_t i;
+
+	emit_array(emit, "problems");
+	if (counts->stalled_since_ms) {
+		clock_format_rfc3339((int64_t)counts->stalled_since_ms, since);
+		shape_problem(emit, "look at the disk: dmesg, iostat",
+		    "disk stalled since %s: new mail is put off", since);
+	}
+	if (counts->is_full)
+		shape_problem(emit,
+		    "make room on the disk, or raise queue.maximum",
+		    "the store is full: new mail is put off");
+	for (i = 0; i < scheduler->relay_count; i++)
+		shape_relay_problem(emit,
+		    relay_name(request, &scheduler->relays[i]),
+		    &scheduler->relays[i]);
+	if (counts->messages[MESSAGE_PARKED])
+		shape_problem(emit, "relaisctl list --state parked",
+		    "%llu messages are parked: someone must decide",
+		    (unsigned long long)counts->messages[MESSAGE_PARKED]);
+	if (counts->messages[MESSAGE_HELD])
+		shape_problem(emit, "relaisctl list --state held",
+		    "%llu messages are held",
+		    (unsigned long long)counts->messages[MESSAGE_HELD]);
+	emit_end(emit);
+}
+
+static void shape_relay_problem(
+    struct emitter *emit, const char *name, const struct relay_status *status)
+{
+	char *next = NULL;
+
+	switch (status->state) {
+	case BREAKER_CLOSED:
+	case BREAKER_HALF_OPEN:
+		return;
+	case BREAKER_OPEN:
+		next = xasprintf("relaisctl relay show %s", name);
+		shape_problem(emit, next, "relay %s does not work: %s", name,
+		    status->fault.text);
+		break;
+	case BREAKER_HELD:
+		next = xasprintf(
+		    "mend the cause, then: relaisctl relay resume %s", name);
+		shape_problem(emit, next,
+		    "relay %s is held until someone acts: %s", name,
+		    status->fault.text);
+		break;
+	case BREAKER_PAUSED:
+		next = xasprintf("relaisctl relay resume %s", name);
+		shape_problem(emit, next, "relay %s is paused: %s", name,
+		    status->fault.text);
+		break;
+	}
+	free(next);
+}
+
+static void shape_problem(
+    struct emitter *emit, const char *next, const char *format, ...)
+{
+	char what[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(what, sizeof(what), format, args);
+	va_end(args);
+	emit_object(emit, NULL);
+	emit_text(emit, "what", what);
+	emit_text(emit, "next", next);
+	emit_end(emit);
+}
+
+/* ----------------------------------------------------------------- reload */
+
+void status_reload(struct request *request)
+{
+	struct control *control = request->control;
+	struct control_reload *reload = xcalloc(1, sizeof(*reload));
+
+	reload->home = control->mailbox;
+	reload->on_done = on_reload_done;
+	reload->context = request;
+	request_log(request, "reload", 0, NULL);
+	control->reload_take(control->reload_context, reload);
+}
+
+static void on_reload_done(struct letter *letter)
+{
+	struct control_reload *reload =
+	    LETTER_OF(letter, struct control_reload, letter);
+	struct request *request = reload->context;
+	struct emitter *emit = &request->emit;
+	bool is_done = reload->result == 0;
+
+	emit_object(emit, NULL);
+	if (is_done) {
+		emit_text(emit, "result", "reloaded");
+		emit_lines(emit, "warnings", reload->report);
+	} else {
+		emit_object(emit, "error");
+		emit_text(emit, "code", "bad_settings");
+		emit_text(emit, "message",
+		    "the settings have errors; the old ones stay");
+		emit_text(emit, "next", "mend them, then: relaisctl reload");
+		emit_lines(emit, "details", reload->report);
+		emit_end(emit);
+	}
+	emit_end(emit);
+	free(reload->report);
+	free(reload);
+	request_reply(request, is_done ? 200 : 422);
+}
+
+static void emit_lines(struct emitter *emit, const char *key, char *lines)
+{
+	char *line;
+
+	emit_array(emit, key);
+	while (lines && (line = strsep(&lines, "\n")))
+		if (*line)
+			emit_text(emit, NULL, line);
+	emit_end(emit);
+}

@@ -1,0 +1,40 @@
+/*
+ * handlers - who answers what; the functions behind control's table
+ */
+#ifndef RELAIS_CONTROL_HANDLERS_H
+#define RELAIS_CONTROL_HANDLERS_H
+
+struct control;
+struct request;
+
+/* control_messages.c */
+void messages_list(struct request *request);
+void messages_show(struct request *request);
+void messages_content(struct request *request);
+
+/* Ends the request with the message it is about, as it is now. */
+void messages_reply_one(struct request *request);
+
+/* control_changes.c; endpoint->detail: enum change_kind */
+void changes_one(struct request *request);
+void changes_bulk(struct request *request);
+
+/* control_events.c */
+void events_stream(struct request *request);
+/* Ends the request when its message has ended, or after wait_s. */
+void events_wait_for_message(struct request *request, unsigned wait_s);
+struct streams *streams_new(struct control *control);
+void streams_free(struct streams *streams);
+
+/* control_status.c */
+void status_show(struct request *request);
+void status_metrics(struct request *request);
+void status_reload(struct request *request);
+
+/* control_relays.c */
+void relays_list(struct request *request);
+void relays_show(struct request *request);
+void relays_pause(struct request *request);
+void relays_resume(struct request *request);
+
+#endif

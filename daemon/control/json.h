@@ -1,0 +1,43 @@
+/*
+ * json - what clients send: one JSON object, walked member by member
+ *
+ * Members of nested objects come with a dotted path ("filter.state"). Arrays,
+ * fractions, duplicate members and more than one level of nesting are refused.
+ */
+#ifndef RELAIS_CONTROL_JSON_H
+#define RELAIS_CONTROL_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum json_kind {
+	JSON_IS_NULL,
+	JSON_IS_TEXT,
+	JSON_IS_NUMBER,
+	JSON_IS_BOOL,
+	JSON_IS_OBJECT, /* its members follow */
+};
+
+/* Borrowed for the call it is passed to. */
+struct json_value {
+	enum json_kind kind;
+	const char *text; /* UTF-8 without a NUL inside */
+	int64_t number;
+	bool is_true;
+};
+
+#define JSON_ERROR_SIZE 256
+
+/* 0 goes on; else the walk ends with it, `error` says why. */
+typedef int (*json_visit)(void *context, const char *path,
+    const struct json_value *value, char error[JSON_ERROR_SIZE]);
+
+/*
+ * 0, what `visit` returned, or -EINVAL with a sentence in `error`. No text at
+ * all counts as an empty object.
+ */
+int json_walk(const char *text, size_t len, json_visit visit, void *context,
+    char error[JSON_ERROR_SIZE]);
+
+#endif

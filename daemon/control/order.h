@@ -1,0 +1,41 @@
+/*
+ * order - the JSON that comes with a change: why, until when, for which
+ *
+ * {"reason": text, "until": time, "dry_run": boolean, "filter": {…}}
+ */
+#ifndef RELAIS_CONTROL_ORDER_H
+#define RELAIS_CONTROL_ORDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "control/json.h"
+#include "control/selection.h"
+
+#define ORDER_REASON_SIZE 256
+
+/* or-ed: the members a request may have */
+#define ORDER_REASON  1u
+#define ORDER_UNTIL   2u
+#define ORDER_DRY_RUN 4u
+#define ORDER_FILTER  8u
+
+struct order {
+	char reason[ORDER_REASON_SIZE]; /* empty: none was given */
+	uint64_t until_ms;              /* wall; 0: no end */
+	bool is_dry_run;
+	bool has_filter;
+	struct selection filter;
+	unsigned members; /* allowed ones */
+};
+
+/*
+ * 0, or -EINVAL with a sentence in `error`; free with order_done() in any
+ * case.
+ */
+int order_read(struct order *ret_order, unsigned members, const char *text,
+    size_t len, char error[JSON_ERROR_SIZE]);
+void order_done(struct order *order);
+
+#endif

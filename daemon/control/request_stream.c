@@ -1,0 +1,66 @@
+/*
+ * request_stream - answers in pieces, as fast as the client takes them
+ */
+#include "config.h"
+
+#include "control/request.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include <event2/buffer.h>
+#include <event2/http.h>
+
+#include "control/connection.h"
+
+static void on_chunk_drained(struct evhttp_connection *http, void *context);
+
+void request_stream_begin(
+    struct request *request, const char *type, int64_t length)
+{
+	struct evkeyvalq *headers =
+	    evhttp_request_get_output_headers(request->http);
+	char text[24];
+
+	(void)evhttp_add_header(headers, "Content-Type", type);
+	(void)evhttp_add_header(headers, "Cache-Control", "no-store");
+	if (length >= 0) {
+		snprintf(text, sizeof(text), "%" PRId64, length);
+		(void)evhttp_add_header(headers, "Content-Length", text);
+	}
+	evhttp_send_reply_start(request->http, 200, "OK");
+}
+
+void request_stream_send(struct request *request, struct evbuffer *data,
+    void (*on_drained)(struct request *request))
+{
+	request->then = on_drained;
+	evhttp_send_reply_chunk_with_cb(
+	    request->http, data, on_drained ? on_chunk_drained : NULL, request);
+}
+
+static void on_chunk_drained(struct evhttp_connection *http, void *context)
+{
+	struct request *request = context;
+
+	(void)http;
+	request->then(request);
+}
+
+void request_stream_end(struct request *request)
+{
+	struct evhttp_request *http = request->http;
+
+	request_forget_connection(request);
+	request_free(request);
+	evhttp_send_reply_end(http);
+}
+
+void request_stream_cut(struct request *request)
+{
+	struct connection *connection = request->connection;
+
+	request_forget_connection(request);
+	request_free(request);
+	connection_cut(connection);
+}

@@ -1,0 +1,214 @@
+/*
+ * shape_relay - a relay in JSON: how it does, and how it is set
+ */
+#include "config.h"
+
+#include "control/shape.h"
+
+#include <stdlib.h>
+
+#include "deliver/scheduler.h"
+#include "providers.h"
+#include "settings.h"
+
+static void shape_fault(struct emitter *emit,
+    const struct relay_settings *relay, const struct relay_status *status);
+static void shape_settings(struct emitter *emit,
+    const struct relay_settings *relay, const struct settings *settings);
+static void shape_secret(struct emitter *emit, const char *key, bool is_set);
+static void shape_authentication(
+    struct emitter *emit, const struct relay_settings *relay);
+static void shape_identity(struct emitter *emit, const char *key,
+    const struct relay_identity *identity);
+static void shape_limits(
+    struct emitter *emit, const struct relay_limits *limits);
+static void shape_by_priority(
+    struct emitter *emit, const char *key, const uint64_t numbers[3]);
+static uint64_t sum(const uint64_t numbers[3]);
+
+void shape_relay(struct emitter *emit, const char *key,
+    const struct relay_settings *relay, const struct shape_view *view)
+{
+	char *url = relay_settings_url_dup(relay);
+
+	emit_object(emit, key);
+	emit_text(emit, "name", relay->name);
+	emit_text(emit, "description", relay->description);
+	emit_text(
+	    emit, "provider", relay->provider ? relay->provider->id : NULL);
+	emit_text(emit, "url", url);
+	emit_text(emit, "managed", relay_managed_name(relay->managed));
+	emit_text(emit, "file", relay->file);
+	emit_bool(emit, "enabled", relay->enabled);
+	emit_bool(emit, "default", relay == view->settings->default_relay);
+	shape_relay_state(
+	    emit, relay, shape_relay_status(view->scheduler, relay->id));
+	shape_settings(emit, relay, view->settings);
+	emit_end(emit);
+	free(url);
+}
+
+/* A relay that the scheduler has not met yet has nothing to tell. */
+void shape_relay_state(struct emitter *emit, const struct relay_settings *relay,
+    const struct relay_status *status)
+{
+	static const struct relay_status idle = { .state = BREAKER_CLOSED };
+	bool has_fault;
+
+	if (!status)
+		status = &idle;
+	has_fault = status->fault.class != VERDICT_NONE;
+	emit_text(emit, "state", breaker_state_name(status->state));
+	emit_text(emit, "reason", has_fault ? status->fault.text : NULL);
+	if (has_fault)
+		shape_fault(emit, relay, status);
+	else
+		emit_null(emit, "fault");
+	emit_time(emit, "since", status->since_ms);
+	emit_time(emit, "until", status->until_ms);
+	emit_number(emit, "connections", status->connections);
+	emit_number(emit, "connection_limit",
+	    status->connection_limit || !relay ? status->connection_limit
+					       : relay->limits.connections);
+	emit_number(emit, "queued", (int64_t)sum(status->waiting));
+	emit_number(emit, "queued_bytes", (int64_t)sum(status->waiting_bytes));
+	shape_by_priority(emit, "queued_by_priority", status->waiting);
+	shape_by_priority(emit, "bytes_by_priority", status->waiting_bytes);
+	emit_number(emit, "oldest_due_s", (int64_t)status->oldest_due_age_s);
+	emit_number(emit, "delivered", (int64_t)status->delivered);
+	emit_number(emit, "refused", (int64_t)status->refused);
+	emit_number(emit, "faults", (int64_t)status->faults);
+	emit_number(emit, "delivered_24h", (int64_t)status->delivered_24h);
+}
+
+static void shape_fault(struct emitter *emit,
+    const struct relay_settings *relay, const struct relay_status *status)
+{
+	emit_object(emit, "fault");
+	emit_text(emit, "kind", verdict_fault_name(status->fault.fault));
+	emit_text(emit, "phase", smtp_phase_name(status->fault.phase));
+	emit_text(emit, "host", status->fault_host);
+	if (status->fault.code)
+		emit_number(emit, "code", status->fault.code);
+	else
+		emit_null(emit, "code");
+	shape_enhanced(emit, "enhanced", status->fault.enhanced);
+	shape_explanation(emit, relay, status->fault.code,
+	    status->fault.enhanced, status->fault.text);
+	emit_end(emit);
+}
+
+static uint64_t sum(const uint64_t numbers[3])
+{
+	return numbers[0] + numbers[1] + numbers[2];
+}
+
+static void shape_by_priority(
+    struct emitter *emit, const char *key, const uint64_t numbers[3])
+{
+	int i;
+
+	emit_object(emit, key);
+	for (i = PRIORITY_URGENT; i <= PRIORITY_BULK; i++)
+		emit_number(
+		    emit, priority_name((enum priority)i), (int64_t)numbers[i]);
+	emit_end(emit);
+}
+
+static void shape_settings(struct emitter *emit,
+    const struct relay_settings *relay, const struct settings *settings)
+{
+	size_t i;
+
+	emit_text(emit, "kind", relay_kind_name(relay->kind));
+	emit_text(emit, "host", relay->host);
+	emit_number(emit, "port", relay->port);
+	emit_text(emit, "path", relay->path);
+	emit_text(emit, "security", relay_security_name(relay->security));
+	shape_authentication(emit, relay);
+	emit_text(emit, "username", relay->username);
+	shape_secret(emit, "password", relay->password);
+	shape_secret(emit, "token", relay->token);
+	shape_identity(emit, "from", &relay->from);
+	shape_identity(emit, "reply_to", &relay->reply_to);
+	emit_array(emit, "allowed_from");
+	for (i = 0; i < relay->allowed_from.count; i++)
+		emit_text(emit, NULL, relay->allowed_from.word[i]);
+	emit_end(emit);
+	emit_object(emit, "headers");
+	for (i = 0; i < relay->header_count; i++)
+		emit_text(
+		    emit, relay->headers[i].name, relay->headers[i].value);
+	emit_end(emit);
+	shape_limits(emit, &relay->limits);
+	emit_array(emit, "fallback");
+	for (i = 0; i < relay->fallback_count; i++) {
+		const struct relay_settings *other =
+		    settings_find_relay(settings, relay->fallback[i]);
+
+		if (other)
+			emit_text(emit, NULL, other->name);
+	}
+	emit_end(emit);
+}
+
+/* That it is set, never what it is (promise P8). */
+static void shape_secret(struct emitter *emit, const char *key, bool is_set)
+{
+	emit_object(emit, key);
+	emit_bool(emit, "set", is_set);
+	emit_end(emit);
+}
+
+static void shape_authentication(
+    struct emitter *emit, const struct relay_settings *relay)
+{
+	const char *word = "off";
+
+	switch (relay->authentication) {
+	case RELAY_AUTHENTICATION_OFF:
+		break;
+	case RELAY_AUTHENTICATION_ON:
+		word = "on";
+		break;
+	case RELAY_AUTHENTICATION_MECHANISM:
+		word = relay->mechanism;
+		break;
+	}
+	emit_text(emit, "authentication", word);
+}
+
+static void shape_identity(struct emitter *emit, const char *key,
+    const struct relay_identity *identity)
+{
+	if (!identity->address) {
+		emit_null(emit, key);
+		return;
+	}
+	emit_object(emit, key);
+	emit_text(emit, "address", identity->address);
+	emit_text(emit, "name", identity->name);
+	emit_end(emit);
+}
+
+static void shape_limits(
+    struct emitter *emit, const struct relay_limits *limits)
+{
+	size_t i;
+
+	emit_object(emit, "limits");
+	emit_number(emit, "connections", limits->connections);
+	emit_number(
+	    emit, "messages_per_connection", limits->messages_per_connection);
+	emit_number(emit, "recipients", limits->recipients);
+	emit_number(emit, "size", (int64_t)limits->size_bytes);
+	emit_array(emit, "rates");
+	for (i = 0; i < limits->rate_count; i++) {
+		emit_object(emit, NULL);
+		emit_number(emit, "count", limits->rates[i].count);
+		emit_number(emit, "period_s", limits->rates[i].period_s);
+		emit_end(emit);
+	}
+	emit_end(emit);
+	emit_end(emit);
+}
