@@ -75,6 +75,8 @@ static void set_up(int *fd, int *ret_signal_fd)
 
 	(void)prctl(PR_SET_NAME, "relais-commands", 0, 0, 0);
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	/* What a program leaves running comes to us, to be reaped. */
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	if (*fd != 3) {
 		if (dup2(*fd, 3) < 0)
 			_exit(1);

@@ -308,6 +308,16 @@ struct settings {
 int settings_load(const char *path, const struct settings **ret_settings,
     struct settings_errors *errors);
 
+/**
+ * Keys that differ and that a running daemon cannot take over, as in
+ * "queue.directory".
+ *
+ * @param[out] ret_paths  up to `max` of them; constants
+ * @return how many were written
+ */
+size_t settings_needing_restart(const struct settings *old_settings,
+    const struct settings *new_settings, const char **ret_paths, size_t max);
+
 /* NULL is allowed in both. The last unref frees, secrets wiped. */
 const struct settings *settings_ref(const struct settings *settings);
 void settings_unref(const struct settings *settings);

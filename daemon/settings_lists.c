@@ -10,6 +10,7 @@
 
 #include "address.h"
 #include "aliases.h"
+#include "command_helper.h"
 #include "runtime/xalloc.h"
 #include "settings_table.h"
 #include "settings_value.h"
@@ -59,6 +60,7 @@ static void read_command(struct settings_reader *reader,
     void *field)
 {
 	struct settings_words *words = field;
+	size_t size = 0, i;
 
 	if (reader->managed == RELAY_MANAGED_API) {
 		settings_reader_error(reader, key, node,
@@ -72,6 +74,11 @@ static void read_command(struct settings_reader *reader,
 	if (words->count == 0 || words->word[0][0] != '/')
 		settings_reader_error(reader, key, node,
 		    "expected the program's full path as first word");
+	for (i = 0; i < words->count; i++)
+		size += strlen(words->word[i]) + 1;
+	if (size > COMMAND_WORDS_MAX)
+		settings_reader_error(reader, key, node,
+		    "is longer than %d bytes", COMMAND_WORDS_MAX);
 }
 
 const struct settings_type settings_type_command = { "command", read_command };

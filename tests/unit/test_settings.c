@@ -590,6 +590,33 @@ static void gives_each_submitter_its_rule(void **state)
 	assert_false(settings_is_administrator(s, 1001, none, 1));
 }
 
+static void names_what_a_reload_cannot_change(void **state)
+{
+	struct folder *folder = *state;
+	const struct settings *old;
+	const char *paths[8];
+
+	must_load(folder, "receive: {listen: [{port: 2525, user: 9}]}\n");
+	old = settings_ref(folder->settings);
+	assert_int_equal(settings_needing_restart(old, old, paths, 8), 0);
+	must_load(folder,
+	    "receive: {socket: /run/other.sock, socket_mode: 0660, "
+	    "message_size: 1MiB, listen: [{port: 2525, user: 10}]}\n"
+	    "delivery: {workers: 7}\n"
+	    "log: {level: debug}\n");
+	assert_int_equal(settings_needing_restart(old, folder->settings, paths,
+			     8),
+	    4);
+	assert_string_equal(paths[0], "receive.socket");
+	assert_string_equal(paths[1], "receive.socket_mode");
+	assert_string_equal(paths[2], "receive.listen");
+	assert_string_equal(paths[3], "delivery.workers");
+	assert_int_equal(settings_needing_restart(old, folder->settings, paths,
+			     2),
+	    2);
+	settings_unref(old);
+}
+
 static void lives_as_long_as_its_last_reference(void **state)
 {
 	struct folder *folder = *state;
@@ -622,6 +649,7 @@ int main(void)
 		TEST(warns_of_passwords_that_others_can_read),
 		TEST(merges_relays_of_other_files),
 		TEST(gives_each_submitter_its_rule),
+		TEST(names_what_a_reload_cannot_change),
 		TEST(lives_as_long_as_its_last_reference),
 	};
 
