@@ -365,7 +365,8 @@ static void report_syntax(struct reader *reader)
 	is_sign = strstr(context, "alias") || strstr(context, "anchor") ||
 	    strstr(problem, "cannot start any token");
 	place = place_of(reader, &parser->problem_mark);
-	settings_errors_add(reader->errors, &place, "is no valid YAML: %s%s%s%s",
+	settings_errors_add(reader->errors, &place,
+	    "is no valid YAML: %s%s%s%s",
 	    problem, *context ? ", " : "", context,
 	    is_sign ? "; quote values that start with `*`, `@` or the like" :
 		      "");

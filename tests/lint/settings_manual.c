@@ -121,7 +121,8 @@ int main(void)
 {
 	print_table("The main file",
 	    "A dot stands for one level of the map:\n"
-	    ".Cm queue.directory\nis the key\n.Cm directory\nbelow\n.Cm queue .",
+	    ".Cm queue.directory\nis the key\n.Cm directory\n"
+	    "below\n.Cm queue .",
 	    settings_keys_main);
 	print_table("A relay", "Below\n.Cm relays.NAME :", settings_keys_relay);
 	print_table("A route", "Each entry of the list\n.Cm routes :",

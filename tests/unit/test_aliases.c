@@ -101,7 +101,8 @@ static void ends_loops_without_losing_mail(void **state)
 	struct settings settings;
 
 	(void)state;
-	read_text(&settings, "a: b\nb: a\nc: a, x@example.org\nd: d\n", &errors);
+	read_text(&settings,
+	    "a: b\nb: a\nc: a, x@example.org\nd: d\n", &errors);
 	must_expand(&settings, "a", "a@example.com");
 	must_expand(&settings, "c", "x@example.org");
 	must_expand(&settings, "d", "d@example.com");

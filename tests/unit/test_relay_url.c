@@ -75,7 +75,8 @@ static void takes_urls_apart(void **state)
 
 static void refuses_what_is_no_relay_url(void **state)
 {
-	static const char *const cases[] = { "", "a.example", "http://a.example",
+	static const char *const cases[] = {
+		"", "a.example", "http://a.example",
 		"smtp:a.example", "smtp://", "smtp://@a.example",
 		"smtp://:p@a.example", "smtp://u%4@a.example",
 		"smtp://u%00@a.example", "smtp://u%zz@a.example",
