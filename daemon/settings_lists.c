@@ -16,18 +16,12 @@
 #include "settings_value.h"
 
 static void add_word(struct settings_words *words, const char *word);
-static bool is_list(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    const char *expected);
 static bool is_map(struct settings_reader *reader,
     const struct settings_key *key, const struct settings_node *node,
     const char *expected);
-static size_t enter_item(struct settings_reader *reader,
-    const struct settings_key *key, size_t index);
 static bool is_server(const char *text);
 static bool is_header_name(const char *text);
 static bool is_ours(const char *name);
-static bool is_loopback(const char *address);
 
 /* A list of words, or a single one. */
 static void read_words(struct settings_reader *reader,
@@ -67,7 +61,7 @@ static void read_command(struct settings_reader *reader,
 		    "a command can only be set in the administrator's files");
 		return;
 	}
-	if (!is_list(reader, key, node,
+	if (!settings_reader_is_list(reader, key, node,
 		"a list of words, as in [/usr/bin/pass, show, relay]"))
 		return;
 	read_words(reader, key, node, field);
@@ -260,7 +254,7 @@ static void read_relay_list(struct settings_reader *reader,
 	static_assert(offsetof(struct submitter_rule, relay_count) ==
 		offsetof(struct submitter_rule, relays) + sizeof(void *),
 	    "an array and its count");
-	if (!is_list(reader, key, node, "a list of relays"))
+	if (!settings_reader_is_list(reader, key, node, "a list of relays"))
 		return;
 	for (item = node->first; item; item = item->next) {
 		id = 0;
@@ -292,129 +286,12 @@ static void read_submitter_relays(struct settings_reader *reader,
 const struct settings_type settings_type_submitter_relays = { "list",
 	read_submitter_relays };
 
-static void read_routes(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
-{
-	struct settings *settings = &reader->main->settings;
-	const struct settings_node *item;
-	struct route_rule *rule;
-	size_t index = 0, len;
-
-	(void)field;
-	if (!is_list(reader, key, node, "a list of rules"))
-		return;
-	for (item = node->first; item; item = item->next) {
-		settings->routes = xrealloc(settings->routes,
-		    (settings->route_count + 1) * sizeof(*settings->routes));
-		rule = &settings->routes[settings->route_count++];
-		memset(rule, 0, sizeof(*rule));
-		len = enter_item(reader, key, ++index);
-		settings_reader_read(reader, settings_keys_route, item, rule);
-		rule->has_user = settings_node_find(item, "user");
-		rule->has_group = settings_node_find(item, "group");
-		rule->has_priority = settings_node_find(item, "priority");
-		if (item->kind == SETTINGS_NODE_MAPPING && rule->relay == 0 &&
-		    !rule->has_priority)
-			settings_reader_error(reader, NULL, item,
-			    "sets nothing; expected a relay or a priority");
-		settings_reader_leave(reader, len);
-	}
-}
-
-const struct settings_type settings_type_routes = { "list of maps",
-	read_routes };
-
-static void read_submitters(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
-{
-	struct settings *settings = &reader->main->settings;
-	const struct settings_node *item;
-	struct submitter_rule *rule;
-	size_t index = 0, len;
-
-	(void)field;
-	if (!is_list(reader, key, node, "a list of rules"))
-		return;
-	for (item = node->first; item; item = item->next) {
-		settings->submitters = xrealloc(settings->submitters,
-		    (settings->submitter_count + 1) *
-			sizeof(*settings->submitters));
-		rule = &settings->submitters[settings->submitter_count++];
-		memset(rule, 0, sizeof(*rule));
-		settings_reader_set_defaults(reader, settings_keys_submitter,
-		    rule);
-		len = enter_item(reader, key, ++index);
-		settings_reader_read(reader, settings_keys_submitter, item,
-		    rule);
-		rule->has_user = settings_node_find(item, "user");
-		rule->has_group = settings_node_find(item, "group");
-		settings_reader_leave(reader, len);
-	}
-}
-
-const struct settings_type settings_type_submitters = { "list of maps",
-	read_submitters };
-
-static void read_listen(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
-{
-	struct settings_receive *receive = &reader->main->settings.receive;
-	const struct settings_node *item;
-	struct settings_listen *listen;
-	size_t index = 0, len;
-
-	(void)field;
-	if (!is_list(reader, key, node, "a list of maps"))
-		return;
-	for (item = node->first; item; item = item->next) {
-		receive->listen = xrealloc(receive->listen,
-		    (receive->listen_count + 1) * sizeof(*receive->listen));
-		listen = &receive->listen[receive->listen_count++];
-		memset(listen, 0, sizeof(*listen));
-		settings_reader_set_defaults(reader, settings_keys_listen,
-		    listen);
-		len = enter_item(reader, key, ++index);
-		settings_reader_read(reader, settings_keys_listen, item,
-		    listen);
-		if (!listen->address || !is_loopback(listen->address))
-			settings_reader_error(reader, NULL, item,
-			    "expected a loopback address: relais takes no "
-			    "mail from the network");
-		if (listen->port == 0)
-			settings_reader_error(reader, NULL, item,
-			    "needs a port");
-		if (!settings_node_find(item, "user") || listen->user == 0)
-			settings_reader_error(reader, NULL, item,
-			    "needs a user, other than root, that its clients "
-			    "count as");
-		settings_reader_leave(reader, len);
-	}
-}
-
-const struct settings_type settings_type_listen = { "list of maps",
-	read_listen };
-
 static void add_word(struct settings_words *words, const char *word)
 {
 	words->word = xrealloc(words->word,
 	    (words->count + 2) * sizeof(*words->word));
 	words->word[words->count++] = xstrdup(word);
 	words->word[words->count] = NULL;
-}
-
-static bool is_list(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    const char *expected)
-{
-	if (node->kind == SETTINGS_NODE_SEQUENCE)
-		return true;
-	if (node->kind != SETTINGS_NODE_BROKEN)
-		settings_reader_error(reader, key, node, "expected %s",
-		    expected);
-	return false;
 }
 
 static bool is_map(struct settings_reader *reader,
@@ -427,17 +304,6 @@ static bool is_map(struct settings_reader *reader,
 		settings_reader_error(reader, key, node, "expected %s",
 		    expected);
 	return false;
-}
-
-/* `routes[2].` */
-static size_t enter_item(struct settings_reader *reader,
-    const struct settings_key *key, size_t index)
-{
-	char *name = xasprintf("%s[%zu].", key->path, index);
-	size_t len = settings_reader_enter(reader, name);
-
-	free(name);
-	return len;
 }
 
 static bool is_server(const char *text)
@@ -491,15 +357,4 @@ static bool is_ours(const char *name)
 		if (strcasecmp(names[i], name) == 0)
 			return true;
 	return strncasecmp(name, "X-Relais-", 9) == 0;
-}
-
-static bool is_loopback(const char *address)
-{
-	struct in_addr v4;
-	struct in6_addr v6;
-
-	if (inet_pton(AF_INET, address, &v4) == 1)
-		return ntohl(v4.s_addr) >> 24 == 127;
-	return inet_pton(AF_INET6, address, &v6) == 1 &&
-	    IN6_IS_ADDR_LOOPBACK(&v6);
 }

@@ -219,6 +219,18 @@ const char *settings_reader_text(struct settings_reader *reader,
 	return NULL;
 }
 
+bool settings_reader_is_list(struct settings_reader *reader,
+    const struct settings_key *key, const struct settings_node *node,
+    const char *expected)
+{
+	if (node->kind == SETTINGS_NODE_SEQUENCE)
+		return true;
+	if (node->kind != SETTINGS_NODE_BROKEN)
+		settings_reader_error(reader, key, node, "expected %s",
+		    expected);
+	return false;
+}
+
 uint32_t settings_reader_refer(struct settings_reader *reader,
     const struct settings_key *key, const struct settings_node *node,
     const char *name)

@@ -103,7 +103,7 @@ struct relay_draft {
 	bool has_security; /* from the url or the key */
 };
 
-/* settings_types.c: the types of single values. */
+/* settings_types.c and settings_numbers.c: the types of single values. */
 extern const struct settings_type settings_type_boolean;
 extern const struct settings_type settings_type_text;
 extern const struct settings_type settings_type_secret;
@@ -137,6 +137,8 @@ extern const struct settings_type settings_type_relay;
 extern const struct settings_type settings_type_default_relay;
 extern const struct settings_type settings_type_relay_list;
 extern const struct settings_type settings_type_submitter_relays;
+
+/* settings_rules.c: the types of lists of maps. */
 extern const struct settings_type settings_type_routes;
 extern const struct settings_type settings_type_submitters;
 extern const struct settings_type settings_type_listen;
@@ -169,6 +171,11 @@ void settings_reader_warn(struct settings_reader *reader,
 
 /* The text of a scalar, borrowed; else reports `expected` and gives NULL. */
 const char *settings_reader_text(struct settings_reader *reader,
+    const struct settings_key *key, const struct settings_node *node,
+    const char *expected);
+
+/* Is it a list? If not, reports `expected`. */
+bool settings_reader_is_list(struct settings_reader *reader,
     const struct settings_key *key, const struct settings_node *node,
     const char *expected);
 

@@ -66,6 +66,8 @@ static void print_number(uint64_t value, const struct unit *units)
 
 static void print_range(const struct settings_key *key)
 {
+	bool may_be_off = key->minimum == 0 &&
+	    strcmp(key->type->name, "percentage") != 0;
 	const struct unit *units = NULL;
 
 	if (key->maximum == 0)
@@ -76,9 +78,11 @@ static void print_range(const struct settings_key *key)
 		units = sizes;
 	else if (strcmp(key->type->name, "factor") == 0)
 		return;
-	fputs("From ", stdout);
-	print_number(key->minimum, units);
-	fputs(" to ", stdout);
+	fputs(may_be_off ? "Off, or up to " : "From ", stdout);
+	if (!may_be_off) {
+		print_number(key->minimum, units);
+		fputs(" to ", stdout);
+	}
 	print_number(key->maximum, units);
 	fputs(".\n", stdout);
 }
