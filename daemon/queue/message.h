@@ -134,7 +134,7 @@ struct timeline_entry {
 	bool is_for_all; /* every recipient; then `recipients` is empty */
 	uint16_t code;
 	uint16_t enhanced[3];
-	uint32_t duration_ms;
+	uint32_t duration_ms; /* of DROPPED: the number of entries left out */
 	const char *relay; /* these four: NULL where they say nothing */
 	const char *host;
 	const char *tls;
@@ -173,6 +173,7 @@ struct message {
 	unsigned recipient_count;
 	struct message_part *parts; /* those that wait or are held */
 	unsigned part_count;
+	uint16_t next_part; /* numbers are not given twice in a row */
 	struct timeline_entry *timeline;
 	unsigned timeline_count;
 	struct message_arena *arena;
@@ -184,6 +185,8 @@ void message_free(struct message *message);
 
 /* Memory of the record's own; lives as long as it. Aborts without memory. */
 void *message_allocate(struct message *message, size_t size);
+/* The same where a peer controls the size: NULL without memory. */
+void *message_try_allocate(struct message *message, size_t size);
 const char *message_dup_text(struct message *message, const char *text);
 
 /* What the recipients' states amount to, for a message that isn't held. */
