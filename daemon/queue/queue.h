@@ -122,6 +122,7 @@ struct queue_job {
 	/*
 	 * 0, or -ENOSPC (disk, map or the configured maximum is full), -EIO,
 	 * -ENOMEM: nothing of the job was kept, it may be tried again later.
+	 * -EBADMSG: the record is damaged. Others: see the job.
 	 */
 	int result;
 };
@@ -145,9 +146,12 @@ struct submission_part {
 };
 
 /*
- * A new message. Taken: message, header, body. The header block is without
- * the empty line that ends it; the body is all after that line. Both are in
- * CRLF form.
+ * A new message. Taken: message, header, body; where the result is 0 or
+ * -EEXIST they are freed by then (and NULL), else still there, to be tried
+ * again or freed with the submission. The header block is without the empty
+ * line that ends it; the body is all after that line. Both are in CRLF form.
+ * message->body_hash (hash.h over the header block, then the body) is made by
+ * queue_post_take() in the caller's thread, but of an upload by the caller.
  *
  * Out: id; is_replay where the key was known and the envelope is the same
  * (then id is the earlier message's and nothing was queued). result -EEXIST:
@@ -165,13 +169,16 @@ struct submission {
 	uint64_t id;
 	bool is_replay;
 };
+struct submission *submission_new(void); /* with an empty message */
+void submission_free(struct submission *submission);
 
 /*
  * A slice of a body over QUEUE_SLICE_MAX, stored as it comes. Every chunk but
  * the very last of a body is full (BODY_PIECE_MAX). The first slice has
- * body_id 0 and brings the header block; its result has the body id for the
- * next ones and for the submission's upload_id. The chunks are freed by the
- * committer, the header too.
+ * first_piece 0 and brings the header block; its result has the body id for
+ * the next ones and for the submission's upload_id. Each result says with
+ * which piece the next slice goes on. The chunks are freed by the committer,
+ * the header too, whatever the result.
  * QUEUE_DISCARD deletes what was stored of body_id.
  */
 #define QUEUE_SLICE_PIECES 16
@@ -179,11 +186,14 @@ struct submission {
 struct upload {
 	struct queue_job job;
 	uint64_t body_id;
-	uint32_t first_piece; /* 0: header and chunks; else the chunks' index */
+	uint32_t first_piece; /* 0: header and chunks; else next_piece */
+	uint32_t next_piece;  /* out */
 	char *header;
 	size_t header_len;
 	struct body_chunk *chunks;
 };
+struct upload *upload_new(enum queue_job_kind kind, uint64_t body_id);
+void upload_free(struct upload *upload);
 
 /* What became of one recipient in one attempt. */
 struct settlement_recipient {
@@ -196,9 +206,11 @@ struct settlement_recipient {
 };
 
 /*
- * The end of an attempt at one part. Recipients that go on waiting stay a part
- * (or become several where their dues differ by more than a second). A
- * recipient that isn't named keeps waiting and is due at once.
+ * The end of an attempt at one part. Recipients that go on waiting become a
+ * part with a new number (or several where their dues differ by more than a
+ * second, or join one that is due at the same time). A recipient that isn't
+ * named keeps waiting and is due at once.
+ * result: -ENOENT where the message or part is gone (cancelled meanwhile).
  * Verdicts are never refused for lack of room: the store has a reserve.
  */
 struct settlement {
@@ -240,7 +252,9 @@ struct change {
 	uint32_t owner_uid;
 	char *reason; /* shown; malloc'ed, freed with the change; or NULL */
 	uint64_t until_ms; /* wall; HOLD only; 0: no end */
-	/* REROUTE: the lane for each waiting recipient, by index */
+	/* REROUTE: a lane for each recipient of the message, by index (those
+	 * that have ended are not looked at). One block of malloc, with the
+	 * domains behind the array; freed with the change. */
 	struct lane_key *lanes;
 	bool is_accepted_only; /* out: is being delivered; done if that fails */
 };
@@ -330,6 +344,10 @@ struct wake_row {
 int queue_read_wake(struct queue_reader *reader, const struct wake_row *from,
     struct wake_row *rows, unsigned max);
 
+/* The message that a submitter's key belongs to; -ENOENT without. */
+int queue_read_key(struct queue_reader *reader, uint32_t uid, const char *key,
+    uint64_t *ret_id);
+
 /* 0 and the bytes, or -ENOENT. */
 int queue_read_relay(struct queue_reader *reader, uint32_t relay,
     struct relay_memory *ret_memory);
@@ -349,8 +367,10 @@ struct queue_filter {
 /*
  * Newest first, ids below `before` (0: from the newest), up to max records
  * without their stories; returns the number, -errno. The cost does not depend
- * on the depth. *ret_next: pass it as `before` for the next page, 0 at the
- * end. The caller frees the records.
+ * on the depth: where matches are very rare, a call gives up after a bounded
+ * number of rows, with fewer records than asked for (even none) and *ret_next
+ * set. *ret_next: pass it as `before` for the next page, 0 at the end. The
+ * caller frees the records.
  */
 int queue_list(struct queue_reader *reader, const struct queue_filter *filter,
     uint64_t before, struct message **messages, unsigned max,

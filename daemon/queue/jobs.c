@@ -1,0 +1,85 @@
+#include "config.h"
+
+#include "queue/queue.h"
+
+#include <stdlib.h>
+
+#include "runtime/xalloc.h"
+
+struct submission *submission_new(void)
+{
+	struct submission *submission = xcalloc(1, sizeof(*submission));
+
+	submission->job.kind = QUEUE_SUBMIT;
+	submission->message = message_new();
+	submission->message->state = MESSAGE_QUEUED;
+	return submission;
+}
+
+void submission_free(struct submission *submission)
+{
+	if (submission == NULL)
+		return;
+	message_free(submission->message);
+	free(submission->header);
+	body_chunk_free_list(submission->body);
+	free(submission);
+}
+
+struct upload *upload_new(enum queue_job_kind kind, uint64_t body_id)
+{
+	struct upload *upload = xcalloc(1, sizeof(*upload));
+
+	upload->job.kind = kind;
+	upload->body_id = body_id;
+	return upload;
+}
+
+void upload_free(struct upload *upload)
+{
+	if (upload == NULL)
+		return;
+	free(upload->header);
+	body_chunk_free_list(upload->chunks);
+	free(upload);
+}
+
+struct settlement *settlement_new(unsigned recipient_count)
+{
+	struct settlement *settlement = xcalloc(1, sizeof(*settlement) +
+	    recipient_count * sizeof(settlement->recipients[0]));
+
+	settlement->job.kind = QUEUE_SETTLE;
+	settlement->inflight_slot = INFLIGHT_NONE;
+	settlement->recipient_count = recipient_count;
+	return settlement;
+}
+
+void settlement_free(struct settlement *settlement)
+{
+	if (settlement == NULL)
+		return;
+	free(settlement->relay);
+	free(settlement->host);
+	free(settlement->tls);
+	free(settlement);
+}
+
+struct change *change_new(enum change_kind kind, uint64_t id)
+{
+	struct change *change = xcalloc(1, sizeof(*change));
+
+	change->job.kind = QUEUE_CHANGE;
+	change->kind = kind;
+	change->id = id;
+	return change;
+}
+
+void change_free(struct change *change)
+{
+	if (change == NULL)
+		return;
+	free(change->reason);
+	free(change->lanes);
+	free(change);
+}

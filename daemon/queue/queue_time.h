@@ -1,0 +1,28 @@
+/*
+ * queue_time - the time that dues are told in
+ *
+ * Starts at the later of what the store has seen and the wall clock, and then
+ * advances with the time since boot, asleep included. So it never goes back,
+ * and a jump of the wall clock while we run changes nothing.
+ *
+ * Thread: any, after queue_time_start().
+ */
+#ifndef RELAIS_QUEUE_QUEUE_TIME_H
+#define RELAIS_QUEUE_QUEUE_TIME_H
+
+#include <stdint.h>
+
+struct queue_time {
+	uint64_t start_ms;
+	uint64_t boot_start_ms;
+};
+
+/* seen_ms: the latest queue time in the store. */
+void queue_time_start(struct queue_time *time, uint64_t seen_ms);
+uint64_t queue_time_now_ms(const struct queue_time *time);
+
+/* Clocks as unsigned milliseconds. */
+uint64_t wall_now_ms(void);
+uint64_t boot_now_ms(void);
+
+#endif
