@@ -2,15 +2,13 @@
 
 #include "deliver/resolver.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <unistd.h>
 
 #include <event2/util.h>
 
+#include "deliver/addresses.h"
 #include "deliver/dns.h"
 #include "deliver/dns_cache.h"
 #include "deliver/idna.h"
@@ -20,9 +18,6 @@
 #include "settings.h"
 
 #define CACHE_ENTRIES 4096
-
-/* Of one host and family: no more are tried anyway. */
-#define ADDRESSES_MAX 8
 
 struct resolver {
 	const struct settings *settings;
@@ -36,9 +31,7 @@ struct host_lookup {
 	struct lookup *lookup;
 	char *name;
 	struct dns_waiter a, aaaa;
-	struct in_addr v4[ADDRESSES_MAX];
-	struct in6_addr v6[ADDRESSES_MAX];
-	unsigned v4_count, v6_count;
+	struct addresses found;
 	bool has_name;       /* some server knows it */
 	const char *problem; /* of a question that failed */
 };
@@ -186,102 +179,6 @@ static void go_home(struct resolver_query *query)
 	mailbox_post_take(query->home, &query->letter);
 }
 
-/* ------------------------------------------------------------- addresses */
-
-static void set_v4(struct transport_address *address, const struct in_addr *v4,
-                   uint16_t port)
-{
-	struct sockaddr_in in = {
-		.sin_family = AF_INET,
-		.sin_port = htons(port),
-		.sin_addr = *v4,
-	};
-
-	memset(address, 0, sizeof(*address));
-	memcpy(&address->address, &in, sizeof(in));
-	address->length = sizeof(in);
-}
-
-static void set_v6(struct transport_address *address, const struct in6_addr *v6,
-                   uint16_t port)
-{
-	struct sockaddr_in6 in6 = {
-		.sin6_family = AF_INET6,
-		.sin6_port = htons(port),
-		.sin6_addr = *v6,
-	};
-
-	memset(address, 0, sizeof(*address));
-	memcpy(&address->address, &in6, sizeof(in6));
-	address->length = sizeof(in6);
-}
-
-/* RFC 6724 rule 1, asked of the kernel: connecting a UDP socket sends nothing.
- */
-static bool has_route(const struct in6_addr *v6)
-{
-	struct transport_address address;
-	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool is_reachable;
-
-	if (fd < 0)
-		return false;
-	set_v6(&address, v6, 25);
-	is_reachable = connect(fd, (struct sockaddr *)&address.address,
-	                       address.length) == 0;
-	(void)close(fd);
-	return is_reachable;
-}
-
-static void fill_host(struct resolver_host *host,
-                      const struct host_lookup *found, uint16_t port)
-{
-	unsigned count = found->v4_count + found->v6_count, v4 = 0, v6 = 0;
-	bool is_v6_next = found->v6_count > 0 && has_route(&found->v6[0]);
-
-	host->name = xstrdup(found->name);
-	host->addresses = xcalloc(count + 1, sizeof(*host->addresses));
-	while (host->address_count < count) {
-		struct transport_address *next =
-		    &host->addresses[host->address_count];
-
-		if ((is_v6_next && v6 < found->v6_count) ||
-		    v4 == found->v4_count)
-			set_v6(next, &found->v6[v6++], port);
-		else
-			set_v4(next, &found->v4[v4++], port);
-		is_v6_next = !is_v6_next;
-		host->address_count++;
-	}
-}
-
-/*
- * An address instead of a name: bare as a relay's host, in brackets as a
- * recipient's domain (RFC 5321 4.1.3).
- */
-static bool parse_literal(struct host_lookup *host, enum resolver_kind kind,
-                          const char *name)
-{
-	char text[IDNA_SIZE];
-	size_t len = strlen(name);
-
-	if (kind == RESOLVE_MX) {
-		if (len < 2 || len >= sizeof(text) || name[0] != '[' ||
-		    name[len - 1] != ']')
-			return false;
-		memcpy(text, name + 1, len - 2);
-		text[len - 2] = '\0';
-		name = text;
-		if (strncasecmp(name, "IPv6:", 5) == 0)
-			name += 5;
-	}
-	if (inet_pton(AF_INET, name, &host->v4[0]) == 1)
-		host->v4_count = 1;
-	else if (inet_pton(AF_INET6, name, &host->v6[0]) == 1)
-		host->v6_count = 1;
-	return host->v4_count + host->v6_count > 0;
-}
-
 /* --------------------------------------------------------------- lookups */
 
 static void lookup_free(struct lookup *lookup)
@@ -302,23 +199,12 @@ static void finish(struct lookup *lookup, enum resolver_status status,
 	lookup_free(lookup);
 }
 
-static void copy_addresses(struct host_lookup *host, enum dns_type type,
-                           const struct dns_answer *answer)
-{
-	for (unsigned i = 0; i < answer->count; i++) {
-		if (type == DNS_A && host->v4_count < ADDRESSES_MAX)
-			host->v4[host->v4_count++] = answer->records[i].v4;
-		if (type == DNS_AAAA && host->v6_count < ADDRESSES_MAX)
-			host->v6[host->v6_count++] = answer->records[i].v6;
-	}
-}
-
 static void on_addresses(struct host_lookup *host, enum dns_type type,
                          const struct dns_answer *answer)
 {
 	switch (answer->status) {
 	case DNS_FOUND:
-		copy_addresses(host, type, answer);
+		addresses_add(&host->found, type, answer);
 		host->has_name = true;
 		break;
 	case DNS_NO_DATA:
@@ -379,7 +265,7 @@ static bool look_into_hosts_file(struct host_lookup *host)
 		                        host->name);
 		if (!answer)
 			continue;
-		copy_addresses(host, types[i], answer);
+		addresses_add(&host->found, types[i], answer);
 		is_there = is_there || answer->count > 0;
 		dns_answer_free(answer);
 	}
@@ -491,7 +377,7 @@ static void lookup_step(struct lookup *lookup)
 	if (--lookup->missing > 0)
 		return;
 	for (unsigned i = 0; i < lookup->host_count; i++)
-		if (lookup->hosts[i].v4_count + lookup->hosts[i].v6_count > 0)
+		if (addresses_count(&lookup->hosts[i].found) > 0)
 			is_found = true;
 	if (!is_found) {
 		report_no_address(lookup);
@@ -499,8 +385,13 @@ static void lookup_step(struct lookup *lookup)
 	}
 	query->hosts = xcalloc(lookup->host_count, sizeof(*query->hosts));
 	query->host_count = lookup->host_count;
-	for (unsigned i = 0; i < lookup->host_count; i++)
-		fill_host(&query->hosts[i], &lookup->hosts[i], query->port);
+	for (unsigned i = 0; i < lookup->host_count; i++) {
+		struct resolver_host *host = &query->hosts[i];
+
+		host->name = xstrdup(lookup->hosts[i].name);
+		host->addresses = addresses_order(
+		    &lookup->hosts[i].found, query->port, &host->address_count);
+	}
 	finish(lookup, RESOLVED, NULL);
 }
 
@@ -508,7 +399,7 @@ static void start_host(struct lookup *lookup)
 {
 	struct host_lookup *host = add_host(lookup, lookup->name);
 
-	if (!parse_literal(host, RESOLVE_HOST, lookup->name) &&
+	if (!addresses_parse(&host->found, lookup->name) &&
 	    !look_into_hosts_file(host))
 		ask_addresses(host, strchr(host->name, '.') == NULL);
 	lookup_step(lookup);
@@ -516,14 +407,16 @@ static void start_host(struct lookup *lookup)
 
 static void start_mx(struct lookup *lookup)
 {
+	struct host_lookup *host;
+
 	if (lookup->name[0] != '[') {
 		lookup->mx.on_answer = on_mx;
 		dns_cache_ask(lookup->resolver->cache, DNS_MX, lookup->name,
 		              false, &lookup->mx);
 		return;
 	}
-	if (parse_literal(add_host(lookup, lookup->name), RESOLVE_MX,
-	                  lookup->name))
+	host = add_host(lookup, lookup->name);
+	if (addresses_parse_literal(&host->found, lookup->name))
 		lookup_step(lookup);
 	else
 		finish(lookup, RESOLVE_NO_DOMAIN,

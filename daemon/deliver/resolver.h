@@ -60,14 +60,14 @@ struct resolver_query {
 };
 
 struct resolver_query *resolver_query_new(enum resolver_kind kind,
-    const char *name, uint16_t port);
+                                          const char *name, uint16_t port);
 void resolver_query_free(struct resolver_query *query);
 
 int resolver_new(struct resolver **ret_resolver, struct loop *loop,
-    const struct settings *settings);
+                 const struct settings *settings);
 /* Any thread. New servers; what was asked before is still answered. */
 void resolver_apply_settings_take(struct resolver *resolver,
-    const struct settings *settings_ref);
+                                  const struct settings *settings_ref);
 /* Any thread. */
 void resolver_ask_take(struct resolver *resolver, struct resolver_query *query);
 /* With its loop stopped. */

@@ -85,6 +85,13 @@ void worker_forget(struct worker *worker, uint64_t id);
 /* No new parts; what runs may end; then the loop stops. Any thread. */
 void worker_drain(struct worker *worker);
 void worker_join(struct worker *worker);
+
+/*
+ * With its loop ended (worker_join(), after worker_drain() or loop_stop()) and
+ * the resolver's loop, the committer and the command helper stopped: what they
+ * still had to answer would come home to it. Attempts that were cut leave their
+ * marks in flight.
+ */
 void worker_free(struct worker *worker);
 
 #endif

@@ -14,7 +14,7 @@ includers='
 lmdb.h                daemon/queue/store[a-z_]*[.]c
 openssl/              daemon/deliver/tls[a-z_]*[.]c|daemon/runtime/crypto[.]c
 yaml.h                daemon/settings_yaml[.]c
-ares.h                daemon/deliver/dns[.]c
+ares.h                daemon/deliver/dns(_answer)?[.]c
 jansson.h             daemon/control/json[.]c|client/json[.]c
 curl/                 daemon/deliver/https[.]c
 gsasl.h               daemon/deliver/sasl[.]c

@@ -1,0 +1,500 @@
+#include "config.h"
+
+#include "deliver/attempt.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/util.h>
+
+#include "buffer.h"
+#include "clock.h"
+#include "deliver/compose.h"
+#include "deliver/contents.h"
+#include "deliver/delivery_log.h"
+#include "deliver/retry.h"
+#include "queue/message.h"
+#include "runtime/xalloc.h"
+#include "settings.h"
+
+/* One recipient of the part. */
+struct party {
+	uint16_t index;         /* in the record */
+	bool is_sent;           /* in the transaction under way */
+	struct verdict verdict; /* class VERDICT_NONE: none yet */
+};
+
+struct attempt {
+	struct queue *queue;
+	struct queue_reader *reader;
+	struct contents *contents;
+	struct buffer header;
+	const struct settings *settings;
+	const struct relay_settings *relay;
+	struct message *message; /* NULL between attempts */
+	uint16_t part;
+	int64_t started_ms; /* wall */
+	int64_t started_us; /* monotonic */
+	struct party *parties;
+	unsigned party_count, party_room;
+	/* as long as the parties */
+	struct transport_recipient *recipients;
+	struct transport_message transaction;
+	unsigned inflight_slot;
+	bool has_progress;
+	bool is_forgotten, has_body_begun;
+	char *host, *tls; /* of the last result that had some */
+	uint32_t random;
+	char problem[160];
+};
+
+static int read_body(void *context, const char **ret_data, size_t *ret_len);
+static void on_dot(void *context);
+
+struct attempt *attempt_new(struct queue *queue, struct queue_reader *reader)
+{
+	struct attempt *attempt = xcalloc(1, sizeof(*attempt));
+
+	attempt->queue = queue;
+	attempt->reader = reader;
+	attempt->contents = contents_new(reader);
+	buffer_init(&attempt->header, 0);
+	attempt->inflight_slot = INFLIGHT_NONE;
+	do
+		evutil_secure_rng_get_bytes(&attempt->random,
+		                            sizeof(attempt->random));
+	while (attempt->random == 0);
+	return attempt;
+}
+
+/* Ready for the next one. */
+static void reset(struct attempt *attempt)
+{
+	message_free(attempt->message);
+	attempt->message = NULL;
+	attempt->party_count = 0;
+	free(attempt->host);
+	free(attempt->tls);
+	attempt->host = attempt->tls = NULL;
+	attempt->inflight_slot = INFLIGHT_NONE;
+	attempt->is_forgotten = attempt->has_body_begun = false;
+	attempt->has_progress = false;
+}
+
+void attempt_free(struct attempt *attempt)
+{
+	if (!attempt)
+		return;
+	reset(attempt);
+	contents_free(attempt->contents);
+	buffer_done(&attempt->header);
+	free(attempt->parties);
+	free(attempt->recipients);
+	free(attempt);
+}
+
+/* ----------------------------------------------------------------- begin */
+
+static void add_party(struct attempt *attempt, unsigned index)
+{
+	struct party *party;
+
+	if (attempt->party_count == attempt->party_room) {
+		unsigned room =
+		    attempt->party_room ? 2 * attempt->party_room : 4;
+
+		attempt->parties = xrealloc(attempt->parties,
+		                            room * sizeof(*attempt->parties));
+		attempt->recipients = xrealloc(
+		    attempt->recipients, room * sizeof(*attempt->recipients));
+		attempt->party_room = room;
+	}
+	party = &attempt->parties[attempt->party_count++];
+	party->index = (uint16_t)index;
+	party->is_sent = false;
+	party->verdict.class = VERDICT_NONE;
+}
+
+static enum attempt_start unreadable(struct attempt *attempt, const char *what,
+                                     int error)
+{
+	(void)snprintf(attempt->problem, sizeof(attempt->problem), "%s: %s",
+	               what,
+	               error == -EBADMSG ? "the store's data is damaged"
+	                                 : strerror(-error));
+	reset(attempt);
+	return ATTEMPT_UNREADABLE;
+}
+
+static int compose(struct attempt *attempt)
+{
+	const char *stored;
+	size_t len;
+	int r;
+
+	r = contents_open(attempt->contents, attempt->message, &stored, &len);
+	if (r < 0)
+		return r;
+	buffer_clear(&attempt->header);
+	return compose_header(&attempt->header, attempt->message,
+	                      attempt->settings, attempt->relay, stored, len);
+}
+
+/* What is past its time is not relayed any more (RFC 2852 4.3). */
+static bool is_past_deadline(const struct attempt *attempt)
+{
+	uint64_t deadline_ms = attempt->message->deadline_ms;
+
+	return deadline_ms != 0 && (uint64_t)attempt->started_ms >= deadline_ms;
+}
+
+static void decide_past_deadline(struct attempt *attempt)
+{
+	struct verdict verdict;
+
+	verdict_local(&verdict, VERDICT_TEMPORARY, SCOPE_MESSAGE, PHASE_NAME,
+	              FAULT_NONE, "not sent any more");
+	attempt_decide_rest(attempt, &verdict);
+}
+
+static void decide_too_large(struct attempt *attempt, uint64_t size,
+                             uint64_t limit)
+{
+	struct verdict verdict;
+	char text[160];
+
+	(void)snprintf(text, sizeof(text),
+	               "the message has %llu octets, %s takes no more than "
+	               "%llu",
+	               (unsigned long long)size, attempt->relay->name,
+	               (unsigned long long)limit);
+	verdict_local(&verdict, VERDICT_PERMANENT, SCOPE_MESSAGE, PHASE_MAIL,
+	              FAULT_NONE, text);
+	verdict.enhanced[0] = 5;
+	verdict.enhanced[1] = 3;
+	verdict.enhanced[2] = 4;
+	attempt_decide_rest(attempt, &verdict);
+}
+
+static void prepare_transaction(struct attempt *attempt)
+{
+	const struct message *message = attempt->message;
+
+	attempt->transaction = (struct transport_message){
+		.id = message->id,
+		.sender = compose_sender(message, attempt->relay),
+		.envelope_id = message->envelope_id,
+		.recipients = attempt->recipients,
+		.flags = message->flags,
+		.header = attempt->header.data,
+		.header_len = attempt->header.len,
+		.size =
+		    attempt->header.len + contents_body_len(attempt->contents),
+		.read_body = read_body,
+		.on_dot = on_dot,
+		.context = attempt,
+	};
+}
+
+enum attempt_start attempt_begin(struct attempt *attempt,
+                                 const struct settings *settings,
+                                 const struct relay_settings *relay,
+                                 uint64_t id, uint16_t part,
+                                 uint64_t size_limit)
+{
+	struct message *message;
+	int r;
+
+	assert(!attempt->message);
+	attempt->settings = settings;
+	attempt->relay = relay;
+	attempt->part = part;
+	attempt->started_ms = clock_wall_ms();
+	attempt->started_us = clock_monotonic_us();
+	r = queue_read_message(attempt->reader, id, &message);
+	if (r == -ENOENT)
+		return ATTEMPT_GONE;
+	if (r < 0)
+		return unreadable(attempt, "its record cannot be read", r);
+	attempt->message = message;
+	for (unsigned i = 0; i < message->recipient_count; i++)
+		if (message->recipients[i].state == RECIPIENT_WAITING &&
+		    message->recipients[i].part == part)
+			add_party(attempt, i);
+	if (message->state != MESSAGE_QUEUED || attempt->party_count == 0) {
+		reset(attempt);
+		return ATTEMPT_GONE;
+	}
+	if (is_past_deadline(attempt)) {
+		decide_past_deadline(attempt);
+		return ATTEMPT_DECIDED;
+	}
+	r = compose(attempt);
+	if (r < 0)
+		return unreadable(attempt, "its contents cannot be read", r);
+	prepare_transaction(attempt);
+	if (size_limit != 0 && attempt->transaction.size > size_limit) {
+		decide_too_large(attempt, attempt->transaction.size,
+		                 size_limit);
+		return ATTEMPT_DECIDED;
+	}
+	return ATTEMPT_BEGUN;
+}
+
+const char *attempt_problem(const struct attempt *attempt)
+{
+	return attempt->problem;
+}
+
+/* ---------------------------------------------------------- transactions */
+
+const struct transport_message *
+attempt_next_transaction(struct attempt *attempt, unsigned recipients_max)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < attempt->party_count; i++) {
+		struct party *party = &attempt->parties[i];
+		const struct message_recipient *recipient =
+		    &attempt->message->recipients[party->index];
+
+		party->is_sent = party->verdict.class == VERDICT_NONE &&
+		                 count < recipients_max;
+		if (!party->is_sent)
+			continue;
+		attempt->recipients[count++] = (struct transport_recipient){
+			.address = recipient->address,
+			.original = recipient->original,
+			.notify = recipient->notify,
+		};
+	}
+	if (count == 0)
+		return NULL;
+	attempt->transaction.recipients = attempt->recipients;
+	attempt->transaction.recipient_count = count;
+	attempt->has_body_begun = false;
+	contents_rewind(attempt->contents);
+	return &attempt->transaction;
+}
+
+static int read_body(void *context, const char **ret_data, size_t *ret_len)
+{
+	struct attempt *attempt = context;
+
+	if (attempt->is_forgotten && !attempt->has_body_begun)
+		return -ECANCELED;
+	attempt->has_body_begun = true;
+	return contents_read(attempt->contents, ret_data, ret_len);
+}
+
+static void on_dot(void *context)
+{
+	struct attempt *attempt = context;
+
+	if (attempt->inflight_slot == INFLIGHT_NONE)
+		attempt->inflight_slot = inflight_fill(
+		    attempt->queue, attempt->message->id, attempt->part);
+}
+
+/* RFC 5321 4.5.3.1.10: those one too many go into the next transaction, if
+ * this one has carried somebody. */
+static bool is_for_next(const struct verdict *verdict, bool has_delivered)
+{
+	return has_delivered && verdict->class == VERDICT_TEMPORARY &&
+	       verdict->fault == FAULT_TOO_MANY_RECIPIENTS;
+}
+
+static void keep_text(char **kept, const char *text)
+{
+	if (!text || (*kept && strcmp(*kept, text) == 0))
+		return;
+	free(*kept);
+	*kept = xstrdup(text);
+}
+
+void attempt_on_result(struct attempt *attempt,
+                       const struct transport_result *result)
+{
+	bool has_delivered = false;
+	unsigned sent = 0;
+
+	attempt->has_progress = false;
+	keep_text(&attempt->host, result->host);
+	keep_text(&attempt->tls, result->tls);
+	for (unsigned i = 0; i < result->count; i++)
+		if (result->verdicts[i].class == VERDICT_DELIVERED)
+			has_delivered = true;
+	for (unsigned i = 0; i < attempt->party_count; i++) {
+		struct party *party = &attempt->parties[i];
+		const struct verdict *verdict;
+
+		if (!party->is_sent || sent == result->count)
+			continue;
+		party->is_sent = false;
+		verdict = &result->verdicts[sent++];
+		if (verdict->class == VERDICT_NONE ||
+		    is_for_next(verdict, has_delivered))
+			continue;
+		party->verdict = *verdict;
+		attempt->has_progress = true;
+	}
+}
+
+bool attempt_has_unsent(const struct attempt *attempt)
+{
+	for (unsigned i = 0; i < attempt->party_count; i++)
+		if (attempt->parties[i].verdict.class == VERDICT_NONE)
+			return true;
+	return false;
+}
+
+bool attempt_has_progress(const struct attempt *attempt)
+{
+	return attempt->has_progress;
+}
+
+bool attempt_reopen(struct attempt *attempt)
+{
+	bool is_any = false;
+
+	for (unsigned i = 0; i < attempt->party_count; i++) {
+		struct verdict *verdict = &attempt->parties[i].verdict;
+
+		if (verdict->class == VERDICT_TEMPORARY &&
+		    verdict->phase < PHASE_DATA)
+			verdict->class = VERDICT_NONE;
+		is_any = is_any || verdict->class == VERDICT_NONE;
+	}
+	return is_any;
+}
+
+void attempt_decide_rest(struct attempt *attempt, const struct verdict *verdict)
+{
+	for (unsigned i = 0; i < attempt->party_count; i++)
+		if (attempt->parties[i].verdict.class == VERDICT_NONE)
+			attempt->parties[i].verdict = *verdict;
+}
+
+void attempt_forget(struct attempt *attempt)
+{
+	if (attempt->message && !attempt->has_body_begun)
+		attempt->is_forgotten = true;
+}
+
+bool attempt_is_forgotten(const struct attempt *attempt)
+{
+	if (!attempt->is_forgotten)
+		return false;
+	for (unsigned i = 0; i < attempt->party_count; i++)
+		switch (attempt->parties[i].verdict.class) {
+		case VERDICT_DELIVERED:
+		case VERDICT_PERMANENT:
+		case VERDICT_UNKNOWN:
+			return false;
+		case VERDICT_NONE:
+		case VERDICT_TEMPORARY:
+			break;
+		}
+	return true;
+}
+
+void attempt_drop(struct attempt *attempt)
+{
+	if (attempt->inflight_slot != INFLIGHT_NONE)
+		inflight_clear(attempt->queue, attempt->inflight_slot);
+	reset(attempt);
+}
+
+/* ---------------------------------------------------------------- finish */
+
+/* Marsaglia's xorshift: spreads retries, keeps no secret. */
+static uint32_t next_random(struct attempt *attempt)
+{
+	attempt->random ^= attempt->random << 13;
+	attempt->random ^= attempt->random >> 17;
+	attempt->random ^= attempt->random << 5;
+	return attempt->random;
+}
+
+/*
+ * false: nothing is to be written of this recipient. A relay's fault is written
+ * down only where it is the last word, for old age.
+ */
+static bool decide(struct attempt *attempt, const struct party *party,
+                   const struct verdict *fault, uint64_t queue_now_ms,
+                   struct settlement_recipient *ret_decision)
+{
+	bool has_verdict = party->verdict.class != VERDICT_NONE;
+	struct retry_question question = {
+		.message = attempt->message,
+		.recipient = &attempt->message->recipients[party->index],
+		.verdict = has_verdict ? &party->verdict : fault,
+		.now_ms = (uint64_t)clock_wall_ms(),
+		.queue_now_ms = queue_now_ms,
+		.random = next_random(attempt),
+	};
+
+	if (!question.verdict)
+		return false;
+	ret_decision->index = party->index;
+	retry_decide(ret_decision, attempt->settings, &question);
+	return has_verdict || ret_decision->state == RECIPIENT_EXPIRED;
+}
+
+static void log_decision(const struct attempt *attempt,
+                         const struct settlement *settlement,
+                         const struct settlement_recipient *decision,
+                         uint64_t queue_now_ms)
+{
+	delivery_log(&(struct delivery_report){
+	    .message = attempt->message,
+	    .recipient = &attempt->message->recipients[decision->index],
+	    .decision = decision,
+	    .relay = settlement->relay,
+	    .host = settlement->host,
+	    .tls = settlement->tls,
+	    .duration_ms = settlement->duration_ms,
+	    .now_ms = settlement->started_ms + settlement->duration_ms,
+	    .queue_now_ms = queue_now_ms,
+	});
+}
+
+struct settlement *attempt_finish(struct attempt *attempt,
+                                  const struct verdict *fault)
+{
+	uint64_t queue_now_ms = queue_time_ms(attempt->queue);
+	struct settlement *settlement = settlement_new(attempt->party_count);
+	unsigned count = 0;
+
+	settlement->id = attempt->message->id;
+	settlement->part = attempt->part;
+	settlement->started_ms = (uint64_t)attempt->started_ms;
+	settlement->duration_ms =
+	    (uint32_t)((clock_monotonic_us() - attempt->started_us) / 1000);
+	settlement->relay = xstrdup(attempt->relay->name);
+	settlement->host = attempt->host;
+	settlement->tls = attempt->tls;
+	attempt->host = attempt->tls = NULL;
+	for (unsigned i = 0; i < attempt->party_count; i++) {
+		struct settlement_recipient *decision =
+		    &settlement->recipients[count];
+
+		if (!decide(attempt, &attempt->parties[i], fault, queue_now_ms,
+		            decision))
+			continue;
+		log_decision(attempt, settlement, decision, queue_now_ms);
+		count++;
+	}
+	if (count == 0) {
+		settlement_free(settlement);
+		attempt_drop(attempt);
+		return NULL;
+	}
+	settlement->recipient_count = count;
+	settlement->inflight_slot = attempt->inflight_slot;
+	reset(attempt);
+	return settlement;
+}

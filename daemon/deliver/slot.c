@@ -1,0 +1,420 @@
+#include "config.h"
+
+#include "deliver/slot.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "deliver/attempt.h"
+#include "deliver/credentials.h"
+#include "deliver/link.h"
+#include "deliver/worker.h"
+#include "runtime/loop.h"
+#include "runtime/xalloc.h"
+#include "settings.h"
+
+/* A slot that has had no work for so long is gone. */
+#define UNUSED_S 600
+
+enum slot_state {
+	SLOT_IDLE,
+	AWAIT_ROOM,   /* too many verdicts wait for the disk */
+	AWAIT_LINK,   /* a connection is on its way */
+	AWAIT_RESULT, /* of a transaction */
+};
+
+struct slot {
+	LIST_ENTRY(slot) link;
+	struct workshop *workshop;
+	uint32_t number;
+	enum slot_state state;
+	struct event *unused;
+	struct link *connection;
+	struct attempt *attempt;
+
+	struct assignment *assignment;
+	unsigned current;     /* index of its part in hand */
+	uint32_t forgotten;   /* a bit for each of its parts */
+	bool has_reconnected; /* for this part, free of charge */
+	bool has_renewed;     /* the secrets, for this part */
+
+	/* The last result; its verdicts are with the attempt. */
+	bool is_stale;
+	struct verdict fault;
+	char *fault_host; /* or NULL */
+};
+
+static void next_part(struct slot *slot);
+static void send_transaction(struct slot *slot);
+static void finish_part(struct slot *slot, const struct verdict *fault);
+static void go_home(struct slot *slot);
+static void on_ready(void *context);
+static void on_failed(void *context, const struct verdict *verdict,
+                      const char *host);
+static void on_result(void *context, const struct transport_result *result);
+static void on_sent(void *context);
+static void on_unused(evutil_socket_t fd, short what, void *context);
+
+/* ------------------------------------------------------------ life cycle */
+
+struct slot *slot_new(struct workshop *workshop, uint32_t number,
+                      struct slot_list *list)
+{
+	struct slot *slot = xcalloc(1, sizeof(*slot));
+	const struct link_events events = {
+		.on_ready = on_ready,
+		.on_failed = on_failed,
+		.on_result = on_result,
+		.on_sent = on_sent,
+		.context = slot,
+	};
+
+	slot->workshop = workshop;
+	slot->number = number;
+	slot->attempt = attempt_new(workshop->queue, workshop->reader);
+	slot->connection = link_new(workshop, &events);
+	slot->unused = evtimer_new(loop_base(workshop->loop), on_unused, slot);
+	if (!slot->unused)
+		abort();
+	LIST_INSERT_HEAD(list, slot, link);
+	return slot;
+}
+
+void slot_free(struct slot *slot)
+{
+	LIST_REMOVE(slot, link);
+	event_free(slot->unused);
+	link_free(slot->connection);
+	attempt_free(slot->attempt);
+	assignment_free(slot->assignment);
+	free(slot->fault_host);
+	free(slot);
+}
+
+static void on_unused(evutil_socket_t fd, short what, void *context)
+{
+	(void)fd;
+	(void)what;
+	slot_free(context);
+}
+
+struct slot *slot_next(const struct slot *slot)
+{
+	return LIST_NEXT(slot, link);
+}
+
+uint32_t slot_number(const struct slot *slot)
+{
+	return slot->number;
+}
+
+bool slot_is_busy(const struct slot *slot)
+{
+	return slot->assignment != NULL;
+}
+
+/* ----------------------------------------------------------------- parts */
+
+void slot_assign_take(struct slot *slot, struct assignment *assignment)
+{
+	assert(!slot->assignment);
+	assert(assignment->part_count <= ASSIGNMENT_PARTS_MAX);
+	(void)evtimer_del(slot->unused);
+	slot->assignment = assignment;
+	slot->current = 0;
+	slot->forgotten = 0;
+	for (unsigned i = 0; i < assignment->part_count; i++)
+		assignment->parts[i].outcome = PART_NOT_TRIED;
+	next_part(slot);
+}
+
+void slot_forget(struct slot *slot, uint64_t id)
+{
+	const struct assignment *assignment = slot->assignment;
+
+	if (!assignment)
+		return;
+	for (unsigned i = slot->current; i < assignment->part_count; i++)
+		if (assignment->parts[i].id == id)
+			slot->forgotten |= UINT32_C(1) << i;
+	if (slot->current < assignment->part_count &&
+	    assignment->parts[slot->current].id == id)
+		attempt_forget(slot->attempt);
+}
+
+void slot_on_room(struct slot *slot)
+{
+	if (slot->state == AWAIT_ROOM)
+		next_part(slot);
+}
+
+static void mark_gone(struct slot *slot)
+{
+	slot->assignment->parts[slot->current++].outcome = PART_GONE;
+}
+
+/* What the settings say or this connection has said; 0: neither. */
+static uint64_t size_limit(const struct slot *slot)
+{
+	uint64_t limit = slot->assignment->relay->limits.size_bytes;
+	uint64_t learnt = 0;
+
+	if (link_is_open(slot->connection))
+		learnt = link_size_limit(slot->connection);
+	return limit == 0 || (learnt != 0 && learnt < limit) ? learnt : limit;
+}
+
+/* False: this part is over already. */
+static bool begin_part(struct slot *slot)
+{
+	struct assignment *assignment = slot->assignment;
+	uint64_t id = assignment->parts[slot->current].id;
+
+	slot->has_reconnected = slot->has_renewed = false;
+	switch (attempt_begin(
+	    slot->attempt, assignment->settings, assignment->relay, id,
+	    assignment->parts[slot->current].part, size_limit(slot))) {
+	case ATTEMPT_BEGUN:
+		break;
+	case ATTEMPT_DECIDED:
+		finish_part(slot, NULL);
+		return false;
+	case ATTEMPT_GONE:
+		mark_gone(slot);
+		return false;
+	case ATTEMPT_UNREADABLE:
+		slot->workshop->park(slot->workshop, id,
+		                     attempt_problem(slot->attempt));
+		mark_gone(slot);
+		return false;
+	}
+	return true;
+}
+
+/* Begins the next part that has something to send, or goes home. */
+static void next_part(struct slot *slot)
+{
+	const struct assignment *assignment = slot->assignment;
+	struct workshop *workshop = slot->workshop;
+
+	while (slot->current < assignment->part_count &&
+	       assignment->fault.class == VERDICT_NONE &&
+	       !workshop->is_draining) {
+		if (slot->forgotten >> slot->current & 1) {
+			mark_gone(slot);
+			continue;
+		}
+		if (workshop->unsettled >= UNSETTLED_MAX) {
+			slot->state = AWAIT_ROOM;
+			return;
+		}
+		if (begin_part(slot)) {
+			send_transaction(slot);
+			return;
+		}
+	}
+	go_home(slot);
+}
+
+/* Takes the verdicts to the committer; does not go on by itself. */
+static void finish_part(struct slot *slot, const struct verdict *fault)
+{
+	struct assignment *assignment = slot->assignment;
+	struct settlement *settlement;
+
+	settlement = attempt_finish(slot->attempt, fault);
+	assignment->parts[slot->current++].outcome =
+	    settlement ? PART_SETTLED : PART_RETURNED;
+	if (fault) {
+		assignment->fault = *fault;
+		free(assignment->fault_host);
+		assignment->fault_host = slot->fault_host;
+		slot->fault_host = NULL;
+	}
+	if (!settlement)
+		return;
+	for (unsigned i = 0; i < settlement->recipient_count; i++) {
+		enum recipient_state state = settlement->recipients[i].state;
+
+		assignment->delivered += state == RECIPIENT_DELIVERED;
+		assignment->refused += state == RECIPIENT_FAILED;
+	}
+	slot->workshop->settle_take(slot->workshop, settlement);
+}
+
+static void end_part(struct slot *slot, const struct verdict *fault)
+{
+	finish_part(slot, fault);
+	next_part(slot);
+}
+
+static void go_home(struct slot *slot)
+{
+	const struct timeval unused = { .tv_sec = UNUSED_S };
+	struct assignment *assignment = slot->assignment;
+
+	assignment->size_limit = link_size_limit(slot->connection);
+	if (assignment->is_draining || slot->workshop->is_draining)
+		link_disconnect(slot->connection);
+	else
+		link_rest(slot->connection);
+	slot->assignment = NULL;
+	slot->state = SLOT_IDLE;
+	(void)evtimer_add(slot->unused, &unused);
+	assignment->letter.open = assignment->on_done;
+	mailbox_post_take(assignment->home, &assignment->letter);
+	slot->workshop->on_assignment_done(slot->workshop);
+}
+
+/* ---------------------------------------------------------- transactions */
+
+static void reconnect(struct slot *slot)
+{
+	const struct assignment *assignment = slot->assignment;
+
+	slot->state = AWAIT_LINK;
+	link_connect(slot->connection, assignment->settings, assignment->relay,
+	             assignment->domain);
+}
+
+static void send_transaction(struct slot *slot)
+{
+	const struct assignment *assignment = slot->assignment;
+	const struct transport_message *message;
+
+	if (attempt_is_forgotten(slot->attempt)) {
+		attempt_drop(slot->attempt);
+		mark_gone(slot);
+		next_part(slot);
+		return;
+	}
+	if (!link_is_usable(slot->connection, assignment->settings,
+	                    assignment->relay, assignment->domain)) {
+		reconnect(slot);
+		return;
+	}
+	message = attempt_next_transaction(
+	    slot->attempt, link_recipients_max(slot->connection));
+	assert(message);
+	slot->state = AWAIT_RESULT;
+	link_send(slot->connection, message);
+}
+
+static void on_ready(void *context)
+{
+	struct slot *slot = context;
+
+	assert(slot->state == AWAIT_LINK);
+	send_transaction(slot);
+}
+
+static void note_fault(struct slot *slot, const struct verdict *fault,
+                       const char *host)
+{
+	slot->fault = *fault;
+	free(slot->fault_host);
+	slot->fault_host = host ? xstrdup(host) : NULL;
+}
+
+/*
+ * With `direct`: hands those whom nobody has taken or refused yet to another of
+ * the domain's hosts. False: there is no other host, or nobody is left.
+ */
+static bool try_next_host(struct slot *slot)
+{
+	if (!link_has_next_host(slot->connection) ||
+	    !attempt_reopen(slot->attempt))
+		return false;
+	slot->state = AWAIT_LINK;
+	link_connect_next_host(slot->connection);
+	return true;
+}
+
+/*
+ * A relay's fault is charged to the relay, and the part goes back. With
+ * `direct` the relay is the set of a domain's hosts: when they all have failed,
+ * the recipients wait, uncharged, and other domains' mail goes on.
+ */
+static void on_fault(struct slot *slot)
+{
+	const struct relay_settings *relay = slot->assignment->relay;
+	struct verdict fault = slot->fault;
+
+	if (fault.fault == FAULT_AUTH && !slot->has_renewed &&
+	    credentials_renew(slot->workshop->credentials, relay)) {
+		slot->has_renewed = true;
+		reconnect(slot);
+	} else if (relay->kind != RELAY_DIRECT) {
+		end_part(slot, &fault);
+	} else if (!try_next_host(slot)) {
+		attempt_decide_rest(slot->attempt, &fault);
+		end_part(slot, NULL);
+	}
+}
+
+static void on_failed(void *context, const struct verdict *verdict,
+                      const char *host)
+{
+	struct slot *slot = context;
+
+	assert(slot->state == AWAIT_LINK);
+	note_fault(slot, verdict, host);
+	if (verdict->class != VERDICT_PERMANENT) {
+		on_fault(slot);
+		return;
+	}
+	attempt_decide_rest(slot->attempt, verdict);
+	end_part(slot, NULL);
+}
+
+/* The connection was lost where nothing is known against the relay. */
+static void on_lost(struct slot *slot)
+{
+	if (!slot->has_reconnected) {
+		slot->has_reconnected = true;
+		reconnect(slot);
+		return;
+	}
+	if (slot->fault.class == VERDICT_NONE)
+		verdict_local(&slot->fault, VERDICT_TEMPORARY, SCOPE_CONNECTION,
+		              PHASE_CONNECT, FAULT_NETWORK,
+		              "the connection was lost twice");
+	on_fault(slot);
+}
+
+static void on_result(void *context, const struct transport_result *result)
+{
+	struct slot *slot = context;
+
+	assert(slot->state == AWAIT_RESULT);
+	attempt_on_result(slot->attempt, result);
+	slot->is_stale = result->is_stale;
+	slot->fault.class = VERDICT_NONE;
+	if (result->fault.class != VERDICT_NONE)
+		note_fault(slot, &result->fault, result->host);
+	if (result->phase >= PHASE_MAIL && !result->is_stale)
+		slot->assignment->had_session = true;
+}
+
+static void on_sent(void *context)
+{
+	struct slot *slot = context;
+
+	assert(slot->state == AWAIT_RESULT);
+	if (attempt_is_forgotten(slot->attempt))
+		send_transaction(slot);
+	else if (slot->is_stale)
+		on_lost(slot);
+	else if (slot->fault.class != VERDICT_NONE)
+		on_fault(slot);
+	else if (attempt_has_unsent(slot->attempt) &&
+	         attempt_has_progress(slot->attempt))
+		send_transaction(slot);
+	else if (attempt_has_unsent(slot->attempt))
+		on_lost(slot);
+	else if (!try_next_host(slot))
+		end_part(slot, NULL);
+}
