@@ -27,7 +27,7 @@ void address_list_init(struct address_list *list, const char *text, size_t len,
                        unsigned flags)
 {
 	list->next = text;
-	list->end = text + len;
+	list->end = len > 0 ? text + len : text;
 	list->flags = flags & (ADDRESS_UTF8 | ADDRESS_BARE);
 	list->mailbox[0] = '\0';
 	list->name = text;

@@ -30,6 +30,7 @@ static enum line_kind line_kind(const char *line, size_t len, bool is_whole,
 static int take_part_of_line(struct header_scanner *scanner, const char *data,
                              size_t len);
 static void judge_line(struct header_scanner *scanner, bool is_whole);
+static void check_limits(struct header_scanner *scanner, bool is_new_field);
 static void drop_mbox_lines(struct header_scanner *scanner);
 static void end_block(struct header_scanner *scanner);
 
@@ -49,7 +50,7 @@ static size_t line_len(const char *text, size_t len)
 void header_walk_init(struct header_walk *walk, const char *text, size_t len)
 {
 	walk->next = text;
-	walk->end = text + len;
+	walk->end = len > 0 ? text + len : text;
 }
 
 bool header_walk_next(struct header_walk *walk, struct header_field *ret_field)
@@ -253,9 +254,6 @@ static int take_part_of_line(struct header_scanner *scanner, const char *data,
 	if (r < 0)
 		return r;
 	judge_line(scanner, data[len - 1] == '\n');
-	if (scanner->state == HEADER_SCAN_OPEN &&
-	    scanner->block.len > scanner->limit_bytes)
-		scanner->state = HEADER_SCAN_TOO_LARGE;
 	return 0;
 }
 
@@ -271,12 +269,13 @@ static void judge_line(struct header_scanner *scanner, bool is_whole)
 		return;
 	case LINE_FIELD:
 		drop_mbox_lines(scanner);
-		if (is_whole && ++scanner->fields > HEADER_LIMIT_FIELDS)
-			scanner->state = HEADER_SCAN_TOO_MANY;
+		check_limits(scanner, is_whole);
 		break;
 	case LINE_FOLDED:
 		if (scanner->fields == 0)
 			end_block(scanner);
+		else
+			check_limits(scanner, false);
 		break;
 	case LINE_EMPTY:
 		if (scanner->mbox_len == 0)
@@ -284,10 +283,11 @@ static void judge_line(struct header_scanner *scanner, bool is_whole)
 		end_block(scanner);
 		break;
 	case LINE_MBOX:
-		if (scanner->fields > 0 || len > NAME_MAX_BYTES)
-			end_block(scanner);
-		else if (is_whole)
+		if (is_whole && scanner->fields == 0)
 			scanner->mbox_len = block->len;
+		if (scanner->fields > 0 || len > NAME_MAX_BYTES ||
+		    scanner->mbox_len > scanner->limit_bytes)
+			end_block(scanner);
 		break;
 	case LINE_OTHER:
 		end_block(scanner);
@@ -295,6 +295,20 @@ static void judge_line(struct header_scanner *scanner, bool is_whole)
 	}
 	if (is_whole && scanner->state == HEADER_SCAN_OPEN)
 		scanner->line_start = block->len;
+}
+
+/*
+ * Only what is known to be header counts, so that the verdict is the same
+ * however the content was cut.
+ */
+static void check_limits(struct header_scanner *scanner, bool is_new_field)
+{
+	if (is_new_field)
+		scanner->fields++;
+	if (scanner->block.len > scanner->limit_bytes)
+		scanner->state = HEADER_SCAN_TOO_LARGE;
+	else if (scanner->fields > HEADER_LIMIT_FIELDS)
+		scanner->state = HEADER_SCAN_TOO_MANY;
 }
 
 /* A field follows them: they were a mailbox file's, not the message's. */

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "support/recording_session.h"
+#include "recording_session.h"
 
 #include <assert.h>
 #include <string.h>
@@ -13,7 +13,7 @@ static struct smtp_answer or_ok(struct smtp_answer answer)
 }
 
 static struct smtp_answer on_mail(void *owner,
-				  const struct smtp_envelope *envelope)
+                                  const struct smtp_envelope *envelope)
 {
 	struct recording_session *session = owner;
 
@@ -22,8 +22,8 @@ static struct smtp_answer on_mail(void *owner,
 }
 
 static struct smtp_answer on_rcpt(void *owner,
-				  const struct smtp_envelope *envelope,
-				  const struct smtp_recipient *recipient)
+                                  const struct smtp_envelope *envelope,
+                                  const struct smtp_recipient *recipient)
 {
 	struct recording_session *session = owner;
 
@@ -31,13 +31,13 @@ static struct smtp_answer on_rcpt(void *owner,
 	(void)buffer_appendf(&session->log, "rcpt %s\n", recipient->address);
 	if (strncmp(recipient->address, "refused", 7) == 0)
 		return session->rcpt_answer.code
-			   ? session->rcpt_answer
-			   : smtp_answer(550, "5.1.1", "Nobody here");
+		           ? session->rcpt_answer
+		           : smtp_answer(550, "5.1.1", "Nobody here");
 	return smtp_answer(250, "2.1.5", "Ok");
 }
 
 static struct smtp_answer on_data(void *owner,
-				  const struct smtp_envelope *envelope)
+                                  const struct smtp_envelope *envelope)
 {
 	struct recording_session *session = owner;
 
@@ -63,7 +63,7 @@ static void on_content(void *owner, const char *data, size_t len)
 	(void)buffer_append(&session->content, data, len);
 	if (session->content_failure.code)
 		smtp_server_fail_message(session->server,
-					 session->content_failure);
+		                         session->content_failure);
 }
 
 static void on_message_end(void *owner, const struct smtp_envelope *envelope)
@@ -72,12 +72,15 @@ static void on_message_end(void *owner, const struct smtp_envelope *envelope)
 	const struct smtp_recipient *first = envelope->recipients;
 
 	session->messages++;
+	buffer_clear(&session->message);
+	(void)buffer_append(&session->message, session->content.data,
+	                    session->content.len);
 	session->params = envelope->params;
 	session->notify = first->params.notify;
 	strncpy(session->orcpt, first->params.orcpt ? first->params.orcpt : "",
-		sizeof(session->orcpt) - 1);
+	        sizeof(session->orcpt) - 1);
 	(void)buffer_appendf(&session->log, "end %zu\n",
-			     envelope->recipient_count);
+	                     envelope->recipient_count);
 	if (session->answer.code)
 		smtp_server_answer_message(session->server, session->answer);
 }
@@ -95,7 +98,7 @@ static void on_key(void *owner, const char *key)
 
 	(void)buffer_appendf(&session->log, "key %s\n", key);
 	smtp_server_answer_key(session->server,
-			       smtp_answer(550, "5.1.0", "No such key"));
+	                       smtp_answer(550, "5.1.0", "No such key"));
 }
 
 static const struct smtp_server_callbacks callbacks = {
@@ -110,7 +113,7 @@ static const struct smtp_server_callbacks callbacks = {
 };
 
 void recording_session_init(struct recording_session *session,
-			    const struct smtp_server_settings *settings)
+                            const struct smtp_server_settings *settings)
 {
 	static const struct smtp_server_settings usual = {
 		.hostname = "relais.example",
@@ -121,8 +124,9 @@ void recording_session_init(struct recording_session *session,
 	memset(session, 0, sizeof(*session));
 	buffer_init(&session->log, 0);
 	buffer_init(&session->content, 0);
+	buffer_init(&session->message, 0);
 	r = smtp_server_new(&session->server, settings ? settings : &usual,
-			    &callbacks, session);
+	                    &callbacks, session);
 	assert(r == 0);
 }
 
@@ -131,10 +135,11 @@ void recording_session_done(struct recording_session *session)
 	smtp_server_free(session->server);
 	buffer_done(&session->log);
 	buffer_done(&session->content);
+	buffer_done(&session->message);
 }
 
 size_t recording_session_feed(struct recording_session *session,
-			      const char *data, size_t len, size_t piece)
+                              const char *data, size_t len, size_t piece)
 {
 	struct smtp_server *server = session->server;
 	size_t used = 0;
@@ -184,7 +189,7 @@ const char *recording_session_log(struct recording_session *session)
 	return text_of(&session->log);
 }
 
-const char *recording_session_content(struct recording_session *session)
+const char *recording_session_message(struct recording_session *session)
 {
-	return text_of(&session->content);
+	return text_of(&session->message);
 }

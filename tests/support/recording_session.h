@@ -2,8 +2,8 @@
  * recording_session - an owner of smtp/server that writes down what happens
  *
  * One line an event in log: "mail a@b", "rcpt c@d", "data", "end 1", "reset".
- * The content of the last message is header, empty line and body together, as
- * it would be delivered.
+ * A message is its header, empty line and body together, as it would be
+ * delivered.
  */
 #ifndef RELAIS_TESTS_RECORDING_SESSION_H
 #define RELAIS_TESTS_RECORDING_SESSION_H
@@ -15,9 +15,10 @@
 
 struct recording_session {
 	struct smtp_server *server;
-	/* NUL-terminated, but for NULs in them; read with text_of() */
 	struct buffer log;
+	/* what has come of the current message, and the last that was whole */
 	struct buffer content;
+	struct buffer message;
 	/* on_message_end() answers this at once; code 0: it does not */
 	struct smtp_answer answer;
 	/* given by on_mail(), on_data(), and to recipients at "refused" */
@@ -35,17 +36,18 @@ struct recording_session {
 
 /* settings NULL: hostname "relais.example", all that is offered always */
 void recording_session_init(struct recording_session *session,
-			    const struct smtp_server_settings *settings);
+                            const struct smtp_server_settings *settings);
 void recording_session_done(struct recording_session *session);
 
 /* Feeds all of it, in pieces of at most so many bytes (0: in one), taking the
    output away whenever it is in the way. Returns what was taken. */
 size_t recording_session_feed(struct recording_session *session,
-			      const char *data, size_t len, size_t piece);
+                              const char *data, size_t len, size_t piece);
 
-/* What was said since the last call; valid until the next. */
+/* Strings, valid until the next event: what was said since the last call, all
+   events so far, the last message. */
 const char *recording_session_replies(struct recording_session *session);
 const char *recording_session_log(struct recording_session *session);
-const char *recording_session_content(struct recording_session *session);
+const char *recording_session_message(struct recording_session *session);
 
 #endif

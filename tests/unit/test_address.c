@@ -22,12 +22,20 @@ static int check(const char *text, unsigned flags)
 
 static void accepts_mailboxes_of_rfc5321(void **state)
 {
-	static const char *const good[] = { "a@b", "user@example.com",
-		"o'brien+tag=1@ex-ample.co", "!#$%&'*+-/=?^_`{|}~@x.org",
-		"a.b.c@d.e.f", "\"a b\"@example.com", "\"a\\\"b\"@example.com",
-		"\"\"@example.com", "\"a@b\"@example.com", "u@[192.0.2.1]",
-		"u@[IPv6:2001:db8::1]", "u@[ipv6:::1]", "root@my_host",
-		"0@0.0" };
+	static const char *const good[] = { "a@b",
+		                            "user@example.com",
+		                            "o'brien+tag=1@ex-ample.co",
+		                            "!#$%&'*+-/=?^_`{|}~@x.org",
+		                            "a.b.c@d.e.f",
+		                            "\"a b\"@example.com",
+		                            "\"a\\\"b\"@example.com",
+		                            "\"\"@example.com",
+		                            "\"a@b\"@example.com",
+		                            "u@[192.0.2.1]",
+		                            "u@[IPv6:2001:db8::1]",
+		                            "u@[ipv6:::1]",
+		                            "root@my_host",
+		                            "0@0.0" };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(good); i++)
@@ -36,19 +44,52 @@ static void accepts_mailboxes_of_rfc5321(void **state)
 
 static void refuses_what_is_no_mailbox(void **state)
 {
-	static const char *const bad[] = { "", "@", "a", "a@", "@b", ".a@b",
-		"a.@b", "a..b@c", "a b@c", "a@b c", "a@b..c", "a@.b", "a@b.",
-		"a@-b", "a@b-", "a@b-.c", "a@@b", "a@b@c", "\"a@b", "\"a\"b@c",
-		"a\"b\"@c", "\"a\\\"@b", "a@[192.0.2]", "a@[192.0.2.1",
-		"a@192.0.2.1]", "a@[IPv6:192.0.2.1]", "a@[2001:db8::1]",
-		"a@[]", "a@[x:y]", "a(b)@c", "a,b@c", "a<b@c", "a@b>", "a@b\r",
-		"a\n@b", "a@b\x7f", "\"a\tb\"@c", "a:b@c", "a;@c", "[a]@c",
-		"a\\b@c" };
+	static const char *const bad[] = { "",
+		                           "@",
+		                           "a",
+		                           "a@",
+		                           "@b",
+		                           ".a@b",
+		                           "a.@b",
+		                           "a..b@c",
+		                           "a b@c",
+		                           "a@b c",
+		                           "a@b..c",
+		                           "a@.b",
+		                           "a@b.",
+		                           "a@-b",
+		                           "a@b-",
+		                           "a@b-.c",
+		                           "a@@b",
+		                           "a@b@c",
+		                           "\"a@b",
+		                           "\"a\"b@c",
+		                           "a\"b\"@c",
+		                           "\"a\\\"@b",
+		                           "a@[192.0.2]",
+		                           "a@[192.0.2.1",
+		                           "a@192.0.2.1]",
+		                           "a@[IPv6:192.0.2.1]",
+		                           "a@[2001:db8::1]",
+		                           "a@[]",
+		                           "a@[x:y]",
+		                           "a(b)@c",
+		                           "a,b@c",
+		                           "a<b@c",
+		                           "a@b>",
+		                           "a@b\r",
+		                           "a\n@b",
+		                           "a@b\x7f",
+		                           "\"a\tb\"@c",
+		                           "a:b@c",
+		                           "a;@c",
+		                           "[a]@c",
+		                           "a\\b@c" };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(bad); i++)
 		assert_int_equal(check(bad[i], ADDRESS_UTF8 | ADDRESS_NULL),
-				 -EINVAL);
+		                 -EINVAL);
 	assert_int_equal(address_check("a\0@b", 4, 0), -EINVAL);
 }
 
@@ -64,17 +105,18 @@ static void accepts_bare_local_parts_on_request(void **state)
 
 static void takes_utf8_only_where_it_is_agreed_on(void **state)
 {
-	static const char *const broken[] = { "\xff@b", "\xc0\x80@b",
-		"\xc3@b", "\xe2\x82@b", "\xed\xa0\x80@b", "\xf4\x90\x80\x80@b",
+	static const char *const broken[] = {
+		"\xff@b",     "\xc0\x80@b",     "\xc3@b",
+		"\xe2\x82@b", "\xed\xa0\x80@b", "\xf4\x90\x80\x80@b",
 		"\xc2\x80@b", "\xe0\x80\x80@b", "\xf0\x80\x80\x80@b",
-		"a@b\xc3" };
+		"a@b\xc3"
+	};
 
 	(void)state;
 	assert_int_equal(check("j\xc3\xbcrgen@b\xc3\xbc.de", 0), -EILSEQ);
 	assert_int_equal(check("j\xc3\xbcrgen@b\xc3\xbc.de", ADDRESS_UTF8), 0);
-	assert_int_equal(check("\"\xe2\x82\xac \"@\xf0\x9f\x93\xa7.x",
-			       ADDRESS_UTF8),
-			 0);
+	assert_int_equal(
+	    check("\"\xe2\x82\xac \"@\xf0\x9f\x93\xa7.x", ADDRESS_UTF8), 0);
 	for (size_t i = 0; i < COUNT(broken); i++)
 		assert_int_equal(check(broken[i], ADDRESS_UTF8), -EILSEQ);
 }
@@ -103,9 +145,9 @@ static void path_gives(const char *path, unsigned flags, const char *mailbox)
 	size_t used;
 	size_t len;
 
-	assert_int_equal(address_parse_path(path, strlen(path), flags, &found,
-					    &len, &used),
-			 0);
+	assert_int_equal(
+	    address_parse_path(path, strlen(path), flags, &found, &len, &used),
+	    0);
 	assert_int_equal(len, strlen(mailbox));
 	assert_memory_equal(found, mailbox, len);
 	assert_int_equal(path[used - 1], '>');
@@ -127,9 +169,11 @@ static void finds_the_mailbox_in_a_path(void **state)
 
 static void refuses_broken_paths(void **state)
 {
-	static const char *const bad[] = { "", "<", "a@b", "<a@b", "<>",
-		"< a@b>", "<a@b >", "<@x>", "<@x:>", "<@x,a@b>", "<@:a@b>",
-		"<@x,@:a@b>", "<@x@y:a@b>", "<<a@b>>", "<\"a@b>" };
+	static const char *const bad[] = {
+		"",        "<",          "a@b",        "<a@b",    "<>",
+		"< a@b>",  "<a@b >",     "<@x>",       "<@x:>",   "<@x,a@b>",
+		"<@:a@b>", "<@x,@:a@b>", "<@x@y:a@b>", "<<a@b>>", "<\"a@b>"
+	};
 	const char *found;
 	size_t used;
 	size_t len;
@@ -137,11 +181,11 @@ static void refuses_broken_paths(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(bad); i++)
 		assert_int_equal(address_parse_path(bad[i], strlen(bad[i]), 0,
-						    &found, &len, &used),
-				 -EINVAL);
-	assert_int_equal(address_parse_path("<@x:>", 5, ADDRESS_NULL, &found,
-					    &len, &used),
-			 -EINVAL);
+		                                    &found, &len, &used),
+		                 -EINVAL);
+	assert_int_equal(
+	    address_parse_path("<@x:>", 5, ADDRESS_NULL, &found, &len, &used),
+	    -EINVAL);
 }
 
 static void finds_the_domain(void **state)
@@ -175,7 +219,7 @@ static void list_gives(const char *field, const char *expected)
 	int r;
 
 	address_list_init(&list, field, strlen(field),
-			  ADDRESS_BARE | ADDRESS_UTF8);
+	                  ADDRESS_BARE | ADDRESS_UTF8);
 	while ((r = address_list_next(&list)) != -ENOENT) {
 		if (r < 0) {
 			strcat(found, "!\n");

@@ -55,9 +55,9 @@ static void stays_right_when_used_as_a_queue(void **state)
 	buffer_init(&buffer, 0);
 	for (unsigned round = 0; round < 5000; round++) {
 		for (unsigned i = 0; i < round % 7; i++, written++)
-			assert_int_equal(buffer_append(&buffer, &written,
-						       sizeof(written)),
-					 0);
+			assert_int_equal(
+			    buffer_append(&buffer, &written, sizeof(written)),
+			    0);
 		for (unsigned i = 0; i < round % 5 && buffer.len; i++, read++) {
 			assert_memory_equal(buffer.data, &read, sizeof(read));
 			buffer_consume(&buffer, sizeof(read));

@@ -113,10 +113,10 @@ static void scan_gives(const char *content, const char *block, const char *body)
 		if (used == cut) {
 			size_t more;
 
-			assert_int_equal(
-			    header_scanner_feed(&scanner, content + cut,
-						len - cut, &more),
-			    0);
+			assert_int_equal(header_scanner_feed(&scanner,
+			                                     content + cut,
+			                                     len - cut, &more),
+			                 0);
 			used += more;
 		}
 		assert_int_equal(header_scanner_finish(&scanner), 0);
@@ -136,8 +136,8 @@ static void finds_the_end_of_the_header(void **state)
 {
 	(void)state;
 	scan_gives("A: 1\r\n\r\nbody\r\n", "A: 1\r\n", "body\r\n");
-	scan_gives("A: 1\r\n B\r\nC:\r\n\r\n\r\nx\r\n",
-		   "A: 1\r\n B\r\nC:\r\n", "\r\nx\r\n");
+	scan_gives("A: 1\r\n B\r\nC:\r\n\r\n\r\nx\r\n", "A: 1\r\n B\r\nC:\r\n",
+	           "\r\nx\r\n");
 	scan_gives("A: 1\r\n", "A: 1\r\n", "");
 	scan_gives("A : 1\r\n\r\n", "A : 1\r\n", "");
 	scan_gives("", "", "");
@@ -154,16 +154,16 @@ static void takes_text_without_header_as_body(void **state)
 	scan_gives(": x\r\n", "", ": x\r\n");
 	scan_gives("\xc3\xbc: x\r\n", "", "\xc3\xbc: x\r\n");
 	scan_gives("A: 1\r\nnot a field\r\nB: 2\r\n", "A: 1\r\n",
-		   "not a field\r\nB: 2\r\n");
+	           "not a field\r\nB: 2\r\n");
 }
 
 static void drops_the_lines_of_mailbox_files(void **state)
 {
 	(void)state;
 	scan_gives("From a@b Mon Nov 23\r\nA: 1\r\n\r\nx\r\n", "A: 1\r\n",
-		   "x\r\n");
+	           "x\r\n");
 	scan_gives(">From a\r\n>From b\r\nA: 1\r\n\r\nx\r\n", "A: 1\r\n",
-		   "x\r\n");
+	           "x\r\n");
 	scan_gives("From : a@b\r\n\r\nx\r\n", "From : a@b\r\n", "x\r\n");
 }
 
@@ -171,12 +171,12 @@ static void keeps_text_that_only_looks_like_them(void **state)
 {
 	(void)state;
 	scan_gives("From here on\r\nit is text.\r\n", "",
-		   "From here on\r\nit is text.\r\n");
+	           "From here on\r\nit is text.\r\n");
 	scan_gives("From here on\r\n\r\nA: 1\r\n", "",
-		   "From here on\r\n\r\nA: 1\r\n");
+	           "From here on\r\n\r\nA: 1\r\n");
 	scan_gives("From here on\r\n", "", "From here on\r\n");
 	scan_gives("A: 1\r\nFrom x y\r\nB: 2\r\n", "A: 1\r\n",
-		   "From x y\r\nB: 2\r\n");
+	           "From x y\r\nB: 2\r\n");
 }
 
 static void needs_no_whole_line_to_see_that_it_is_text(void **state)
@@ -191,7 +191,7 @@ static void needs_no_whole_line_to_see_that_it_is_text(void **state)
 	memset(text, 'x', 1000000);
 	header_scanner_init(&scanner, 0);
 	assert_int_equal(header_scanner_feed(&scanner, text, 1000000, &used),
-			 0);
+	                 0);
 	assert_int_equal(scanner.state, HEADER_SCAN_DONE);
 	assert_in_range(used, 1, 2000);
 	(void)header_scanner_rest_borrow(&scanner, &len);
@@ -209,7 +209,7 @@ static void limits_size_and_number(void **state)
 	(void)state;
 	header_scanner_init(&scanner, 100);
 	assert_int_equal(header_scanner_feed(&scanner, "A: 1\r\n", 6, &used),
-			 0);
+	                 0);
 	for (unsigned i = 0; i < 20; i++)
 		assert_int_equal(
 		    header_scanner_feed(&scanner, " folded\r\n", 9, &used), 0);
@@ -219,13 +219,13 @@ static void limits_size_and_number(void **state)
 	header_scanner_init(&scanner, 0);
 	for (unsigned i = 0; i < HEADER_LIMIT_FIELDS; i++) {
 		(void)snprintf(line, sizeof(line), "F%u: x\r\n", i);
-		assert_int_equal(header_scanner_feed(&scanner, line,
-						     strlen(line), &used),
-				 0);
+		assert_int_equal(
+		    header_scanner_feed(&scanner, line, strlen(line), &used),
+		    0);
 	}
 	assert_int_equal(scanner.state, HEADER_SCAN_OPEN);
 	assert_int_equal(header_scanner_feed(&scanner, "A: 1\r\n", 6, &used),
-			 0);
+	                 0);
 	assert_int_equal(scanner.state, HEADER_SCAN_TOO_MANY);
 	header_scanner_reset(&scanner);
 	assert_int_equal(scanner.state, HEADER_SCAN_OPEN);

@@ -46,11 +46,20 @@ static void reads_what_it_writes_and_keeps_the_order(void **state)
 
 static void refuses_all_other_texts(void **state)
 {
-	static const char *const texts[] = { "", "0", "000000000000",
-		"00000000000000", "g000000000000", "0I00000000000",
-		"000000000000i", "000000000000l", "000000000000o",
-		"000000000000u", "000000000000Z", " 000000000000",
-		"000000000000 ", "000000000000-" };
+	static const char *const texts[] = { "",
+		                             "0",
+		                             "000000000000",
+		                             "00000000000000",
+		                             "g000000000000",
+		                             "0I00000000000",
+		                             "000000000000i",
+		                             "000000000000l",
+		                             "000000000000o",
+		                             "000000000000u",
+		                             "000000000000Z",
+		                             " 000000000000",
+		                             "000000000000 ",
+		                             "000000000000-" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -78,13 +87,15 @@ static void makes_uuids_that_start_with_the_time(void **state)
 
 static void knows_uuids_from_other_texts(void **state)
 {
-	static const char *const texts[] = { "",
+	static const char *const texts[] = {
+		"",
 		"017f22e2-79b0-7cc3-98c4-dc0c0c07398",
 		"017f22e2-79b0-7cc3-98c4-dc0c0c07398ff",
 		"017f22e2-79b0-4cc3-98c4-dc0c0c07398f",
 		"017f22e2-79b0-7cc3-c8c4-dc0c0c07398f",
 		"017f22e279b0--7cc3-98c4-dc0c0c07398f",
-		"017f22e2-79b0-7cc3-98c4-dc0c0c07398g" };
+		"017f22e2-79b0-7cc3-98c4-dc0c0c07398g"
+	};
 	uint64_t ms;
 
 	(void)state;

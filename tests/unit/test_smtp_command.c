@@ -15,7 +15,7 @@
 #include "smtp/extensions.h"
 #include "smtp/xtext.h"
 
-#define ALL (~0u)
+#define ALL          (~0u)
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static struct arena arena;
@@ -41,17 +41,17 @@ static int tear_down(void **state)
 static bool parse_mail(const char *argument, unsigned extensions)
 {
 	return smtp_command_parse_mail(argument, strlen(argument), extensions,
-				       &arena, &sender, &mail, &answer);
+	                               &arena, &sender, &mail, &answer);
 }
 
 static bool parse_rcpt(const char *argument, unsigned extensions, bool is_utf8)
 {
 	return smtp_command_parse_rcpt(argument, strlen(argument), extensions,
-				       is_utf8, &arena, &rcpt, &answer);
+	                               is_utf8, &arena, &rcpt, &answer);
 }
 
 static void mail_is_refused(const char *argument, unsigned extensions, int code,
-			    const char *enhanced)
+                            const char *enhanced)
 {
 	assert_false(parse_mail(argument, extensions));
 	assert_int_equal(answer.code, code);
@@ -59,7 +59,7 @@ static void mail_is_refused(const char *argument, unsigned extensions, int code,
 }
 
 static void rcpt_is_refused(const char *argument, unsigned extensions, int code,
-			    const char *enhanced)
+                            const char *enhanced)
 {
 	assert_false(parse_rcpt(argument, extensions, false));
 	assert_int_equal(answer.code, code);
@@ -72,7 +72,7 @@ static void verb_is(const char *line, enum smtp_verb verb, const char *argument)
 	size_t len;
 
 	assert_int_equal(smtp_command_verb(line, strlen(line), &found, &len),
-			 verb);
+	                 verb);
 	assert_int_equal(len, strlen(argument));
 	assert_memory_equal(found, argument, len);
 }
@@ -98,11 +98,11 @@ static void knows_verbs_in_any_case(void **state)
 static void takes_all_parameters_of_mail(void **state)
 {
 	(void)state;
-	assert_true(parse_mail(
-	    "FROM:<a@b> SIZE=12345 BODY=8BITMIME SMTPUTF8 RET=HDRS "
-	    "ENVID=QQ+2B314 HOLDFOR=60 BY=-120;NT MT-PRIORITY=-4 "
-	    "XKEY=k+20ey XTAG=t XMETA=a+3D1 XRELAY=office XWAIT=300",
-	    ALL));
+	assert_true(
+	    parse_mail("FROM:<a@b> SIZE=12345 BODY=8BITMIME SMTPUTF8 RET=HDRS "
+	               "ENVID=QQ+2B314 HOLDFOR=60 BY=-120;NT MT-PRIORITY=-4 "
+	               "XKEY=k+20ey XTAG=t XMETA=a+3D1 XRELAY=office XWAIT=300",
+	               ALL));
 	assert_string_equal(sender, "a@b");
 	assert_int_equal(mail.size_bytes, 12345);
 	assert_int_equal(mail.body, SMTP_BODY_8BITMIME);
@@ -126,20 +126,19 @@ static void takes_all_parameters_of_rcpt(void **state)
 {
 	(void)state;
 	assert_true(parse_rcpt("TO:<c@d> NOTIFY=SUCCESS,failure,DELAY "
-			       "ORCPT=rfc822;c+2Bx@d BY=100;R MT-PRIORITY=9",
-			       ALL, false));
+	                       "ORCPT=rfc822;c+2Bx@d BY=100;R MT-PRIORITY=9",
+	                       ALL, false));
 	assert_string_equal(rcpt.address, "c@d");
 	assert_int_equal(rcpt.params.notify, SMTP_NOTIFY_SUCCESS |
-						 SMTP_NOTIFY_FAILURE |
-						 SMTP_NOTIFY_DELAY);
+	                                         SMTP_NOTIFY_FAILURE |
+	                                         SMTP_NOTIFY_DELAY);
 	assert_string_equal(rcpt.params.orcpt, "rfc822;c+2Bx@d");
 	assert_int_equal(rcpt.params.by.seconds, 100);
 	assert_int_equal(rcpt.params.priority.level, 9);
 	assert_true(parse_rcpt("TO:<c@d> NOTIFY=NEVER", ALL, false));
 	assert_int_equal(rcpt.params.notify, SMTP_NOTIFY_NEVER);
 	assert_null(rcpt.params.orcpt);
-	assert_true(
-	    parse_rcpt("TO:<c@d> ORCPT=utf-8;\xc3\xbc@d", ALL, false));
+	assert_true(parse_rcpt("TO:<c@d> ORCPT=utf-8;\xc3\xbc@d", ALL, false));
 }
 
 static void takes_the_paths_that_are_about(void **state)
@@ -157,17 +156,51 @@ static void takes_the_paths_that_are_about(void **state)
 
 static void refuses_broken_mail(void **state)
 {
-	static const char *const bad_values[] = { "SIZE=", "SIZE", "SIZE=x",
-		"SIZE=-1", "SIZE=123456789012345678901", "SIZE=1 SIZE=1",
-		"BODY=BINARYMIME", "BODY", "SMTPUTF8=1", "SMTPUTF8=",
-		"RET=ALL", "RET=", "ENVID=", "ENVID=a+0Ab", "ENVID=a+2b",
-		"ENVID=+", "ENVID=a=b", "HOLDFOR=0", "HOLDFOR=1234567890",
-		"HOLDUNTIL=soon", "HOLDUNTIL=2026-02-30T00:00:00Z",
-		"HOLDUNTIL=0", "BY=1", "BY=;R", "BY=1;", "BY=1;X", "BY=0;R",
-		"BY=-1;R", "BY=1;RTT", "BY=1;T", "BY=1234567890;N",
-		"MT-PRIORITY=10", "MT-PRIORITY=-", "MT-PRIORITY=-0",
-		"MT-PRIORITY=+1", "XKEY=", "XKEY=+00", "XKEY=a+0Db",
-		"XMETA=a=1", "XWAIT=0", "XWAIT=301", "XWAIT=", "XTAG=+7F" };
+	static const char *const bad_values[] = {
+		"SIZE=",
+		"SIZE",
+		"SIZE=x",
+		"SIZE=-1",
+		"SIZE=123456789012345678901",
+		"SIZE=1 SIZE=1",
+		"BODY=BINARYMIME",
+		"BODY",
+		"SMTPUTF8=1",
+		"SMTPUTF8=",
+		"RET=ALL",
+		"RET=",
+		"ENVID=",
+		"ENVID=a+0Ab",
+		"ENVID=a+2b",
+		"ENVID=+",
+		"ENVID=a=b",
+		"HOLDFOR=0",
+		"HOLDFOR=1234567890",
+		"HOLDUNTIL=soon",
+		"HOLDUNTIL=2026-02-30T00:00:00Z",
+		"HOLDUNTIL=0",
+		"BY=1",
+		"BY=;R",
+		"BY=1;",
+		"BY=1;X",
+		"BY=0;R",
+		"BY=-1;R",
+		"BY=1;RTT",
+		"BY=1;T",
+		"BY=1234567890;N",
+		"MT-PRIORITY=10",
+		"MT-PRIORITY=-",
+		"MT-PRIORITY=-0",
+		"MT-PRIORITY=+1",
+		"XKEY=",
+		"XKEY=+00",
+		"XKEY=a+0Db",
+		"XMETA=a=1",
+		"XWAIT=0",
+		"XWAIT=301",
+		"XWAIT=",
+		"XTAG=+7F"
+	};
 	char argument[128];
 
 	(void)state;
@@ -182,20 +215,27 @@ static void refuses_broken_mail(void **state)
 	mail_is_refused("FROM:<a@b> =x", ALL, 555, "5.5.4");
 	for (size_t i = 0; i < COUNT(bad_values); i++) {
 		(void)snprintf(argument, sizeof(argument), "FROM:<a@b> %s",
-			       bad_values[i]);
+		               bad_values[i]);
 		mail_is_refused(argument, ALL, 501, "5.5.4");
 	}
 	mail_is_refused("FROM:<a@b> HOLDFOR=1 HOLDUNTIL=2026-11-23T18:40:01Z",
-			ALL, 501, "5.5.4");
+	                ALL, 501, "5.5.4");
 }
 
 static void refuses_broken_rcpt(void **state)
 {
-	static const char *const bad_values[] = { "NOTIFY=", "NOTIFY",
-		"NOTIFY=NEVER,DELAY", "NOTIFY=SOMETIMES", "NOTIFY=DELAY,",
-		"ORCPT=", "ORCPT=a@b", "ORCPT=;a@b", "ORCPT=rfc822;",
-		"ORCPT=rfc822;a=b", "ORCPT=rfc822;\xc3\xbc@d",
-		"ORCPT=utf-8;\xc3@d" };
+	static const char *const bad_values[] = { "NOTIFY=",
+		                                  "NOTIFY",
+		                                  "NOTIFY=NEVER,DELAY",
+		                                  "NOTIFY=SOMETIMES",
+		                                  "NOTIFY=DELAY,",
+		                                  "ORCPT=",
+		                                  "ORCPT=a@b",
+		                                  "ORCPT=;a@b",
+		                                  "ORCPT=rfc822;",
+		                                  "ORCPT=rfc822;a=b",
+		                                  "ORCPT=rfc822;\xc3\xbc@d",
+		                                  "ORCPT=utf-8;\xc3@d" };
 	char argument[128];
 
 	(void)state;
@@ -204,21 +244,23 @@ static void refuses_broken_rcpt(void **state)
 	rcpt_is_refused("TO:<a@b> SIZE=1", ALL, 555, "5.5.4");
 	for (size_t i = 0; i < COUNT(bad_values); i++) {
 		(void)snprintf(argument, sizeof(argument), "TO:<a@b> %s",
-			       bad_values[i]);
+		               bad_values[i]);
 		rcpt_is_refused(argument, ALL, 501, "5.5.4");
 	}
 }
 
 static void knows_only_parameters_that_were_offered(void **state)
 {
-	static const char *const params[] = { "SIZE=1", "BODY=7BIT", "SMTPUTF8",
-		"RET=FULL", "HOLDFOR=1", "BY=1;R", "MT-PRIORITY=1", "XKEY=k" };
+	static const char *const params[] = { "SIZE=1",        "BODY=7BIT",
+		                              "SMTPUTF8",      "RET=FULL",
+		                              "HOLDFOR=1",     "BY=1;R",
+		                              "MT-PRIORITY=1", "XKEY=k" };
 	char argument[64];
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(params); i++) {
 		(void)snprintf(argument, sizeof(argument), "FROM:<a@b> %s",
-			       params[i]);
+		               params[i]);
 		assert_true(parse_mail(argument, ALL));
 		mail_is_refused(argument, 0, 555, "5.5.4");
 	}
@@ -263,15 +305,15 @@ static void bounds_every_value(void **state)
 }
 
 static void bdat_is(const char *argument, bool is_good, uint64_t size,
-		    bool is_last)
+                    bool is_last)
 {
 	uint64_t found_size = 0;
 	bool found_last = false;
 
 	assert_int_equal(smtp_command_parse_bdat(argument, strlen(argument),
-						 &found_size, &found_last,
-						 &answer),
-			 is_good);
+	                                         &found_size, &found_last,
+	                                         &answer),
+	                 is_good);
 	if (!is_good) {
 		assert_int_equal(answer.code, 501);
 		return;

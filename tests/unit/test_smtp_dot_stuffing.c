@@ -30,7 +30,7 @@ static void add(struct text *text, const char *data, size_t len)
 
 /* Feeds two pieces; returns how much was consumed of both together. */
 static size_t decode(struct dot_decoder *decoder, const char *data, size_t len,
-		     size_t cut, struct text *out)
+                     size_t cut, struct text *out)
 {
 	size_t used = 0;
 
@@ -69,7 +69,7 @@ static void encode(const char *data, size_t len, size_t cut, struct text *out)
 
 /* The rules, said as simply as can be; text is what follows DATA CRLF. */
 static size_t decode_plainly(const char *text, size_t len, struct text *out,
-			     bool *ret_is_damaged)
+                             bool *ret_is_damaged)
 {
 	struct text wire = { "\r\n", 2 };
 	const char *end;
@@ -79,8 +79,8 @@ static size_t decode_plainly(const char *text, size_t len, struct text *out,
 	assert_non_null(end);
 	*ret_is_damaged = false;
 	for (const char *c = wire.data + 2; c < end + 2; c++) {
-		bool is_dot_of_line = *c == '.' && c[-1] == '\n' &&
-				      c[-2] == '\r';
+		bool is_dot_of_line =
+		    *c == '.' && c[-1] == '\n' && c[-2] == '\r';
 
 		if (*c == '\0' || (*c == '\r' && c[1] != '\n'))
 			*ret_is_damaged = true;
@@ -116,7 +116,7 @@ static void check_in_every_cut(const char *text, size_t len)
 
 /* Goes through all texts of so many characters of the alphabet. */
 static void for_all(const char *alphabet, size_t count, size_t len,
-		    void (*check)(const char *text, size_t len))
+                    void (*check)(const char *text, size_t len))
 {
 	char text[ROOM / 4];
 	size_t total = 1;
@@ -155,15 +155,15 @@ static void no_smuggled_sequence_ends_the_content(void **state)
 		const char *text;
 		size_t len;
 	} sequences[] = {
-		{ "\n.\n", 3 },		 { "\n.\r\n", 4 },
-		{ "\r.\r", 3 },		 { "\r.\n", 3 },
-		{ "\r.\r\n", 4 },	 { "\r\n.\r", 4 },
-		{ "\r\n.\n", 4 },	 { "\n.\r", 3 },
-		{ "\r\n\0.\r\n", 6 },	 { "\r\n.\0\r\n", 6 },
-		{ "\r\n.\r\0\n", 6 },	 { "\0\r\n..\r\n", 7 },
-		{ "\r\r\n.\r\r\n", 7 },	 { "\r\n.\r\r\n", 6 },
-		{ "\n\n.\r\n", 5 },	 { "\r\n. \r\n", 6 },
-		{ "\r\n..\r\n", 6 },	 { "\r\n.\r.\r\n", 7 },
+		{ "\n.\n", 3 },         { "\n.\r\n", 4 },
+		{ "\r.\r", 3 },         { "\r.\n", 3 },
+		{ "\r.\r\n", 4 },       { "\r\n.\r", 4 },
+		{ "\r\n.\n", 4 },       { "\n.\r", 3 },
+		{ "\r\n\0.\r\n", 6 },   { "\r\n.\0\r\n", 6 },
+		{ "\r\n.\r\0\n", 6 },   { "\0\r\n..\r\n", 7 },
+		{ "\r\r\n.\r\r\n", 7 }, { "\r\n.\r\r\n", 6 },
+		{ "\n\n.\r\n", 5 },     { "\r\n. \r\n", 6 },
+		{ "\r\n..\r\n", 6 },    { "\r\n.\r.\r\n", 7 },
 	};
 
 	(void)state;
@@ -180,9 +180,9 @@ static void no_smuggled_sequence_ends_the_content(void **state)
 		check_in_every_cut(wire.data, wire.len);
 
 		dot_decoder_init(&decoder);
-		assert_int_equal(decode(&decoder, wire.data, wire.len, hidden,
-					&found),
-				 wire.len - 6);
+		assert_int_equal(
+		    decode(&decoder, wire.data, wire.len, hidden, &found),
+		    wire.len - 6);
 	}
 }
 
@@ -265,7 +265,7 @@ static void check_normaliser(const char *text, size_t len)
 
 		dot_normaliser_init(&normaliser);
 		assert_int_equal(decode(&normaliser, text, len, cut, &found),
-				 len);
+		                 len);
 		dot_normaliser_finish(&normaliser, &run);
 		add(&found, run.data, run.len);
 		assert_int_equal(normaliser.is_damaged, is_damaged);
@@ -291,8 +291,8 @@ static void gives_ordinary_text_in_one_run(void **state)
 
 	(void)state;
 	dot_decoder_init(&decoder);
-	assert_int_equal(
-	    dot_decoder_next(&decoder, text, strlen(text), &run), strlen(text));
+	assert_int_equal(dot_decoder_next(&decoder, text, strlen(text), &run),
+	                 strlen(text));
 	assert_ptr_equal(run.data, text);
 	assert_int_equal(run.len, strlen(text));
 }

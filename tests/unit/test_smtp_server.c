@@ -1,4 +1,4 @@
-/* The receiving side. What is only a dialogue is in tests/dialogues. */
+/* The receiving side. What is only a dialogue is in tests/dialogues/server. */
 #include "config.h"
 
 #include <setjmp.h>
@@ -10,11 +10,10 @@
 
 #include <cmocka.h>
 
+#include "../support/recording_session.h"
 #include "smtp/extensions.h"
-#include "support/recording_session.h"
 
-#define ENVELOPE                                                               \
-	"EHLO me\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n"
+#define ENVELOPE "EHLO me\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n"
 
 static struct recording_session s;
 
@@ -41,7 +40,7 @@ static void log_is(const char *expected)
 
 static void content_is(const char *expected)
 {
-	assert_string_equal(recording_session_content(&s), expected);
+	assert_string_equal(recording_session_message(&s), expected);
 }
 
 static bool replied(const char *part)
@@ -66,12 +65,12 @@ static void waits_for_the_commit_and_leaves_pipelined_input_unread(void **state)
 
 	assert_int_equal(smtp_server_feed(s.server, "NOOP\r\n", 6), 0);
 	smtp_server_answer_message(s.server,
-				   smtp_answer(250, "2.0.0", "queued as 7"));
+	                           smtp_answer(250, "2.0.0", "queued as 7"));
 	assert_false(smtp_server_is_suspended(s.server));
 	say(text + used);
 	assert_string_equal(recording_session_replies(&s),
-			    "250 2.0.0 queued as 7\r\n250 2.0.0 Ok\r\n"
-			    "221 2.0.0 Bye\r\n");
+	                    "250 2.0.0 queued as 7\r\n250 2.0.0 Ok\r\n"
+	                    "221 2.0.0 Bye\r\n");
 	assert_true(smtp_server_is_finished(s.server));
 	log_is("mail a@b\nrcpt c@d\ndata\nend 1\n");
 	stop();
@@ -86,26 +85,26 @@ static void gathers_the_replies_of_a_group(void **state)
 	say("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nRCPT TO:<refused@d>\r\n"
 	    "DATA\r\n");
 	assert_string_equal(recording_session_replies(&s),
-			    "250 2.0.0 Ok\r\n250 2.1.5 Ok\r\n"
-			    "550 5.1.1 Nobody here\r\n"
-			    "354 Go ahead, and end with <CRLF>.<CRLF>\r\n");
+	                    "250 2.0.0 Ok\r\n250 2.1.5 Ok\r\n"
+	                    "550 5.1.1 Nobody here\r\n"
+	                    "354 Go ahead, and end with <CRLF>.<CRLF>\r\n");
 	assert_true(smtp_server_is_in_content(s.server));
 	stop();
 }
 
 static void takes_the_same_in_pieces_of_any_size(void **state)
 {
-	static const char text[] = ENVELOPE
-	    "DATA\r\nSubject: x\r\n\r\n..dot\nbare\r\n.\r\n"
-	    "MAIL FROM:<>\r\nRCPT TO:<e@f>\r\nBDAT 6\r\nB: 2\r\n"
-	    "BDAT 5 LAST\r\n\r\n.y\nQUIT\r\n";
+	static const char text[] =
+	    ENVELOPE "DATA\r\nSubject: x\r\n\r\n..dot\nbare\r\n.\r\n"
+		     "MAIL FROM:<>\r\nRCPT TO:<e@f>\r\nBDAT 6\r\nB: 2\r\n"
+		     "BDAT 5 LAST\r\n\r\n.y\nQUIT\r\n";
 
 	(void)state;
 	for (size_t piece = 1; piece <= strlen(text); piece++) {
 		start();
-		assert_int_equal(recording_session_feed(&s, text, strlen(text),
-							piece),
-				 strlen(text));
+		assert_int_equal(
+		    recording_session_feed(&s, text, strlen(text), piece),
+		    strlen(text));
 		log_is("mail a@b\nrcpt c@d\ndata\nend 1\n"
 		       "mail \nrcpt e@f\ndata\nend 1\n");
 		content_is("B: 2\r\n\r\n.y\r\n");
@@ -123,7 +122,7 @@ static void smuggles(const char *sequence, size_t len)
 	size_t n;
 
 	n = (size_t)snprintf(text, sizeof(text),
-			     ENVELOPE "DATA\r\nA: 1\r\n\r\nx");
+	                     ENVELOPE "DATA\r\nA: 1\r\n\r\nx");
 	memcpy(text + n, sequence, len);
 	n += len;
 	memcpy(text + n, evil, strlen(evil));
@@ -131,18 +130,17 @@ static void smuggles(const char *sequence, size_t len)
 	for (size_t cut = 0; cut <= n; cut++) {
 		start();
 		(void)recording_session_feed(&s, text, cut, 0);
-		assert_int_equal(recording_session_feed(&s, text + cut, n - cut,
-							0),
-				 n - cut);
+		assert_int_equal(
+		    recording_session_feed(&s, text + cut, n - cut, 0),
+		    n - cut);
 		assert_null(strstr(recording_session_log(&s), "evil"));
 		assert_false(smtp_server_is_in_content(s.server));
 		assert_in_range(s.messages, 0, 1);
 		if (s.messages == 0)
 			assert_true(replied("550 5.6.0 "));
 		else
-			assert_non_null(
-			    strstr(recording_session_content(&s),
-				   "DATA\r\nevil\r\n"));
+			assert_non_null(strstr(recording_session_message(&s),
+			                       "DATA\r\nevil\r\n"));
 		stop();
 	}
 }
@@ -182,15 +180,16 @@ static void content_with_a_nul_or_a_bare_cr_is_refused(void **state)
 
 static void commands_must_end_in_crlf(void **state)
 {
-	static const char *const lines[] = { "NOOP\n", "\n", "NOOP\r\r\n",
-		"NOOP\rQUIT\r\n", "NO\001OP\r\n", "NOOP \x7f\r\n" };
+	static const char *const lines[] = { "NOOP\n",       "\n",
+		                             "NOOP\r\r\n",   "NOOP\rQUIT\r\n",
+		                             "NO\001OP\r\n", "NOOP \x7f\r\n" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		for (size_t piece = 0; piece < 3; piece++) {
 			start();
-			(void)recording_session_feed(
-			    &s, lines[i], strlen(lines[i]), piece);
+			(void)recording_session_feed(&s, lines[i],
+			                             strlen(lines[i]), piece);
 			assert_true(replied("500 5.5.2 "));
 			assert_true(smtp_server_is_finished(s.server));
 			assert_int_equal(smtp_server_feed(s.server, "x", 1), 0);
@@ -241,11 +240,11 @@ static void drains_content_over_the_limit_and_goes_on(void **state)
 	    "BDAT 15\r\n12345678\r\n12345BDAT 15\r\n12345678\r\n12345"
 	    "BDAT 0 LAST\r\nNOOP\r\n");
 	assert_string_equal(recording_session_replies(&s),
-			    "250 2.0.0 Ok\r\n250 2.1.5 Ok\r\n"
-			    "250 2.0.0 15 octets received\r\n"
-			    "552 5.3.4 The message is too large\r\n"
-			    "552 5.3.4 The message is too large\r\n"
-			    "250 2.0.0 Ok\r\n");
+	                    "250 2.0.0 Ok\r\n250 2.1.5 Ok\r\n"
+	                    "250 2.0.0 15 octets received\r\n"
+	                    "552 5.3.4 The message is too large\r\n"
+	                    "552 5.3.4 The message is too large\r\n"
+	                    "250 2.0.0 Ok\r\n");
 	assert_int_equal(s.messages, 1);
 	stop();
 }
@@ -296,22 +295,22 @@ static void lmtp_answers_every_recipient(void **state)
 	assert_string_equal(smtp_server_protocol(s.server), "LMTP");
 	(void)recording_session_replies(&s);
 	smtp_server_answer_recipient(s.server, 1,
-				     smtp_answer(550, "5.1.1", "two"));
+	                             smtp_answer(550, "5.1.1", "two"));
 	smtp_server_answer_message(s.server, smtp_answer(250, "2.0.0", "ok"));
 	assert_string_equal(recording_session_replies(&s),
-			    "250 2.0.0 ok\r\n550 5.1.1 two\r\n"
-			    "250 2.0.0 ok\r\n");
+	                    "250 2.0.0 ok\r\n550 5.1.1 two\r\n"
+	                    "250 2.0.0 ok\r\n");
 	/* The next message starts afresh. */
 	say("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nRCPT TO:<e@f>\r\n"
 	    "DATA\r\nx\r\n.\r\n");
 	(void)recording_session_replies(&s);
 	smtp_server_answer_message(s.server, smtp_answer(451, "4.3.0", "no"));
 	assert_string_equal(recording_session_replies(&s),
-			    "451 4.3.0 no\r\n451 4.3.0 no\r\n");
+	                    "451 4.3.0 no\r\n451 4.3.0 no\r\n");
 	say("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nRCPT TO:<e@f>\r\n"
 	    "DATA\r\nx\ry\r\n.\r\n");
 	assert_true(replied("550 5.6.0 A bare CR or a NUL is in it\r\n"
-			    "550 5.6.0 A bare CR or a NUL is in it\r\n"));
+	                    "550 5.6.0 A bare CR or a NUL is in it\r\n"));
 	stop();
 }
 
@@ -325,7 +324,7 @@ static void stops_reading_while_nobody_takes_the_replies(void **state)
 		used += smtp_server_feed(s.server, "NOOP\r\n", 6);
 	assert_in_range(used, 1, 10000 * 6 - 1);
 	assert_in_range(smtp_server_output(s.server)->len, 1,
-			SMTP_SERVER_OUTPUT_HIGH + 512);
+	                SMTP_SERVER_OUTPUT_HIGH + 512);
 	buffer_clear(smtp_server_output(s.server));
 	assert_int_equal(smtp_server_feed(s.server, "NOOP\r\n", 6), 6);
 	stop();
@@ -405,7 +404,7 @@ static void gives_up_when_closed_from_outside(void **state)
 	(void)recording_session_replies(&s);
 	smtp_server_close(s.server, smtp_answer(421, "4.4.2", "Too slow"));
 	assert_string_equal(recording_session_replies(&s),
-			    "421 4.4.2 Too slow\r\n");
+	                    "421 4.4.2 Too slow\r\n");
 	assert_true(smtp_server_is_finished(s.server));
 	assert_int_equal(smtp_server_feed(s.server, ".\r\n", 3), 0);
 	assert_int_equal(s.messages, 0);

@@ -1,21 +1,6 @@
 /*
- * receive - plays dialogues against smtp/server
- *
- * Every file receive-*.smtp is played twice: group by group, and byte by byte.
- * Lines of a file:
- *
- *   # text        a comment
- *   ! name value  a setting, before all others: size, rcptmax, mailmax, errors,
- *                 received, header (numbers), extensions (all)
- *   C: text       the client says a line, CRLF is added; \r \n \t \0 \\ are
- *                 understood. Lines in a row are one pipelined group.
- *   C> text       the same without CRLF
- *   S: text       the reply line expected next; a * at its end stands for any
- *                 rest. All replies have to be expected.
- *   M: text       the next line of the message received last, as delivered
- *   X             the server has closed
- *
- * A message is answered "250 2.0.0 Ok: queued as N", N counting from 1.
+ * The receiving side against tests/dialogues/server/, one test a file. What the
+ * lines mean is in the README there.
  */
 #include "config.h"
 
@@ -25,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../support/recording_session.h"
 #include "smtp/extensions.h"
-#include "support/recording_session.h"
 
 struct play {
 	struct recording_session session;
@@ -55,7 +40,7 @@ static void begin(struct play *play)
 static void take_replies(struct play *play)
 {
 	strncat(play->replies, recording_session_replies(&play->session),
-		sizeof(play->replies) - strlen(play->replies) - 1);
+	        sizeof(play->replies) - strlen(play->replies) - 1);
 }
 
 /* Lets the client speak; commits every message that ends meanwhile. */
@@ -69,17 +54,17 @@ static void flush_group(struct play *play)
 	for (;;) {
 		char text[64];
 
-		buffer_consume(group, recording_session_feed(
-					  &play->session, group->data,
-					  group->len, play->piece));
+		buffer_consume(
+		    group, recording_session_feed(&play->session, group->data,
+		                                  group->len, play->piece));
 		take_replies(play);
 		if (!smtp_server_is_suspended(server))
 			break;
 		play->content_at = 0;
 		(void)snprintf(text, sizeof(text), "Ok: queued as %zu",
-			       ++play->messages);
+		               ++play->messages);
 		smtp_server_answer_message(server,
-					   smtp_answer(250, "2.0.0", text));
+		                           smtp_answer(250, "2.0.0", text));
 		take_replies(play);
 	}
 	buffer_clear(group);
@@ -88,7 +73,7 @@ static void flush_group(struct play *play)
 static bool fail(struct play *play, const char *what, const char *detail)
 {
 	(void)snprintf(play->why, sizeof(play->why), "%s: %.400s", what,
-		       detail);
+	               detail);
 	return false;
 }
 
@@ -104,7 +89,7 @@ static void say(struct play *play, const char *text)
 		if (found)
 			text++;
 		(void)buffer_append(&play->group,
-				    found ? to + (found - from) : text, 1);
+		                    found ? to + (found - from) : text, 1);
 	}
 }
 
@@ -117,8 +102,8 @@ static bool expect_reply(struct play *play, const char *text)
 		return fail(play, "no reply", text);
 	*end = '\0';
 	if (len > 0 && text[len - 1] == '*'
-		? strncmp(play->replies, text, len - 1) != 0
-		: strcmp(play->replies, text) != 0)
+	        ? strncmp(play->replies, text, len - 1) != 0
+	        : strcmp(play->replies, text) != 0)
 		return fail(play, "unexpected reply", play->replies);
 	memmove(play->replies, end + 2, strlen(end + 2) + 1);
 	return true;
@@ -126,7 +111,7 @@ static bool expect_reply(struct play *play, const char *text)
 
 static bool expect_content(struct play *play, const char *text)
 {
-	const struct buffer *content = &play->session.content;
+	const struct buffer *content = &play->session.message;
 	const char *line = content->data + play->content_at;
 	size_t left = content->len - play->content_at;
 	size_t len = strlen(text);
@@ -177,7 +162,7 @@ static bool play_line(struct play *play, const char *line)
 		return true;
 	if (line[0] == '!')
 		return play->has_begun ? fail(play, "too late", line)
-				       : set(play, line + 2);
+		                       : set(play, line + 2);
 	if (strncmp(line, "C:", 2) == 0 || strncmp(line, "C>", 2) == 0) {
 		if (play->replies[0])
 			return fail(play, "more was said", play->replies);
@@ -219,7 +204,7 @@ static bool play_file(const char *path, size_t piece)
 	if (is_good) {
 		flush_group(play);
 		is_good = !play->replies[0] ||
-			  fail(play, "more was said", play->replies);
+		          fail(play, "more was said", play->replies);
 	}
 	if (!is_good)
 		(void)printf("# %s:%u: %s\n", path, number, play->why);
@@ -237,8 +222,7 @@ static int is_dialogue(const struct dirent *entry)
 {
 	const char *dot = strrchr(entry->d_name, '.');
 
-	return strncmp(entry->d_name, "receive-", 8) == 0 && dot &&
-	       strcmp(dot, ".smtp") == 0;
+	return dot && strcmp(dot, ".smtp") == 0;
 }
 
 int main(void)
@@ -248,8 +232,8 @@ int main(void)
 	char folder[4096];
 	int count;
 
-	(void)snprintf(folder, sizeof(folder), "%s/tests/dialogues",
-		       top ? top : ".");
+	(void)snprintf(folder, sizeof(folder), "%s/tests/dialogues/server",
+	               top ? top : ".");
 	count = scandir(folder, &files, is_dialogue, alphasort);
 	if (count <= 0) {
 		(void)fprintf(stderr, "%s: no dialogues\n", folder);
@@ -261,10 +245,10 @@ int main(void)
 		bool is_good;
 
 		(void)snprintf(path, sizeof(path), "%s/%s", folder,
-			       files[i]->d_name);
+		               files[i]->d_name);
 		is_good = play_file(path, 0) && play_file(path, 1);
 		(void)printf("%s %d - %s\n", is_good ? "ok" : "not ok", i + 1,
-			     files[i]->d_name);
+		             files[i]->d_name);
 		free(files[i]);
 	}
 	free(files);
