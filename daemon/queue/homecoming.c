@@ -19,7 +19,6 @@
 
 /* What a job brought and nobody needs now. */
 struct leftover {
-	struct message *message;
 	char *header;
 	struct body_chunk *body;
 };
@@ -162,7 +161,6 @@ void homecoming_send(struct homecoming *homecoming, struct queue_job **jobs,
 	}
 	post_homes(&homes);
 	for (unsigned i = 0; i < count; i++) {
-		message_free(homecoming->leftovers[i].message);
 		free(homecoming->leftovers[i].header);
 		body_chunk_free_list(homecoming->leftovers[i].body);
 	}
@@ -196,7 +194,7 @@ static void post_homes(struct homes *homes)
 
 static struct leftover strip(struct queue_job *job)
 {
-	struct leftover leftover = { NULL, NULL, NULL };
+	struct leftover leftover = { NULL, NULL };
 	struct upload *upload;
 
 	switch (job->kind) {
@@ -209,6 +207,9 @@ static struct leftover strip(struct queue_job *job)
 		leftover.body = upload->chunks;
 		upload->header = NULL;
 		upload->chunks = NULL;
+		/* An id that was given back is somebody else's by now. */
+		if (job->result < 0 && upload->first_piece == 0)
+			upload->body_id = 0;
 		break;
 	case QUEUE_DISCARD:
 	case QUEUE_SETTLE:
@@ -223,14 +224,12 @@ static struct leftover strip(struct queue_job *job)
 static void strip_submission(struct leftover *leftover,
     struct submission *submission)
 {
-	if (submission->job.result != 0 && submission->job.result != -EEXIST)
+	if (submission->job.result != 0 && submission->job.result != -EEXIST) {
+		submission->id = submission->message->id = 0;
 		return;
-	leftover->message = submission->message;
+	}
 	leftover->header = submission->header;
 	leftover->body = submission->body;
-	submission->message = NULL;
 	submission->header = NULL;
 	submission->body = NULL;
-	submission->parts = NULL; /* of the message's arena */
-	submission->part_count = 0;
 }

@@ -160,6 +160,7 @@ struct message {
 	uint64_t hold_until_ms; /* wall; 0: no end */
 	uint64_t header_len;  /* octets of the header block, CRLFs included */
 	uint64_t size;        /* octets of header block, empty line and body */
+	/* SHA-256 over header block and body, cut; all zero: not known */
 	unsigned char body_hash[16];
 	const char *sender;   /* "" is the null sender */
 	const char *envelope_id; /* ENVID decoded; these six may be NULL */

@@ -9,9 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "queue/body.h"
 #include "queue/committer.h"
-#include "queue/hash.h"
 #include "queue/inflight.h"
 #include "queue/queue_private.h"
 #include "queue/recovery.h"
@@ -36,7 +34,6 @@ static int make_directory(const char *path, char **ret_error);
 static uint64_t map_bytes_for(uint64_t maximum_bytes);
 static void explain(char **ret_error, const char *what, int error);
 static void prepare_job(struct queue *queue, struct queue_job *job);
-static void hash_body(struct submission *submission);
 static uint64_t stalled_for_ms(const struct queue *queue);
 
 /* ------------------------------------------------------------- life cycle */
@@ -221,25 +218,8 @@ static void prepare_job(struct queue *queue, struct queue_job *job)
 	assert(job->home != NULL && job->on_done != NULL);
 	job->letter.open = job->on_done;
 	job->result = 0;
-	if (job->kind == QUEUE_SUBMIT)
-		hash_body((struct submission *)job);
 	atomic_fetch_add(&queue->gauges.pending_jobs, 1);
 	atomic_fetch_add(&queue->gauges.pending_bytes, queue_job_bytes(job));
-}
-
-/* In the caller's thread: the committer has better things to do. */
-static void hash_body(struct submission *submission)
-{
-	struct hash hash;
-
-	if (submission->upload_id != 0)
-		return;
-	hash_init(&hash);
-	hash_update(&hash, submission->header, submission->header_len);
-	for (const struct body_chunk *c = submission->body; c != NULL;
-	     c = c->next)
-		hash_update(&hash, c->data, c->len);
-	hash_final(&hash, submission->message->body_hash);
 }
 
 int queue_may_accept(struct queue *queue, uint64_t size_bytes)

@@ -146,12 +146,11 @@ struct submission_part {
 };
 
 /*
- * A new message. Taken: message, header, body; where the result is 0 or
- * -EEXIST they are freed by then (and NULL), else still there, to be tried
- * again or freed with the submission. The header block is without the empty
- * line that ends it; the body is all after that line. Both are in CRLF form.
- * message->body_hash (hash.h over the header block, then the body) is made by
- * queue_post_take() in the caller's thread, but of an upload by the caller.
+ * A new message. Header and body are taken: where the result is 0 or -EEXIST
+ * they are freed by then (and NULL), else still there, to be tried again. The
+ * message comes home in any case, with its id. The header block is without
+ * the empty line that ends it; the body is all after that line. Both are in
+ * CRLF form. With an upload_id, message->header_len is the caller's to set.
  *
  * Out: id; is_replay where the key was known and the envelope is the same
  * (then id is the earlier message's and nothing was queued). result -EEXIST:

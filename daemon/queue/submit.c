@@ -71,7 +71,8 @@ static int add_message(struct ledger *ledger, struct submission *submission)
 	if (r < 0)
 		return r;
 	message->id = submission->id = ledger_next_id(ledger);
-	message->header_len = submission->header_len;
+	if (submission->upload_id == 0)
+		message->header_len = submission->header_len;
 	r = idem_claim(ledger, message);
 	if (r == 0)
 		r = store_body(ledger, submission);

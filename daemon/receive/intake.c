@@ -324,6 +324,7 @@ static void on_upload_done(struct letter *letter)
 	struct intake *intake = flying->intake;
 	int result = flying->upload.job.result;
 	uint64_t body_id = flying->upload.body_id;
+	uint32_t next_piece = flying->upload.next_piece;
 
 	account(intake, 0, flying->bytes);
 	free(flying);
@@ -336,6 +337,7 @@ static void on_upload_done(struct letter *letter)
 			discard(intake, body_id);
 	} else if (result == 0) {
 		intake->body_id = body_id;
+		intake->stored_pieces = next_piece;
 	} else {
 		intake->upload_error = result;
 	}
@@ -428,6 +430,8 @@ static void on_submission_done(struct letter *letter)
 	if (intake->owner != NULL)
 		intake->owner->on_submitted(intake->owner, submission);
 	message_free(submission->message);
+	free(submission->header);
+	body_chunk_free_list(submission->body);
 	free(flying);
 	intake->letters--;
 	release(intake);
