@@ -1,0 +1,142 @@
+/*
+ * command - what relaisctl can do: one table of commands, one of options
+ *
+ * The tables give the parser, the usage and each command's --help.
+ */
+#ifndef RELAIS_COMMAND_H
+#define RELAIS_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "output.h"
+
+struct buffer;
+struct json;
+
+/* The exit codes; those above 63 are sysexits.h's. */
+#define EXIT_FINE          0
+#define EXIT_NOT_SO        1 /* the thing asked is not so */
+#define EXIT_BAD_USAGE     64
+#define EXIT_NO_SERVICE    69
+#define EXIT_NO_PERMISSION 77
+
+enum option {
+	OPTION_HELP,
+	OPTION_JSON,
+	OPTION_SOCKET,
+	/* which messages */
+	OPTION_STATE,
+	OPTION_RELAY,
+	OPTION_SENDER,
+	OPTION_RECIPIENT,
+	OPTION_SUBMITTER,
+	OPTION_TAG,
+	OPTION_SINCE,
+	OPTION_ALL,
+	/* how many, how long, why */
+	OPTION_LIMIT,
+	OPTION_AFTER,
+	OPTION_TIMEOUT,
+	OPTION_REASON,
+	OPTION_FOR,
+	OPTION_UNTIL,
+	OPTION_DRY_RUN,
+	OPTION_YES,
+};
+#define OPTIONS (OPTION_YES + 1)
+
+#define HAS(option) (1u << (option))
+#define HAS_GLOBAL  (HAS(OPTION_HELP) | HAS(OPTION_JSON) | HAS(OPTION_SOCKET))
+#define HAS_SELECTION                                                          \
+	(HAS(OPTION_STATE) | HAS(OPTION_RELAY) | HAS(OPTION_SENDER) |          \
+	    HAS(OPTION_RECIPIENT) | HAS(OPTION_SUBMITTER) | HAS(OPTION_TAG) |  \
+	    HAS(OPTION_SINCE))
+
+/* A command line that fits its command. */
+struct invocation {
+	const struct command *command;
+	const char *values[OPTIONS]; /* NULL: not given; "" for a flag */
+	char **operands;
+	int operand_count;
+	struct output output;
+	const char *socket;
+	bool is_json;
+};
+
+struct command {
+	const char *name;                  /* of one word or two */
+	const char *operands;              /* as in the usage; or NULL */
+	int operands_least, operands_most; /* most -1: any number */
+	unsigned options;
+	const char *summary;
+	const char *help; /* some lines more; or NULL */
+	int (*run)(struct invocation *invocation);
+};
+
+extern const struct command commands[];
+extern const size_t command_count;
+
+/*
+ * Finds the command and takes the words apart. 0; else an exit code, with what
+ * was wrong said on stderr. argv is reordered. A command of NULL: none was
+ * given.
+ */
+int command_parse(struct invocation *ret_invocation, int argc, char **argv);
+
+void command_print_usage(FILE *file);
+void command_print_help(FILE *file, const struct command *command);
+
+/* "relaisctl: …" on stderr. */
+void command_complain(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+
+/* ------------------------------------------------------ command_shared.c */
+
+/* HAS(…) of every option that was given. */
+unsigned command_options_given(const struct invocation *invocation);
+
+void command_print_json(
+    const struct invocation *invocation, const struct json *json);
+
+/*
+ * The options that say which messages, into a query string or an order's
+ * filter. 0; an exit code (said on stderr); the first also -errno. Without
+ * --state and --all a query asks for what waits.
+ */
+int command_add_selection(
+    const struct invocation *invocation, struct buffer *target);
+int command_put_selection(
+    const struct invocation *invocation, struct json *filter);
+
+/* --for and --until, into an order. 0 or an exit code. */
+int command_put_until(const struct invocation *invocation, struct json *order);
+
+/* A path with one encoded segment. 0 or -errno. */
+int command_add_segment(struct buffer *target, const char *before,
+    const char *segment, const char *after);
+
+/* The row of a relay, and why it doesn't work below; command_status.c. */
+void command_add_relay(
+    struct table *table, const struct output *output, const struct json *relay);
+
+/* --------------------------------------------------------- the commands */
+
+/* One per command, each in command_<name>.c. */
+int command_status(struct invocation *invocation);
+int command_list(struct invocation *invocation);
+int command_show(struct invocation *invocation);
+int command_watch(struct invocation *invocation);
+int command_wait(struct invocation *invocation);
+int command_retry(struct invocation *invocation);
+int command_hold(struct invocation *invocation);
+int command_release(struct invocation *invocation);
+int command_cancel(struct invocation *invocation);
+int command_relay_list(struct invocation *invocation);
+int command_relay_show(struct invocation *invocation);
+int command_relay_pause(struct invocation *invocation);
+int command_relay_resume(struct invocation *invocation);
+int command_reload(struct invocation *invocation);
+
+#endif

@@ -1,0 +1,240 @@
+/*
+ * command_change - relaisctl retry, hold, release and cancel
+ */
+#include "config.h"
+
+#include "command.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ask.h"
+#include "json.h"
+#include "narrate.h"
+
+struct wording {
+	const char *verb;
+	const char *done;     /* "is …" */
+	const char *accepted; /* while it is being delivered */
+};
+
+static int change_all(
+    struct invocation *invocation, const struct wording *change);
+static int change_one(struct invocation *invocation,
+    const struct wording *change, const char *id);
+static int change_selected(
+    struct invocation *invocation, const struct wording *change);
+static int ask_bulk(struct invocation *invocation, const struct wording *change,
+    bool is_dry_run, struct json **ret_answer);
+static struct json *make_order(struct invocation *invocation, int *ret_error);
+static bool is_confirmed(const struct wording *change, int64_t count);
+static void print_counts(const struct invocation *invocation,
+    const struct wording *change, const struct json *answer);
+
+int command_retry(struct invocation *invocation)
+{
+	static const struct wording change = { "retry", "due now",
+		"being tried right now" };
+
+	return change_all(invocation, &change);
+}
+
+int command_hold(struct invocation *invocation)
+{
+	static const struct wording change = { "hold", "held",
+		"being delivered; held if that fails" };
+
+	return change_all(invocation, &change);
+}
+
+int command_release(struct invocation *invocation)
+{
+	static const struct wording change = { "release", "on its way again",
+		"on its way already" };
+
+	return change_all(invocation, &change);
+}
+
+int command_cancel(struct invocation *invocation)
+{
+	static const struct wording change = { "cancel", "cancelled",
+		"being delivered; cancelled if that fails" };
+
+	return change_all(invocation, &change);
+}
+
+static int change_all(
+    struct invocation *invocation, const struct wording *change)
+{
+	unsigned given = command_options_given(invocation);
+	int worst = EXIT_FINE;
+	int i;
+
+	if (invocation->operand_count == 0) {
+		if (given & (HAS_SELECTION | HAS(OPTION_ALL)))
+			return change_selected(invocation, change);
+		command_complain("which messages? Ids, or a selection as in "
+				 "relaisctl list, or --all");
+		return EXIT_BAD_USAGE;
+	}
+	if (given & (HAS_SELECTION | HAS(OPTION_ALL) | HAS(OPTION_DRY_RUN))) {
+		command_complain("either ids or a selection, not both");
+		return EXIT_BAD_USAGE;
+	}
+	for (i = 0; i < invocation->operand_count; i++) {
+		int r = change_one(invocation, change, invocation->operands[i]);
+
+		if (r > worst)
+			worst = r;
+	}
+	return worst;
+}
+
+static int change_one(
+    struct invocation *invocation, const struct wording *change, const char *id)
+{
+	const struct output *output = &invocation->output;
+	struct json *order;
+	struct json *message = NULL;
+	struct buffer target;
+	char *text = NULL;
+	const char *state;
+	int r = EXIT_FINE;
+
+	order = make_order(invocation, &r);
+	if (!order)
+		return r;
+	buffer_init(&target, 0);
+	r = command_add_segment(&target, "/v1/messages/", id, "/");
+	if (r == 0)
+		r = buffer_append_string(&target, change->verb);
+	if (r == 0)
+		r = buffer_take(&target, &text, NULL);
+	buffer_done(&target);
+	r = r < 0 ? ask_complain(invocation, r)
+		  : ask(invocation, "POST", text, order, &message);
+	free(text);
+	json_free(order);
+	if (r != EXIT_FINE)
+		return r;
+	state = json_text(message, "state");
+	if (invocation->is_json) {
+		command_print_json(invocation, message);
+	} else {
+		output_format(output, STYLE_PLAIN, "%s is %s", id,
+		    state && strcmp(state, "delivering") == 0 ? change->accepted
+							      : change->done);
+		fputc('\n', output->file);
+	}
+	json_free(message);
+	return EXIT_FINE;
+}
+
+/* ---------------------------------------------------------------- several */
+
+static int change_selected(
+    struct invocation *invocation, const struct wording *change)
+{
+	bool is_dry_run = invocation->values[OPTION_DRY_RUN];
+	bool asks = !is_dry_run && !invocation->values[OPTION_YES] &&
+	    isatty(STDIN_FILENO);
+	struct json *answer;
+	int64_t matched;
+	int r;
+
+	if (asks) {
+		r = ask_bulk(invocation, change, true, &answer);
+		if (r != EXIT_FINE)
+			return r;
+		matched = json_number(answer, "matched");
+		json_free(answer);
+		if (matched > 0 && !is_confirmed(change, matched))
+			return EXIT_NOT_SO;
+	}
+	r = ask_bulk(invocation, change, is_dry_run, &answer);
+	if (r != EXIT_FINE)
+		return r;
+	if (invocation->is_json)
+		command_print_json(invocation, answer);
+	else
+		print_counts(invocation, change, answer);
+	json_free(answer);
+	return EXIT_FINE;
+}
+
+static int ask_bulk(struct invocation *invocation, const struct wording *change,
+    bool is_dry_run, struct json **ret_answer)
+{
+	struct json *order;
+	char target[64];
+	int r = EXIT_FINE;
+
+	order = make_order(invocation, &r);
+	if (!order)
+		return r;
+	json_put_flag(order, "dry_run", is_dry_run);
+	r = command_put_selection(invocation, json_put_object(order, "filter"));
+	if (r == EXIT_FINE) {
+		snprintf(
+		    target, sizeof(target), "/v1/messages:%s", change->verb);
+		r = ask(invocation, "POST", target, order, ret_answer);
+	}
+	json_free(order);
+	return r;
+}
+
+static struct json *make_order(struct invocation *invocation, int *ret_error)
+{
+	struct json *order = json_make();
+	const char *reason = invocation->values[OPTION_REASON];
+
+	if (!order) {
+		*ret_error = ask_complain(invocation, -ENOMEM);
+		return NULL;
+	}
+	if (reason)
+		json_put_text(order, "reason", reason);
+	*ret_error = command_put_until(invocation, order);
+	if (*ret_error == EXIT_FINE)
+		return order;
+	json_free(order);
+	return NULL;
+}
+
+static bool is_confirmed(const struct wording *change, int64_t count)
+{
+	char line[16];
+
+	fprintf(stderr, "%c%s %" PRId64 " message%s? [y/N] ",
+	    change->verb[0] - 'a' + 'A', change->verb + 1, count,
+	    count == 1 ? "" : "s");
+	return fgets(line, sizeof(line), stdin) &&
+	    (line[0] == 'y' || line[0] == 'Y');
+}
+
+static void print_counts(const struct invocation *invocation,
+    const struct wording *change, const struct json *answer)
+{
+	FILE *file = invocation->output.file;
+	int64_t matched = json_number(answer, "matched");
+	int64_t changed = json_number(answer, "changed");
+	int64_t accepted = json_number(answer, "accepted");
+
+	if (matched == 0) {
+		fprintf(file, "There is nothing to %s.\n", change->verb);
+		return;
+	}
+	if (json_flag(answer, "dry_run")) {
+		fprintf(file, "%" PRId64 " message%s would be %s.\n", matched,
+		    matched == 1 ? "" : "s", change->done);
+		return;
+	}
+	fprintf(file, "%" PRId64 " message%s: %s.\n", changed,
+	    changed == 1 ? "" : "s", change->done);
+	if (accepted > 0)
+		fprintf(file, "%" PRId64 " more: %s.\n", accepted,
+		    change->accepted);
+}

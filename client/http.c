@@ -1,0 +1,372 @@
+#include "config.h"
+
+#include "http.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "buffer.h"
+
+#define HEAD_MAX  (64 * 1024)
+#define BODY_MAX  (1024 * 1024 * 1024)
+#define READ_SIZE 65536
+
+enum framing {
+	UNTIL_CLOSE,
+	BY_LENGTH,
+	CHUNKED,
+};
+
+struct http {
+	int fd;
+	int status;
+	enum framing framing;
+	uint64_t left; /* of the body, or of the chunk */
+	bool is_at_end;
+	bool is_inside;    /* a chunk has been read: its line end comes first */
+	struct buffer raw; /* as received */
+	struct buffer body; /* decoded and not yet given out */
+	size_t line_len;    /* given out, to be dropped at the next call */
+};
+
+static int connect_to(const char *path);
+static int send_request(
+    int fd, const char *method, const char *target, const char *body);
+static int send_all(int fd, const char *data, size_t len);
+static int read_head(struct http *http);
+static int parse_head(struct http *http, char *head);
+static void parse_field(struct http *http, const char *line);
+static int receive(struct http *http);
+static int decode_more(struct http *http);
+static int decode_plain(struct http *http);
+static int decode_chunk_head(struct http *http);
+static int raw_line(struct http *http, char **ret_line);
+
+int http_open(struct http **ret_http, const char *socket_path,
+    const char *method, const char *target, const char *body)
+{
+	struct http *http = calloc(1, sizeof(*http));
+	int r;
+
+	if (!http)
+		return -ENOMEM;
+	buffer_init(&http->raw, 0);
+	buffer_init(&http->body, BODY_MAX);
+	r = http->fd = connect_to(socket_path);
+	if (r < 0)
+		goto out;
+	r = send_request(http->fd, method, target, body);
+	/* Who is refused hears so, even if the request did not get through. */
+	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
+		goto out;
+	r = read_head(http);
+	if (r < 0)
+		goto out;
+
+	*ret_http = http;
+	http = NULL;
+out:
+	http_close(http);
+	return r;
+}
+
+void http_close(struct http *http)
+{
+	if (!http)
+		return;
+	if (http->fd >= 0)
+		(void)close(http->fd);
+	buffer_done(&http->raw);
+	buffer_done(&http->body);
+	free(http);
+}
+
+int http_status(const struct http *http)
+{
+	return http->status;
+}
+
+/* ----------------------------------------------------------------- asking */
+
+static int connect_to(const char *path)
+{
+	struct timeval silence = { HTTP_SILENCE_S, 0 };
+	struct sockaddr_un address;
+	int fd;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	memset(&address, 0, sizeof(address));
+	address.sun_family = AF_UNIX;
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	(void)setsockopt(
+	    fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
+	(void)setsockopt(
+	    fd, SOL_SOCKET, SO_SNDTIMEO, &silence, sizeof(silence));
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		int r = -errno;
+
+		(void)close(fd);
+		return r;
+	}
+	return fd;
+}
+
+static int send_request(
+    int fd, const char *method, const char *target, const char *body)
+{
+	struct buffer request;
+	int r;
+
+	buffer_init(&request, 0);
+	r = buffer_appendf(&request,
+	    "%s %s HTTP/1.1\r\nHost: relais\r\nConnection: close\r\n", method,
+	    target);
+	if (r == 0 && body)
+		r = buffer_appendf(&request,
+		    "Content-Type: application/json\r\n"
+		    "Content-Length: %zu\r\n\r\n%s",
+		    strlen(body), body);
+	else if (r == 0)
+		r = buffer_append_string(&request,
+		    strcmp(method, "GET") == 0 ? "\r\n"
+					       : "Content-Length: 0\r\n\r\n");
+	if (r == 0)
+		r = send_all(fd, request.data, request.len);
+	buffer_done(&request);
+	return r;
+}
+
+static int send_all(int fd, const char *data, size_t len)
+{
+	while (len > 0) {
+		ssize_t sent = send(fd, data, len, MSG_NOSIGNAL);
+
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent < 0)
+			return errno == EAGAIN ? -ETIMEDOUT : -errno;
+		data += sent;
+		len -= (size_t)sent;
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------------- the answer */
+
+static int read_head(struct http *http)
+{
+	for (;;) {
+		char *end = http->raw.len == 0
+		    ? NULL
+		    : memmem(http->raw.data, http->raw.len, "\r\n\r\n", 4);
+		int r;
+
+		if (end) {
+			size_t len = (size_t)(end - http->raw.data) + 4;
+
+			end[2] = '\0';
+			r = parse_head(http, http->raw.data);
+			buffer_consume(&http->raw, len);
+			return r;
+		}
+		if (http->raw.len > HEAD_MAX)
+			return -EPROTO;
+		r = receive(http);
+		if (r < 0)
+			return r == -ENODATA ? -EPROTO : r;
+	}
+}
+
+static int parse_head(struct http *http, char *head)
+{
+	char *line = strsep(&head, "\r");
+
+	if (strncmp(line, "HTTP/1.", 7) != 0 || strlen(line) < 12 ||
+	    line[8] != ' ')
+		return -EPROTO;
+	http->status = atoi(line + 9);
+	if (http->status < 200 || http->status > 599)
+		return -EPROTO;
+	while (head && (line = strsep(&head, "\r")))
+		parse_field(http, line + (*line == '\n'));
+	return 0;
+}
+
+static void parse_field(struct http *http, const char *line)
+{
+	const char *value = strchr(line, ':');
+	size_t len;
+
+	if (!value)
+		return;
+	len = (size_t)(value - line);
+	value += 1 + strspn(value + 1, " \t");
+	if (len == 14 && strncasecmp(line, "Content-Length", len) == 0) {
+		http->framing = BY_LENGTH;
+		http->left = strtoull(value, NULL, 10);
+	} else if (len == 17 &&
+	    strncasecmp(line, "Transfer-Encoding", len) == 0 &&
+	    strcasecmp(value, "chunked") == 0) {
+		http->framing = CHUNKED;
+		http->left = 0;
+	}
+}
+
+/* -ENODATA: the daemon has closed. */
+static int receive(struct http *http)
+{
+	ssize_t got;
+	int r = buffer_reserve(&http->raw, READ_SIZE);
+
+	if (r < 0)
+		return r;
+	do
+		got = recv(
+		    http->fd, http->raw.data + http->raw.len, READ_SIZE, 0);
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return errno == EAGAIN ? -ETIMEDOUT : -errno;
+	if (got == 0)
+		return -ENODATA;
+	buffer_grow(&http->raw, (size_t)got);
+	return 0;
+}
+
+int http_read_all(struct http *http, char **ret_body, size_t *ret_len)
+{
+	int r;
+
+	do
+		r = decode_more(http);
+	while (r == 0);
+	if (r != -ENODATA)
+		return r;
+	return buffer_take(&http->body, ret_body, ret_len);
+}
+
+int http_read_line(struct http *http, const char **ret_line)
+{
+	buffer_consume(&http->body, http->line_len);
+	http->line_len = 0;
+	for (;;) {
+		char *end = http->body.len == 0
+		    ? NULL
+		    : memchr(http->body.data, '\n', http->body.len);
+		int r;
+
+		if (end) {
+			*end = '\0';
+			*ret_line = http->body.data;
+			http->line_len = (size_t)(end - http->body.data) + 1;
+			return 0;
+		}
+		r = decode_more(http);
+		if (r < 0)
+			return r;
+	}
+}
+
+/* Some more of the body; -ENODATA at its proper end, -EPROTO if cut. */
+static int decode_more(struct http *http)
+{
+	int r;
+
+	if (http->is_at_end)
+		return -ENODATA;
+	if (http->framing == CHUNKED && http->left == 0) {
+		r = decode_chunk_head(http);
+		if (r < 0 || http->left == 0)
+			return r;
+	}
+	if (http->framing == BY_LENGTH && http->left == 0) {
+		http->is_at_end = true;
+		return -ENODATA;
+	}
+	if (http->raw.len == 0) {
+		r = receive(http);
+		if (r == -ENODATA && http->framing == UNTIL_CLOSE) {
+			http->is_at_end = true;
+			return r;
+		}
+		if (r < 0)
+			return r == -ENODATA ? -EPROTO : r;
+	}
+	return decode_plain(http);
+}
+
+static int decode_plain(struct http *http)
+{
+	size_t len = http->raw.len;
+	int r;
+
+	if (http->framing != UNTIL_CLOSE && len > http->left)
+		len = (size_t)http->left;
+	r = buffer_append(&http->body, http->raw.data, len);
+	if (r < 0)
+		return r;
+	buffer_consume(&http->raw, len);
+	if (http->framing != UNTIL_CLOSE)
+		http->left -= len;
+	return 0;
+}
+
+/* RFC 9112 7.1. The chunk of length 0 is the end; trailers are not read. */
+static int decode_chunk_head(struct http *http)
+{
+	char *line;
+	char *end;
+	int r;
+
+	if (http->is_inside) {
+		r = raw_line(http, &line);
+		if (r < 0)
+			return r;
+		http->is_inside = false;
+	}
+	r = raw_line(http, &line);
+	if (r < 0)
+		return r;
+	http->left = strtoull(line, &end, 16);
+	if (end == line)
+		return -EPROTO;
+	if (http->left == 0) {
+		http->is_at_end = true;
+		return -ENODATA;
+	}
+	http->is_inside = true;
+	return 0;
+}
+
+/* A line of the framing, consumed; valid until more is received. */
+static int raw_line(struct http *http, char **ret_line)
+{
+	for (;;) {
+		char *end = http->raw.len == 0
+		    ? NULL
+		    : memchr(http->raw.data, '\n', http->raw.len);
+		int r;
+
+		if (end) {
+			*end = '\0';
+			*ret_line = http->raw.data;
+			buffer_consume(
+			    &http->raw, (size_t)(end - http->raw.data) + 1);
+			return 0;
+		}
+		r = receive(http);
+		if (r < 0)
+			return r == -ENODATA ? -EPROTO : r;
+	}
+}

@@ -1,0 +1,37 @@
+/*
+ * http - one HTTP/1.1 request over a Unix socket, blocking
+ *
+ * As much of the protocol as the control API speaks: a status, a body with a
+ * length, in chunks, or up to the end of the connection.
+ */
+#ifndef RELAIS_HTTP_H
+#define RELAIS_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The daemon says something at least this often, if only a heartbeat. */
+#define HTTP_SILENCE_S 60
+
+struct http;
+
+/*
+ * Connects and sends; body NULL: none. 0 or -errno (-ENOENT, -ECONNREFUSED:
+ * nobody listens; -EPROTO: no HTTP; -ETIMEDOUT).
+ */
+int http_open(struct http **ret_http, const char *socket_path,
+    const char *method, const char *target, const char *body);
+void http_close(struct http *http);
+
+int http_status(const struct http *http);
+
+/* All of the body with a NUL behind it, malloc'ed. 0 or -errno. */
+int http_read_all(struct http *http, char **ret_body, size_t *ret_len);
+
+/*
+ * The next line of the body without its line end, borrowed until the next
+ * call. 0, -ENODATA at the end, -errno.
+ */
+int http_read_line(struct http *http, const char **ret_line);
+
+#endif
