@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include <openssl/err.h>
+#include <openssl/ssl.h>
 
 #include "clock.h"
 #include "settings.h"

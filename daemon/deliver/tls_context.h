@@ -14,10 +14,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <openssl/ssl.h>
-
 struct relay_tls;
 struct tls_context;
+
+/* OpenSSL's SSL_CTX, SSL and SSL_SESSION, by their own names. */
+struct ssl_ctx_st;
+struct ssl_st;
+struct ssl_session_st;
 
 #define TLS_TEXT_SIZE 256
 
@@ -31,16 +34,16 @@ int tls_context_get(struct tls_context **ret_context,
                     char ret_text[TLS_TEXT_SIZE]);
 void tls_context_unref(struct tls_context *context);
 
-SSL_CTX *tls_context_borrow(struct tls_context *context);
+struct ssl_ctx_st *tls_context_borrow(struct tls_context *context);
 
 /* Sessions by "host:port". A session that is taken is the caller's to free;
  * NULL where there is none. */
-SSL_SESSION *tls_context_take_session(struct tls_context *context,
-                                      const char *peer);
+struct ssl_session_st *tls_context_take_session(struct tls_context *context,
+                                                const char *peer);
 
 /* Marks a connection's sessions, as they come, as this peer's: both are
  * borrowed for the life of the connection. */
-void tls_context_keep_sessions(struct tls_context *context, SSL *ssl,
+void tls_context_keep_sessions(struct tls_context *context, struct ssl_st *ssl,
                                const char *peer);
 
 #endif

@@ -83,8 +83,7 @@ struct smtp_transport {
 
 	/* a fault outside of the dialogue */
 	struct verdict fault;
-	/* VERDICT_NONE for everybody, where the engine never saw them */
-	struct verdict *untried;
+	struct verdict *untried; /* for messages the engine never saw */
 };
 
 static int smtp_new(struct transport **ret_transport, struct loop *loop,
@@ -457,13 +456,6 @@ static void on_report(evutil_socket_t fd, short what, void *context)
 	(void)fd;
 	(void)what;
 	report(context);
-}
-
-static const struct verdict *nobody_tried(struct smtp_transport *t)
-{
-	free(t->untried);
-	t->untried = xcalloc(t->message->recipient_count, sizeof *t->untried);
-	return t->untried;
 }
 
 /* The owner may free us in on_done, or send the next message. */
