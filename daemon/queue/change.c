@@ -103,6 +103,8 @@ static int do_hold(struct ledger *ledger, const struct change *change,
 			r = part_remove(ledger, message, &message->parts[i]);
 		if (r < 0)
 			return r;
+		ledger_notice(ledger, PART_NOW_SETTLED, message->id,
+		    &message->parts[i]);
 	}
 	message->state = is_parked ? MESSAGE_PARKED : MESSAGE_HELD;
 	message->hold_reason = message_dup_text(message, change->reason);

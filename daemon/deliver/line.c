@@ -1,0 +1,195 @@
+/*
+ * line - whose turn it is: priorities, then submitter classes, then lanes
+ */
+#include "config.h"
+
+#include "deliver/line.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "deliver/relay.h"
+#include "deliver/worker.h"
+#include "runtime/xalloc.h"
+
+/* A turn is as long as the longest assignment, so that none exceeds it. */
+#define QUANTUM ASSIGNMENT_PARTS_MAX
+#define TURNS   4
+
+static const int weights[RELAY_PRIORITIES] = {
+	[PRIORITY_URGENT] = 9,
+	[PRIORITY_NORMAL] = 3,
+	[PRIORITY_BULK] = 1,
+};
+
+static struct priority_lines *next_priority(struct relay *relay,
+    bool may_be_retry);
+static bool is_ready(const unsigned ready[2], bool may_be_retry);
+static struct lane *next_of_line(struct line *line, bool may_be_retry);
+
+void priority_lines_init(struct priority_lines *lines)
+{
+	*lines = (struct priority_lines){ 0 };
+	TAILQ_INIT(&lines->active);
+	TAILQ_INIT(&lines->resting);
+}
+
+static struct line *find_line(const struct line_ring *ring,
+    uint32_t submitter_class)
+{
+	struct line *line;
+
+	TAILQ_FOREACH(line, ring, links) {
+		if (line->submitter_class == submitter_class)
+			return line;
+	}
+	return NULL;
+}
+
+struct line *line_join(struct relay *relay, enum priority priority,
+    uint32_t submitter_class)
+{
+	struct priority_lines *lines = &relay->priorities[priority];
+	struct line *line = find_line(&lines->active, submitter_class);
+
+	if (line == NULL)
+		line = find_line(&lines->resting, submitter_class);
+	if (line == NULL) {
+		line = xmalloc(sizeof(*line));
+		*line = (struct line){ .submitter_class = submitter_class };
+		TAILQ_INIT(&line->rings[LANE_FRESH]);
+		TAILQ_INIT(&line->rings[LANE_RETRY]);
+		TAILQ_INSERT_TAIL(&lines->resting, line, links);
+	}
+	line->lane_count++;
+	return line;
+}
+
+void line_leave(struct relay *relay, enum priority priority, struct line *line)
+{
+	struct priority_lines *lines = &relay->priorities[priority];
+
+	assert(line->lane_count > 0);
+	if (--line->lane_count > 0)
+		return;
+	assert(line->ready[LANE_FRESH] == 0 && line->ready[LANE_RETRY] == 0);
+	TAILQ_REMOVE(&lines->resting, line, links);
+	free(line);
+}
+
+void line_place_lane(struct lanes *lanes, struct lane *lane,
+    enum lane_kind kind)
+{
+	struct relay *relay = lane->hop->relay;
+	struct priority_lines *priority = &relay->priorities[lane->priority];
+	struct line *line = lane->line;
+	bool was_active = is_ready(line->ready, true);
+
+	if (lane->kind == kind)
+		return;
+	if (lane->kind == LANE_IDLE) {
+		TAILQ_REMOVE(&lanes->idle, lane, ring);
+	} else {
+		TAILQ_REMOVE(&line->rings[lane->kind], lane, ring);
+		line->ready[lane->kind]--;
+		priority->ready[lane->kind]--;
+		relay->ready[lane->kind]--;
+	}
+	lane->kind = kind;
+	if (kind == LANE_IDLE) {
+		TAILQ_INSERT_TAIL(&lanes->idle, lane, ring);
+	} else {
+		TAILQ_INSERT_TAIL(&line->rings[kind], lane, ring);
+		line->ready[kind]++;
+		priority->ready[kind]++;
+		relay->ready[kind]++;
+	}
+	if (is_ready(line->ready, true) == was_active)
+		return;
+	if (was_active) {
+		TAILQ_REMOVE(&priority->active, line, links);
+		TAILQ_INSERT_TAIL(&priority->resting, line, links);
+		if (line->credit > 0)
+			line->credit = 0;
+	} else {
+		TAILQ_REMOVE(&priority->resting, line, links);
+		TAILQ_INSERT_TAIL(&priority->active, line, links);
+	}
+}
+
+struct lane *line_next_lane(struct relay *relay, bool may_be_retry)
+{
+	struct priority_lines *priority = next_priority(relay, may_be_retry);
+	struct line *line;
+
+	if (priority == NULL)
+		return NULL;
+	/* One is ready, so that this ends. */
+	for (;;) {
+		line = TAILQ_FIRST(&priority->active);
+		if (is_ready(line->ready, may_be_retry))
+			break;
+		TAILQ_REMOVE(&priority->active, line, links);
+		TAILQ_INSERT_TAIL(&priority->active, line, links);
+	}
+	if (line->credit <= 0)
+		line->credit += QUANTUM;
+	return next_of_line(line, may_be_retry);
+}
+
+/* The most urgent one that has not had its share of this round. */
+static struct priority_lines *next_priority(struct relay *relay,
+    bool may_be_retry)
+{
+	struct priority_lines *found = NULL;
+
+	for (unsigned i = 0; i < RELAY_PRIORITIES; i++) {
+		struct priority_lines *priority = &relay->priorities[i];
+
+		if (is_ready(priority->ready, may_be_retry) &&
+		    priority->credit > 0)
+			return priority;
+	}
+	for (unsigned i = 0; i < RELAY_PRIORITIES; i++) {
+		struct priority_lines *priority = &relay->priorities[i];
+
+		if (!is_ready(priority->ready, may_be_retry))
+			continue;
+		priority->credit += weights[i] * QUANTUM;
+		if (found == NULL)
+			found = priority;
+	}
+	return found;
+}
+
+static bool is_ready(const unsigned ready[2], bool may_be_retry)
+{
+	return ready[LANE_FRESH] > 0 || (may_be_retry && ready[LANE_RETRY] > 0);
+}
+
+static struct lane *next_of_line(struct line *line, bool may_be_retry)
+{
+	bool is_retry = line->ready[LANE_FRESH] == 0 ||
+	    (may_be_retry && line->ready[LANE_RETRY] > 0 &&
+	    ++line->turn % TURNS == 0);
+
+	return TAILQ_FIRST(&line->rings[is_retry ? LANE_RETRY : LANE_FRESH]);
+}
+
+void line_charge(struct lane *lane, unsigned parts)
+{
+	struct line *line = lane->line;
+	struct priority_lines *priority =
+	    &lane->hop->relay->priorities[lane->priority];
+
+	priority->credit -= (int)parts;
+	line->credit -= (int)parts;
+	if (lane->kind != LANE_IDLE) {
+		TAILQ_REMOVE(&line->rings[lane->kind], lane, ring);
+		TAILQ_INSERT_TAIL(&line->rings[lane->kind], lane, ring);
+	}
+	if (line->credit <= 0 && is_ready(line->ready, true)) {
+		TAILQ_REMOVE(&priority->active, line, links);
+		TAILQ_INSERT_TAIL(&priority->active, line, links);
+	}
+}

@@ -1,0 +1,140 @@
+/*
+ * relay - what the scheduler knows of one relay: limits, slots, trouble
+ *
+ * Settings come and go, the relay stays as long as the scheduler: without
+ * settings (removed, or mail of an earlier configuration) nothing may start.
+ *
+ * Connections are slots, reused last in first out so that a warm connection
+ * is; each is bound to a worker. After an outage their number ramps up 1, 2,
+ * 4 …; where the relay says "too many connections" it goes down by one for an
+ * hour. Where it says "too fast", the pace seen is halved and creeps back by
+ * a tenth every ten minutes.
+ *
+ * Thread: one. Times in queue milliseconds.
+ */
+#ifndef RELAIS_DELIVER_RELAY_H
+#define RELAIS_DELIVER_RELAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "deliver/alarm.h"
+#include "deliver/hop.h"
+#include "deliver/line.h"
+#include "deliver/rate.h"
+#include "deliver/worker.h"
+#include "queue/queue.h"
+#include "settings.h"
+
+#define RELAY_PRIORITIES 3
+#define RELAY_HOURS      24
+
+struct scheduler;
+
+/* What an assignment is given with: the right to one connection, a slot. */
+struct ticket {
+	uint32_t id;
+	unsigned worker;
+	struct relay *relay;
+	struct hop *hop;   /* while busy */
+	struct lane *lane; /* likewise */
+	uint32_t hop_hash; /* where its connection leads */
+	unsigned part_count;
+	bool is_busy, is_retry, is_probe, is_expiring;
+	TAILQ_ENTRY(ticket) links; /* the free ones */
+	struct ticket *next;       /* all of a relay */
+};
+TAILQ_HEAD(ticket_stack, ticket);
+
+struct relay {
+	uint32_t id;
+	struct scheduler *scheduler;
+	const struct relay_settings *settings; /* NULL: there are none */
+	struct hop hop;
+
+	/* by an administrator; UINT64_MAX: no end, 0: not paused */
+	uint64_t paused_until_ms, paused_since_ms;
+	char *pause_reason;
+
+	struct rate rates[SETTINGS_RATES_MAX];
+	size_t rate_count;
+	struct rate learned; /* limit.count 0: only watched */
+	uint64_t learned_ms; /* when it last changed */
+	uint32_t learned_goal;
+
+	unsigned connection_cap; /* learnt; 0: none */
+	uint64_t connection_cap_ms;
+	unsigned ramp, ramp_successes; /* 0: no ramp */
+
+	struct ticket_stack free_tickets;
+	struct ticket *tickets;
+	struct ticket *expiry_ticket; /* makes no connection */
+	unsigned ticket_count, in_use, retries_in_use;
+
+	struct priority_lines priorities[RELAY_PRIORITIES];
+	unsigned ready[2]; /* lanes, by enum lane_kind */
+	size_t pending;    /* parts in memory that nobody has */
+
+	uint64_t delivered, refused, faults;
+	uint32_t hours[RELAY_HOURS]; /* delivered in each, a ring */
+	uint64_t hour;               /* the newest of them, since 1970 */
+
+	struct relay_memory *memory; /* NULL while at the committer */
+	bool is_dirty, is_remembering;
+	uint64_t remembered_ms;
+	struct alarm alarm;
+	struct relay *next; /* all */
+};
+
+struct relay *relay_new(struct scheduler *scheduler, uint32_t id);
+void relay_free(struct relay *relay);
+
+/* NULL: it is in the settings no more. What was used of the rates stays. */
+void relay_bind(struct relay *relay, const struct relay_settings *settings);
+
+bool relay_is_direct(const struct relay *relay);
+
+/* Connections that it may have now. */
+unsigned relay_connection_limit(struct relay *relay, uint64_t now_ms);
+
+/* How many messages may start now, 0 where nothing may. */
+uint32_t relay_room(struct relay *relay, uint64_t now_ms);
+
+/* When relay_room() is to be asked again; UINT64_MAX: by an event only. */
+uint64_t relay_next_ms(struct relay *relay, uint64_t now_ms);
+
+/* May an assignment start that has nothing but retries in it? */
+bool relay_may_start_retry(struct relay *relay, uint64_t now_ms);
+
+/* A free ticket for that hop, made if there is none; taken from the stack. */
+struct ticket *relay_take_ticket(struct relay *relay, const struct hop *hop,
+    uint32_t *next_id, unsigned worker_count);
+void relay_release_ticket(struct relay *relay, struct ticket *ticket);
+
+void relay_reserve(struct relay *relay, unsigned parts);
+void relay_settle(struct relay *relay, unsigned parts, unsigned used,
+    uint64_t now_ms);
+
+/* Its breaker closed: start small. */
+void relay_start_ramp(struct relay *relay);
+void relay_count_success(struct relay *relay, uint64_t now_ms);
+/* "Too many connections": true where fewer may help, false with the last. */
+bool relay_lower_connections(struct relay *relay, uint64_t now_ms);
+/* "Too fast". */
+void relay_lower_rate(struct relay *relay, uint64_t now_ms);
+
+bool relay_is_paused(const struct relay *relay, uint64_t now_ms);
+
+void relay_count(struct relay *relay, unsigned delivered, unsigned refused,
+    uint64_t now_ms);
+uint64_t relay_delivered_24h(const struct relay *relay, uint64_t now_ms);
+
+/* What is to survive a restart (relay_memory.c). */
+void relay_export(const struct relay *relay, uint64_t now_ms,
+    struct relay_memory *memory);
+/* What cannot be read is left out. */
+void relay_import(struct relay *relay, const struct relay_memory *memory);
+
+#endif

@@ -1,0 +1,195 @@
+/*
+ * relay_memory - what is remembered of a relay over a restart, as bytes
+ *
+ * Numbers are big-endian, as everything on disk. Times are queue time, which
+ * goes on over a restart. A memory of another version is left aside: nothing
+ * in it is needed to keep mail, only to keep a relay's limits.
+ *
+ *   version 1 | breaker: state 1, fault 1, step 1, since 8, until 8
+ *   paused until 8, since 8 | connection cap 4, time 8
+ *   learned: limit 4, goal 4, time 8
+ *   hour 8, 24 * 4 | count of rates 1, each: period 4, entries 1,
+ *   each: last time 8, count 4 | reason: length 1, text
+ */
+#include "config.h"
+
+#include "deliver/relay.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/xalloc.h"
+
+#define MEMORY_VERSION 1
+#define ENTRIES_MAX    12
+#define REASON_MAX     200
+
+struct cursor {
+	unsigned char *bytes; /* of the memory, when writing */
+	const unsigned char *from;
+	size_t at, len;
+	bool is_short; /* something was missing */
+};
+
+static void put(struct cursor *cursor, uint64_t value, unsigned size)
+{
+	assert(cursor->at + size <= RELAY_MEMORY_MAX);
+	while (size-- > 0)
+		cursor->bytes[cursor->at++] =
+		    (unsigned char)(value >> (size * 8));
+}
+
+static uint64_t get(struct cursor *cursor, unsigned size)
+{
+	uint64_t value = 0;
+
+	if (cursor->is_short || cursor->at + size > cursor->len) {
+		cursor->is_short = true;
+		return 0;
+	}
+	while (size-- > 0)
+		value = value << 8 | cursor->from[cursor->at++];
+	return value;
+}
+
+static void put_breaker(struct cursor *cursor, const struct breaker *breaker)
+{
+	enum breaker_state state = breaker->state;
+
+	/* The probe of a process that is gone says nothing. */
+	if (state == BREAKER_HALF_OPEN)
+		state = breaker->before_probe;
+	put(cursor, state, 1);
+	put(cursor, breaker->fault, 1);
+	put(cursor, breaker->step, 1);
+	put(cursor, breaker->since_ms, 8);
+	put(cursor, breaker->until_ms, 8);
+}
+
+static void get_breaker(struct cursor *cursor, struct breaker *breaker)
+{
+	uint64_t state = get(cursor, 1);
+
+	breaker->fault = (enum verdict_fault)get(cursor, 1);
+	breaker->step = (uint8_t)get(cursor, 1);
+	breaker->since_ms = get(cursor, 8);
+	breaker->until_ms = get(cursor, 8);
+	if (state == BREAKER_OPEN || state == BREAKER_HELD)
+		breaker->state = (enum breaker_state)state;
+	else
+		*breaker = (struct breaker){ 0 };
+}
+
+static void put_rate(struct cursor *cursor, const struct rate *rate,
+    uint64_t now_ms)
+{
+	struct rate_entry entries[ENTRIES_MAX];
+	unsigned count = rate_export(rate, now_ms, entries, ENTRIES_MAX);
+
+	put(cursor, rate->limit.period_s, 4);
+	put(cursor, count, 1);
+	for (unsigned i = 0; i < count; i++) {
+		put(cursor, entries[i].last_ms, 8);
+		put(cursor, entries[i].count, 4);
+	}
+}
+
+static unsigned get_rate(struct cursor *cursor, uint32_t *ret_period_s,
+    struct rate_entry entries[ENTRIES_MAX])
+{
+	unsigned count;
+
+	*ret_period_s = (uint32_t)get(cursor, 4);
+	count = (unsigned)get(cursor, 1);
+	if (count > ENTRIES_MAX) {
+		cursor->is_short = true;
+		return 0;
+	}
+	for (unsigned i = 0; i < count; i++) {
+		entries[i].last_ms = get(cursor, 8);
+		entries[i].first_ms = entries[i].last_ms;
+		entries[i].count = (uint32_t)get(cursor, 4);
+	}
+	return cursor->is_short ? 0 : count;
+}
+
+void relay_export(const struct relay *relay, uint64_t now_ms,
+    struct relay_memory *memory)
+{
+	struct cursor cursor = { .bytes = memory->bytes };
+	const char *reason =
+	    relay->pause_reason == NULL ? "" : relay->pause_reason;
+	size_t reason_len = strnlen(reason, REASON_MAX);
+
+	put(&cursor, MEMORY_VERSION, 1);
+	put_breaker(&cursor, &relay->hop.breaker);
+	put(&cursor, relay->paused_until_ms, 8);
+	put(&cursor, relay->paused_since_ms, 8);
+	put(&cursor, relay->connection_cap, 4);
+	put(&cursor, relay->connection_cap_ms, 8);
+	put(&cursor, relay->learned.limit.count, 4);
+	put(&cursor, relay->learned_goal, 4);
+	put(&cursor, relay->learned_ms, 8);
+	put(&cursor, relay->hour, 8);
+	for (unsigned i = 0; i < RELAY_HOURS; i++)
+		put(&cursor, relay->hours[i], 4);
+	put(&cursor, relay->rate_count, 1);
+	for (size_t i = 0; i < relay->rate_count; i++)
+		put_rate(&cursor, &relay->rates[i], now_ms);
+	put(&cursor, reason_len, 1);
+	for (size_t i = 0; i < reason_len; i++)
+		put(&cursor, (unsigned char)reason[i], 1);
+	memory->relay = relay->id;
+	memory->len = cursor.at;
+}
+
+static void import_rates(struct relay *relay, struct cursor *cursor)
+{
+	unsigned rates = (unsigned)get(cursor, 1);
+
+	for (unsigned i = 0; i < rates && !cursor->is_short; i++) {
+		struct rate_entry entries[ENTRIES_MAX];
+		uint32_t period_s;
+		unsigned count = get_rate(cursor, &period_s, entries);
+
+		for (size_t j = 0; j < relay->rate_count; j++) {
+			if (relay->rates[j].limit.period_s == period_s)
+				rate_import(&relay->rates[j], entries, count);
+		}
+	}
+}
+
+static void import_reason(struct relay *relay, struct cursor *cursor)
+{
+	size_t len = (size_t)get(cursor, 1);
+
+	if (cursor->is_short || len == 0 || cursor->at + len > cursor->len)
+		return;
+	free(relay->pause_reason);
+	relay->pause_reason = xmalloc(len + 1);
+	memcpy(relay->pause_reason, cursor->from + cursor->at, len);
+	relay->pause_reason[len] = '\0';
+}
+
+void relay_import(struct relay *relay, const struct relay_memory *memory)
+{
+	struct cursor cursor = { .from = memory->bytes, .len = memory->len };
+
+	if (memory->len > RELAY_MEMORY_MAX ||
+	    get(&cursor, 1) != MEMORY_VERSION)
+		return;
+	get_breaker(&cursor, &relay->hop.breaker);
+	relay->paused_until_ms = get(&cursor, 8);
+	relay->paused_since_ms = get(&cursor, 8);
+	relay->connection_cap = (unsigned)get(&cursor, 4);
+	relay->connection_cap_ms = get(&cursor, 8);
+	relay->learned.limit.count = (uint32_t)get(&cursor, 4);
+	relay->learned_goal = (uint32_t)get(&cursor, 4);
+	relay->learned_ms = get(&cursor, 8);
+	relay->hour = get(&cursor, 8);
+	for (unsigned i = 0; i < RELAY_HOURS; i++)
+		relay->hours[i] = (uint32_t)get(&cursor, 4);
+	import_rates(relay, &cursor);
+	import_reason(relay, &cursor);
+}

@@ -1,0 +1,453 @@
+/*
+ * scheduler_assign - assignments go out to the workers and come home
+ *
+ * An assignment is as large as the backlog shared out over the connections:
+ * a shallow backlog spreads over them, a deep one costs few letters.
+ */
+#include "config.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "deliver/scheduler_state.h"
+#include "deliver/worker.h"
+#include "runtime/log.h"
+#include "runtime/xalloc.h"
+#include "settings.h"
+
+/* The id of a message has the queue time of its acceptance. */
+#define ID_TIME_SHIFT 22
+
+static unsigned batch_size(struct scheduler *scheduler,
+    const struct lane *lane, uint32_t room);
+static unsigned take_parts(struct scheduler *scheduler, struct lane *lane,
+    struct part **parts, unsigned wanted);
+static void send(struct scheduler *scheduler, struct ticket *ticket,
+    struct part **parts, unsigned count);
+static void on_home(struct letter *letter);
+static unsigned parts_came_home(struct scheduler *scheduler,
+    const struct assignment *assignment);
+static void unclaim(struct scheduler *scheduler, struct part *part);
+static void part_is_gone(struct scheduler *scheduler, struct part *part);
+static void attempt_ended(struct scheduler *scheduler, struct ticket *ticket,
+    struct assignment *assignment, unsigned used);
+static bool has_made_progress(const struct assignment *assignment);
+static bool was_cut_short(const struct assignment *assignment);
+static void charge_fault(struct scheduler *scheduler, const struct ticket *ticket,
+    const struct assignment *assignment);
+static void open_breaker(struct scheduler *scheduler, const struct ticket *ticket,
+    const struct assignment *assignment);
+static void close_breaker(struct scheduler *scheduler, struct hop *hop);
+static void expiry_ended(struct scheduler *scheduler, struct ticket *ticket,
+    unsigned settled);
+static unsigned take_too_old(struct scheduler *scheduler, struct lane *lane,
+    struct part **parts);
+
+bool scheduler_assign(struct scheduler *scheduler, struct relay *relay)
+{
+	struct part *parts[ASSIGNMENT_PARTS_MAX];
+	uint32_t room;
+	struct lane *lane;
+	struct hop *hop;
+	struct ticket *ticket;
+	unsigned count;
+
+	if (relay->ready[LANE_FRESH] == 0 && relay->ready[LANE_RETRY] == 0)
+		return false;
+	room = relay_room(relay, scheduler->now_ms);
+	if (room == 0)
+		return false;
+	lane = line_next_lane(relay,
+	    relay_may_start_retry(relay, scheduler->now_ms));
+	if (lane == NULL)
+		return false;
+	if (lane->next_due_ms <= scheduler->now_ms &&
+	    lane->retries.count < ASSIGNMENT_PARTS_MAX)
+		scheduler_fill_window(scheduler, lane);
+	count = take_parts(scheduler, lane, parts,
+	    batch_size(scheduler, lane, room));
+	if (count == 0) {
+		scheduler_lane_changed(scheduler, lane);
+		return true;
+	}
+
+	hop = lane->hop;
+	ticket = relay_take_ticket(relay, hop, &scheduler->next_ticket_id,
+	    scheduler->worker_count);
+	ticket->is_retry = lane->kind == LANE_RETRY;
+	ticket->is_probe = !breaker_is_closed(&hop->breaker);
+	if (ticket->is_retry)
+		relay->retries_in_use++;
+	if (ticket->is_probe)
+		breaker_begin_probe(&hop->breaker, scheduler->now_ms);
+	ticket->hop = hop;
+	ticket->lane = lane;
+	hop->in_use++;
+	relay_reserve(relay, count);
+	line_charge(lane, count);
+	send(scheduler, ticket, parts, count);
+	if (hop->domain != NULL || ticket->is_probe)
+		scheduler_hop_changed(scheduler, hop);
+	else
+		scheduler_lane_changed(scheduler, lane);
+	return true;
+}
+
+static unsigned batch_size(struct scheduler *scheduler, const struct lane *lane,
+    uint32_t room)
+{
+	struct relay *relay = lane->hop->relay;
+	size_t size = relay->pending /
+	    relay_connection_limit(relay, scheduler->now_ms);
+
+	if (!breaker_is_closed(&lane->hop->breaker))
+		return 1;
+	if (size > ASSIGNMENT_PARTS_MAX)
+		size = ASSIGNMENT_PARTS_MAX;
+	if (size > room)
+		size = room;
+	return size == 0 ? 1 : (unsigned)size;
+}
+
+/* Parts whose message is being changed are set aside. */
+static unsigned take_parts(struct scheduler *scheduler, struct lane *lane,
+    struct part **parts, unsigned wanted)
+{
+	unsigned count = 0;
+	struct part *part;
+	struct claim *claim;
+
+	while (count < wanted &&
+	    (part = lane_take_part(&scheduler->lanes, lane)) != NULL) {
+		claim = claims_find(&scheduler->claims, part->id);
+		if (claim != NULL && claim_is_changing(claim)) {
+			part_list_append(&claim->aside, part);
+			lane->aside++;
+			continue;
+		}
+		parts[count++] = part;
+	}
+	return count;
+}
+
+static void send(struct scheduler *scheduler, struct ticket *ticket,
+    struct part **parts, unsigned count)
+{
+	struct assignment *assignment = assignment_new();
+	const struct hop *hop = ticket->hop;
+	size_t i = 0;
+
+	assignment->home = scheduler->inbox;
+	assignment->on_done = on_home;
+	assignment->owner = ticket;
+	assignment->ticket = ticket->id;
+	assignment->settings = settings_ref(scheduler->settings);
+	assignment->relay = ticket->relay->settings;
+	assignment->lane = ticket->lane->id;
+	for (; hop->domain != NULL && hop->domain[i] != '\0'; i++)
+		assignment->domain[i] = hop->domain[i];
+	assignment->domain[i] = '\0';
+	assignment->is_expiring = ticket->is_expiring;
+	if (ticket->is_expiring)
+		assignment->fault = *hop->fault;
+	assignment->part_count = count;
+	for (i = 0; i < count; i++) {
+		assignment->parts[i].id = parts[i]->id;
+		assignment->parts[i].part = parts[i]->number;
+		assignment->parts[i].outcome = PART_NOT_TRIED;
+		parts[i]->ticket = ticket;
+		claims_get(&scheduler->claims, parts[i]->id)->delivering++;
+		scheduler->claims.delivering++;
+		parts[i]->lane->claimed++;
+	}
+	ticket->part_count = count;
+	scheduler->at_workers++;
+	worker_assign_take(scheduler->workers[ticket->worker], assignment);
+}
+
+static void on_home(struct letter *letter)
+{
+	struct assignment *assignment =
+	    LETTER_OF(letter, struct assignment, letter);
+	struct ticket *ticket = assignment->owner;
+	struct scheduler *scheduler = ticket->relay->scheduler;
+	unsigned used;
+
+	scheduler_wake(scheduler);
+	scheduler->at_workers--;
+	used = parts_came_home(scheduler, assignment);
+	if (ticket->is_expiring)
+		expiry_ended(scheduler, ticket, used);
+	else
+		attempt_ended(scheduler, ticket, assignment, used);
+	assignment_free(assignment);
+	scheduler_turn(scheduler);
+}
+
+/* Returns how many the relay may have seen. */
+static unsigned parts_came_home(struct scheduler *scheduler,
+    const struct assignment *assignment)
+{
+	unsigned used = 0;
+
+	/* From the last, so that each goes in front of the one before. */
+	for (unsigned i = assignment->part_count; i-- > 0;) {
+		struct part *part = part_table_find(&scheduler->parts,
+		    assignment->parts[i].id, assignment->parts[i].part);
+		bool is_ours = part != NULL && part->ticket == assignment->owner;
+
+		switch (assignment->parts[i].outcome) {
+		case PART_SETTLED:
+			/* Its notice ends the claim, or has ended it. */
+			used++;
+			break;
+		case PART_RETURNED:
+			used += assignment->is_expiring ? 0 : 1;
+			if (is_ours)
+				unclaim(scheduler, part);
+			break;
+		case PART_NOT_TRIED:
+			if (is_ours)
+				unclaim(scheduler, part);
+			break;
+		case PART_GONE:
+			if (is_ours)
+				part_is_gone(scheduler, part);
+			break;
+		}
+	}
+	return used;
+}
+
+static void unclaim(struct scheduler *scheduler, struct part *part)
+{
+	struct claim *claim = claims_find(&scheduler->claims, part->id);
+	struct lane *lane = part->lane;
+
+	assert(claim != NULL && claim->delivering > 0);
+	part->ticket = NULL;
+	lane->claimed--;
+	claim->delivering--;
+	scheduler->claims.delivering--;
+	lane_put_back(&scheduler->lanes, lane, part);
+	scheduler_claim_changed(scheduler, claim);
+	scheduler_lane_changed(scheduler, lane);
+}
+
+/*
+ * Nothing waits in it. But where it was given up because of a change that
+ * waits for that, it is set aside: the change may yet fail.
+ */
+static void part_is_gone(struct scheduler *scheduler, struct part *part)
+{
+	const struct claim *claim = claims_find(&scheduler->claims, part->id);
+
+	if (claim != NULL && claim_is_changing(claim))
+		unclaim(scheduler, part);
+	else
+		scheduler_forget_part(scheduler, part);
+}
+
+static void attempt_ended(struct scheduler *scheduler, struct ticket *ticket,
+    struct assignment *assignment, unsigned used)
+{
+	struct relay *relay = ticket->relay;
+	struct hop *hop = ticket->hop;
+	enum breaker_state before = hop->breaker.state;
+
+	if (assignment->fault.class == VERDICT_NONE && was_cut_short(assignment))
+		verdict_local(&assignment->fault, VERDICT_TEMPORARY,
+		    SCOPE_RELAY, PHASE_CONNECT, FAULT_OTHER,
+		    "the attempt ended without an answer");
+	relay_settle(relay, ticket->part_count, used, scheduler->now_ms);
+	relay_count(relay, assignment->delivered, assignment->refused,
+	    scheduler->now_ms);
+	if (assignment->fault.class != VERDICT_NONE) {
+		relay->faults++;
+		charge_fault(scheduler, ticket, assignment);
+	} else if (has_made_progress(assignment)) {
+		close_breaker(scheduler, hop);
+		relay_count_success(relay, scheduler->now_ms);
+	} else if (ticket->is_probe) {
+		breaker_forget_probe(&hop->breaker, scheduler->now_ms);
+	}
+	hop->in_use--;
+	relay_release_ticket(relay, ticket);
+	if (hop->domain != NULL || hop->breaker.state != before)
+		scheduler_hop_changed(scheduler, hop);
+}
+
+static bool has_made_progress(const struct assignment *assignment)
+{
+	return assignment->had_session || assignment->delivered > 0 ||
+	    assignment->refused > 0;
+}
+
+/* Mail came back without a word why: not to be tried again at once. */
+static bool was_cut_short(const struct assignment *assignment)
+{
+	for (unsigned i = 0; i < assignment->part_count; i++) {
+		if (assignment->parts[i].outcome == PART_RETURNED)
+			return true;
+	}
+	return false;
+}
+
+static void charge_fault(struct scheduler *scheduler, const struct ticket *ticket,
+    const struct assignment *assignment)
+{
+	struct relay *relay = ticket->relay;
+	bool may_be_chance = false;
+
+	switch (assignment->fault.fault) {
+	case FAULT_RATE:
+		if (!relay_is_direct(relay))
+			relay_lower_rate(relay, scheduler->now_ms);
+		break;
+	case FAULT_CONCURRENCY:
+		if (!relay_is_direct(relay) &&
+		    relay_lower_connections(relay, scheduler->now_ms))
+			return;
+		break;
+	case FAULT_NONE:
+	case FAULT_NETWORK:
+	case FAULT_TLS:
+	case FAULT_PROTOCOL:
+	case FAULT_OTHER:
+	case FAULT_TOO_MANY_RECIPIENTS:
+		may_be_chance = true;
+		break;
+	case FAULT_AUTH:
+	case FAULT_QUOTA:
+	case FAULT_CONFIG:
+		break;
+	}
+	/* It took mail on this very connection: the next one may, too. */
+	if (may_be_chance && assignment->delivered > 0) {
+		close_breaker(scheduler, ticket->hop);
+		return;
+	}
+	open_breaker(scheduler, ticket, assignment);
+}
+
+static void open_breaker(struct scheduler *scheduler, const struct ticket *ticket,
+    const struct assignment *assignment)
+{
+	struct hop *hop = ticket->hop;
+	struct relay *relay = ticket->relay;
+
+	if (!breaker_trip(&hop->breaker, &assignment->fault, ticket->is_probe,
+	    scheduler->now_ms, scheduler_random(scheduler)))
+		return;
+	hop_set_fault(hop, &assignment->fault, assignment->fault_host);
+	relay->is_dirty = true;
+	scheduler_log_breaker(scheduler, hop);
+	/* That was the attempt that expiry needs (P6). */
+	hop->is_expiry_due = true;
+	scheduler_expire(scheduler, hop);
+}
+
+static void close_breaker(struct scheduler *scheduler, struct hop *hop)
+{
+	if (!breaker_close(&hop->breaker, scheduler->now_ms))
+		return;
+	hop_clear_fault(hop);
+	hop->is_expiry_due = false;
+	hop->relay->is_dirty = true;
+	if (hop->domain == NULL)
+		relay_start_ramp(hop->relay);
+	scheduler_log_breaker(scheduler, hop);
+}
+
+void scheduler_expire(struct scheduler *scheduler, struct hop *hop)
+{
+	struct part *parts[ASSIGNMENT_PARTS_MAX];
+	struct relay *relay = hop->relay;
+	struct ticket *ticket = relay->expiry_ticket;
+	struct lane *lane;
+	unsigned count = 0;
+
+	if (ticket == NULL) {
+		ticket = xcalloc(1, sizeof(*ticket));
+		ticket->id = scheduler->next_ticket_id++;
+		ticket->worker = ticket->id % scheduler->worker_count;
+		ticket->relay = relay;
+		ticket->is_expiring = true;
+		relay->expiry_ticket = ticket;
+	}
+	if (ticket->is_busy || hop->fault == NULL || relay->settings == NULL ||
+	    scheduler->is_draining ||
+	    scheduler->settings->retry.expire_s == 0)
+		return;
+	TAILQ_FOREACH(lane, &hop->lanes, in_hop) {
+		count = take_too_old(scheduler, lane, parts);
+		if (count > 0)
+			break;
+	}
+	if (count == 0) {
+		hop->is_expiry_due = false;
+		return;
+	}
+	ticket->is_busy = true;
+	ticket->hop = hop;
+	ticket->lane = lane;
+	hop->in_use++;
+	send(scheduler, ticket, parts, count);
+	scheduler_lane_changed(scheduler, lane);
+}
+
+static bool is_too_old(const struct scheduler *scheduler,
+    const struct part *part)
+{
+	uint64_t age_ms = scheduler->now_ms - (part->id >> ID_TIME_SHIFT);
+
+	return part->id >> ID_TIME_SHIFT < scheduler->now_ms &&
+	    age_ms > (uint64_t)scheduler->settings->retry.expire_s * 1000;
+}
+
+/* The first of a lane are the oldest, but for a retry's delay. */
+static unsigned take_too_old(struct scheduler *scheduler, struct lane *lane,
+    struct part **parts)
+{
+	struct part_list *lists[] = { &lane->fresh, &lane->retries };
+	unsigned count = 0;
+	struct part *part;
+
+	if (lane->retries.count == 0 && lane->next_due_ms <= scheduler->now_ms)
+		scheduler_fill_window(scheduler, lane);
+	for (unsigned i = 0; i < 2; i++) {
+		while (count < ASSIGNMENT_PARTS_MAX &&
+		    (part = TAILQ_FIRST(&lists[i]->head)) != NULL &&
+		    is_too_old(scheduler, part)) {
+			struct claim *claim =
+			    claims_find(&scheduler->claims, part->id);
+
+			lane_lose_part(&scheduler->lanes, lane, part);
+			part_leave_list(part);
+			if (claim != NULL && claim_is_changing(claim)) {
+				part_list_append(&claim->aside, part);
+				lane->aside++;
+				continue;
+			}
+			parts[count++] = part;
+		}
+	}
+	return count;
+}
+
+static void expiry_ended(struct scheduler *scheduler, struct ticket *ticket,
+    unsigned settled)
+{
+	struct hop *hop = ticket->hop;
+
+	ticket->is_busy = false;
+	ticket->hop = NULL;
+	ticket->lane = NULL;
+	hop->in_use--;
+	if (settled == 0)
+		hop->is_expiry_due = false;
+	else
+		scheduler_expire(scheduler, hop);
+	if (hop->domain != NULL)
+		scheduler_hop_changed(scheduler, hop);
+}

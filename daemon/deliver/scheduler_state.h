@@ -1,0 +1,136 @@
+/*
+ * scheduler_state - what the scheduler's files share; for no one else
+ *
+ * scheduler.c           made, woken, ended; notices; whose turn it is
+ * scheduler_assign.c    assignments go out and come home
+ * scheduler_lanes.c     lanes come from the store and go again
+ * scheduler_change.c    someone's wishes for messages and relays
+ * scheduler_reroute.c   mail whose relay is gone finds another
+ * scheduler_relays.c    relays are paused, remembered, and spoken of
+ * scheduler_status.c    what the control loop asks
+ */
+#ifndef RELAIS_DELIVER_SCHEDULER_STATE_H
+#define RELAIS_DELIVER_SCHEDULER_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "deliver/alarm.h"
+#include "deliver/claims.h"
+#include "deliver/hop.h"
+#include "deliver/lane.h"
+#include "deliver/part.h"
+#include "deliver/relay.h"
+#include "deliver/scheduler.h"
+#include "queue/queue.h"
+
+struct event;
+
+/* Lanes in memory that have no fresh parts. */
+#define SCHEDULER_LANES_MAX 4096
+
+struct scheduler {
+	struct loop *loop;
+	struct queue *queue;
+	struct queue_reader *reader;
+	struct mailbox *inbox;
+	const struct settings *settings;
+	struct worker **workers;
+	unsigned worker_count;
+
+	struct part_table parts;
+	struct claims claims;
+	struct lanes lanes;
+	struct hops hops;
+	struct relay *relays;
+	struct alarm_heap alarms;
+	struct event *timer;
+	uint64_t timer_ms; /* what it is set to */
+	uint64_t now_ms;   /* queue time of this wake-up */
+	uint32_t random_state;
+	uint32_t next_ticket_id;
+	unsigned at_workers; /* assignments */
+
+	struct alarm wake;         /* rows of wake are due */
+	struct wake_row wake_from; /* rows before it have been looked at */
+	bool has_passed_over; /* some lanes of these lead to a closed hop */
+	bool is_full;         /* the next one found no room */
+
+	size_t changing;  /* changes of others at the committer */
+	size_t rerouting; /* and of its own */
+	struct alarm reroute;      /* there may be lanes to reroute */
+	uint32_t reroute_lane;     /* the one looked at */
+	struct part_row reroute_from;
+
+	bool is_started, is_draining;
+	void (*on_idle)(void *);
+	void *on_idle_context;
+};
+
+/* scheduler.c */
+
+/* Every entry from outside begins and ends with these. */
+void scheduler_wake(struct scheduler *scheduler);
+void scheduler_turn(struct scheduler *scheduler);
+struct relay *scheduler_relay(struct scheduler *scheduler, uint32_t id);
+uint32_t scheduler_random(struct scheduler *scheduler);
+/* Forget a part that waits, is set aside or claimed. */
+void scheduler_forget_part(struct scheduler *scheduler, struct part *part);
+
+/* scheduler_assign.c */
+
+/* One assignment of this relay goes out, if one may. */
+bool scheduler_assign(struct scheduler *scheduler, struct relay *relay);
+/* One that expires what is too old behind this hop. */
+void scheduler_expire(struct scheduler *scheduler, struct hop *hop);
+
+/* scheduler_lanes.c */
+
+/* From memory or the store; NULL if there is none (any more). */
+struct lane *scheduler_lane(struct scheduler *scheduler, uint32_t id);
+/* After anything about it changed: its ring, or out of memory. */
+void scheduler_lane_changed(struct scheduler *scheduler, struct lane *lane);
+void scheduler_hop_changed(struct scheduler *scheduler, struct hop *hop);
+/* Parts of sched that are due, into the lane's window. */
+void scheduler_fill_window(struct scheduler *scheduler, struct lane *lane);
+/* A row of sched is there or has moved. */
+void scheduler_row_due(struct scheduler *scheduler,
+    const struct part_notice *notice);
+void scheduler_load_fresh(struct scheduler *scheduler);
+void scheduler_on_wake_alarm(struct alarm *alarm);
+void scheduler_on_lane_alarm(struct alarm *alarm);
+void scheduler_on_hop_alarm(struct alarm *alarm);
+/* Lanes that were passed over are looked at again. */
+void scheduler_look_again(struct scheduler *scheduler);
+void scheduler_forget_lanes(struct scheduler *scheduler);
+
+/* scheduler_change.c */
+
+/* Held and open breakers are tried at once, lanes looked at again. */
+void scheduler_settings_changed(struct scheduler *scheduler);
+/* The message's last part came home, or a change did. */
+void scheduler_claim_changed(struct scheduler *scheduler,
+    struct claim *claim);
+/* A change of the scheduler's own; freed when it comes home. */
+void scheduler_post_change_take(struct scheduler *scheduler,
+    struct change *change);
+
+/* scheduler_reroute.c */
+
+void scheduler_on_reroute_alarm(struct alarm *alarm);
+void scheduler_reroute_ended(struct scheduler *scheduler,
+    const struct change *change);
+/* Does the mail of this lane need another one? */
+bool scheduler_must_reroute(const struct scheduler *scheduler,
+    const struct lane *lane);
+
+/* scheduler_relays.c */
+
+/* The breaker changed: one line for the administrator. */
+void scheduler_log_breaker(const struct scheduler *scheduler,
+    const struct hop *hop);
+void scheduler_remember(struct scheduler *scheduler, struct relay *relay);
+void scheduler_recall(struct scheduler *scheduler, struct relay *relay);
+
+#endif

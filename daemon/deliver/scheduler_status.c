@@ -1,0 +1,235 @@
+/*
+ * scheduler_status - what the control loop asks of the scheduler
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "deliver/scheduler_state.h"
+#include "runtime/xalloc.h"
+#include "settings.h"
+
+#define LANE_INFOS 256
+#define WAKE_ROWS  256
+
+/* Rows of wake looked at for the oldest due; what is due comes first. */
+#define WAKE_ROWS_MAX 8192
+
+struct query_errand {
+	struct letter letter;
+	struct scheduler *scheduler;
+	struct scheduler_query *query;
+};
+
+static void on_ask(struct letter *letter);
+static void fill_relay(struct scheduler *scheduler,
+    struct relay_status *status, struct relay *relay);
+static void fill_breaker(const struct scheduler *scheduler,
+    struct relay_status *status, const struct relay *relay);
+static void count_waiting(struct scheduler *scheduler,
+    struct scheduler_query *query);
+static void find_oldest(struct scheduler *scheduler,
+    struct scheduler_query *query);
+static void note_due(struct scheduler *scheduler,
+    struct scheduler_query *query, uint32_t relay, uint64_t due_ms);
+
+struct scheduler_query *scheduler_query_new(void)
+{
+	return xcalloc(1, sizeof(struct scheduler_query));
+}
+
+void scheduler_query_free(struct scheduler_query *query)
+{
+	if (query == NULL)
+		return;
+	for (size_t i = 0; i < query->relay_count; i++) {
+		free(query->relays[i].name);
+		free(query->relays[i].fault_host);
+	}
+	free(query->relays);
+	free(query->delivering);
+	free(query);
+}
+
+void scheduler_ask_take(struct scheduler *scheduler,
+    struct scheduler_query *query)
+{
+	struct query_errand *errand = xcalloc(1, sizeof(*errand));
+
+	errand->scheduler = scheduler;
+	errand->query = query;
+	errand->letter.open = on_ask;
+	mailbox_post_take(scheduler->inbox, &errand->letter);
+}
+
+static void on_ask(struct letter *letter)
+{
+	struct query_errand *errand =
+	    LETTER_OF(letter, struct query_errand, letter);
+	struct scheduler *scheduler = errand->scheduler;
+	struct scheduler_query *query = errand->query;
+	struct relay *relay;
+	size_t count = 0;
+
+	scheduler_wake(scheduler);
+	for (relay = scheduler->relays; relay != NULL; relay = relay->next)
+		count++;
+	query->relays = xcalloc(count + 1, sizeof(*query->relays));
+	for (relay = scheduler->relays; relay != NULL; relay = relay->next)
+		fill_relay(scheduler, &query->relays[query->relay_count++],
+		    relay);
+	if (scheduler->is_started) {
+		count_waiting(scheduler, query);
+		find_oldest(scheduler, query);
+	}
+	query->delivering = claims_list_delivering(&scheduler->claims,
+	    &query->delivering_count);
+	query->lanes_in_memory = scheduler->lanes.count;
+	query->fresh_in_memory = 0;
+	for (size_t i = 0; i < scheduler->lanes.bucket_count; i++) {
+		const struct lane *lane = scheduler->lanes.buckets[i];
+
+		for (; lane != NULL; lane = lane->chain)
+			query->fresh_in_memory += lane->fresh.count;
+	}
+	query->letter.open = query->on_done;
+	mailbox_post_take(query->home, &query->letter);
+	free(errand);
+}
+
+static void fill_relay(struct scheduler *scheduler,
+    struct relay_status *status, struct relay *relay)
+{
+	status->id = relay->id;
+	if (relay->settings != NULL) {
+		status->name = xstrdup(relay->settings->name);
+		status->connection_limit =
+		    relay_connection_limit(relay, scheduler->now_ms);
+	}
+	status->connections = relay->in_use;
+	status->delivered = relay->delivered;
+	status->refused = relay->refused;
+	status->faults = relay->faults;
+	status->delivered_24h =
+	    relay_delivered_24h(relay, scheduler->now_ms);
+	fill_breaker(scheduler, status, relay);
+}
+
+/* Queue time as the wall clock shows it now. */
+static uint64_t to_wall(const struct scheduler *scheduler, uint64_t time_ms)
+{
+	uint64_t wall_ms = (uint64_t)clock_wall_ms();
+
+	if (time_ms == 0 || time_ms == UINT64_MAX)
+		return 0;
+	return wall_ms + (time_ms - scheduler->now_ms);
+}
+
+static void fill_breaker(const struct scheduler *scheduler,
+    struct relay_status *status, const struct relay *relay)
+{
+	const struct hop *hop = &relay->hop;
+
+	status->state = hop->breaker.state;
+	status->since_ms = to_wall(scheduler, hop->breaker.since_ms);
+	status->until_ms = to_wall(scheduler, hop->breaker.until_ms);
+	if (hop->fault != NULL)
+		status->fault = *hop->fault;
+	if (hop->fault_host != NULL)
+		status->fault_host = xstrdup(hop->fault_host);
+	if (!relay_is_paused(relay, scheduler->now_ms))
+		return;
+	status->state = BREAKER_PAUSED;
+	status->since_ms = to_wall(scheduler, relay->paused_since_ms);
+	status->until_ms = to_wall(scheduler, relay->paused_until_ms);
+	verdict_local(&status->fault, VERDICT_NONE, SCOPE_RELAY, PHASE_NAME,
+	    FAULT_NONE, relay->pause_reason == NULL ? "" :
+	    relay->pause_reason);
+}
+
+static struct relay_status *find_status(struct scheduler_query *query,
+    uint32_t relay)
+{
+	for (size_t i = 0; i < query->relay_count; i++) {
+		if (query->relays[i].id == relay)
+			return &query->relays[i];
+	}
+	return NULL;
+}
+
+static void count_waiting(struct scheduler *scheduler,
+    struct scheduler_query *query)
+{
+	static struct lane_info infos[LANE_INFOS];
+	uint32_t after = 0;
+	int count;
+
+	do {
+		count = queue_read_lanes(scheduler->reader, after, infos,
+		    LANE_INFOS);
+		for (int i = 0; i < count; i++) {
+			const struct lane_info *info = &infos[i];
+			struct relay_status *status =
+			    find_status(query, info->key.relay);
+
+			after = info->id;
+			if (status == NULL)
+				continue;
+			status->waiting[info->key.priority] += info->waiting;
+			status->waiting_bytes[info->key.priority] +=
+			    info->waiting_bytes;
+		}
+	} while (count == LANE_INFOS);
+}
+
+/* Of fresh parts in memory, and of what is due in the store. */
+static void find_oldest(struct scheduler *scheduler,
+    struct scheduler_query *query)
+{
+	struct wake_row from = { 0 }, rows[WAKE_ROWS];
+	int count, seen = 0;
+
+	for (size_t i = 0; i < scheduler->lanes.bucket_count; i++) {
+		const struct lane *lane = scheduler->lanes.buckets[i];
+		const struct part *part;
+
+		for (; lane != NULL; lane = lane->chain) {
+			part = TAILQ_FIRST(&lane->fresh.head);
+			if (part != NULL)
+				note_due(scheduler, query,
+				    lane->hop->relay->id, part->id >> 22);
+		}
+	}
+	do {
+		count = queue_read_wake(scheduler->reader, &from, rows,
+		    WAKE_ROWS);
+		for (int i = 0; i < count; i++) {
+			const struct lane *lane = lanes_table_find(
+			    &scheduler->lanes, rows[i].lane);
+
+			if (rows[i].due_ms > scheduler->now_ms)
+				return;
+			if (lane != NULL)
+				note_due(scheduler, query,
+				    lane->hop->relay->id, rows[i].due_ms);
+			from = rows[i];
+			from.lane++;
+		}
+		seen += count;
+	} while (count == WAKE_ROWS && seen < WAKE_ROWS_MAX);
+}
+
+static void note_due(struct scheduler *scheduler,
+    struct scheduler_query *query, uint32_t relay, uint64_t due_ms)
+{
+	struct relay_status *status = find_status(query, relay);
+	uint64_t age_s;
+
+	if (status == NULL || due_ms > scheduler->now_ms)
+		return;
+	age_s = (scheduler->now_ms - due_ms) / 1000;
+	if (age_s > status->oldest_due_age_s)
+		status->oldest_due_age_s = age_s;
+}
