@@ -1,17 +1,109 @@
 /*
- * relaisd - the mail submission queue
+ * relaisd - the mail submission queue: argv, settings, exit status
  */
 #include "config.h"
 
+#include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+#include "daemon.h"
+#include "secret.h"
+#include "settings.h"
+#include "settings_errors.h"
+
+static const char usage[] =
+    "usage: relaisd [--config FILE]\n"
+    "       relaisd --check [FILE]\n"
+    "\n"
+    "Takes mail on a Unix socket, keeps it on disk, and relays it. Stays in\n"
+    "the foreground and logs to stderr.\n"
+    "\n"
+    "  -c, --config FILE  settings instead of " SYSCONFDIR
+    "/relais/relais.yaml\n"
+    "      --check        only check the settings: 0 if they are right, 78 if\n"
+    "                     not, and then file:line:column for each error\n"
+    "  -V, --version      print the version\n"
+    "  -h, --help         print this\n"
+    "\n"
+    "SIGHUP loads the settings again, SIGTERM stops. See relaisd(8),\n"
+    "relais.yaml(5), and relaisctl(8) for what becomes of mail.\n";
+
+enum {
+	OPTION_CHECK = 256,
+};
+
+static const struct option options[] = {
+	{ "config", required_argument, NULL, 'c' },
+	{ "check", no_argument, NULL, OPTION_CHECK },
+	{ "version", no_argument, NULL, 'V' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static int run(const char *path, bool is_check_only);
 
 int main(int argc, char *argv[])
 {
-	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-		puts("relaisd " PACKAGE_VERSION);
-		return 0;
+	const char *path = NULL;
+	bool is_check_only = false;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "c:Vh", options, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			path = optarg;
+			break;
+		case OPTION_CHECK:
+			is_check_only = true;
+			break;
+		case 'V':
+			puts("relaisd " PACKAGE_VERSION);
+			return EX_OK;
+		case 'h':
+			fputs(usage, stdout);
+			return EX_OK;
+		default:
+			fputs(usage, stderr);
+			return EX_USAGE;
+		}
 	}
-	fputs("usage: relaisd --version\n", stderr);
-	return 64;
+	if (is_check_only && optind < argc && path == NULL)
+		path = argv[optind++];
+	if (optind < argc) {
+		fprintf(stderr, "relaisd: %s: no such argument\n%s",
+		    argv[optind], usage);
+		return EX_USAGE;
+	}
+	return run(path, is_check_only);
+}
+
+static int run(const char *path, bool is_check_only)
+{
+	const struct settings *settings = NULL;
+	struct settings_errors errors;
+	size_t i;
+	int r;
+
+	secret_forbid_dumps();
+	settings_errors_init(&errors);
+	r = settings_load(path, &settings, &errors);
+	for (i = 0; i < errors.count; i++)
+		fprintf(stderr, "%s%s\n", errors.entries[i].text,
+		    errors.entries[i].is_warning ? " (warning)" : "");
+	settings_errors_done(&errors);
+	if (r < 0) {
+		fputs(is_check_only ? "relaisd: the settings have errors\n" :
+			"relaisd: not started: the settings have errors\n",
+		    stderr);
+		return EX_CONFIG;
+	}
+	if (is_check_only)
+		puts("relaisd: the settings are right");
+	else
+		r = daemon_run(settings, path);
+	settings_unref(settings);
+	return r;
 }

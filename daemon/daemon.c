@@ -1,0 +1,540 @@
+/*
+ * daemon - every long-lived object, made in order and taken down in order
+ *
+ *  main loop      signals, settings, scheduler, service manager
+ *  receive loop   receiver: listeners and sessions
+ *  committer      queue: the only writer of the store
+ *  workers        outbound connections
+ *  control loop   control: the API
+ *  resolver loop  names
+ *  log            lines to stderr
+ *  helper         a process that runs the administrator's commands
+ *
+ * What is under way at the end goes home to mailboxes that still exist: all
+ * threads end before the first object is freed.
+ */
+#include "config.h"
+
+#include "daemon.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include <event2/event.h>
+
+#include "buffer.h"
+#include "clock.h"
+#include "command_helper.h"
+#include "control/control.h"
+#include "deliver/resolver.h"
+#include "deliver/scheduler.h"
+#include "deliver/worker.h"
+#include "queue/queue.h"
+#include "receive/receiver.h"
+#include "runtime/log.h"
+#include "runtime/loop.h"
+#include "runtime/mailbox.h"
+#include "runtime/xalloc.h"
+#include "service.h"
+#include "settings.h"
+#include "settings_errors.h"
+
+/* A loop turns once a second; one that doesn't for so long is stuck. */
+#define LOOP_STUCK_MS  30000
+#define DISK_STUCK_MS  600000 /* a commit may take its time on a slow disk */
+#define STATUS_EVERY_S 10
+
+enum daemon_signal {
+	SIGNAL_TERM,
+	SIGNAL_INT,
+	SIGNAL_HUP,
+	SIGNALS,
+};
+
+struct daemon {
+	const struct settings *settings;
+	const char *settings_path;
+	struct command_helper *helper;
+	struct queue *queue;
+	struct queue_reader *reader;
+	struct loop *main_loop, *receive_loop, *control_loop, *resolver_loop;
+	struct mailbox *inbox;
+	struct resolver *resolver;
+	struct worker **workers;
+	unsigned worker_count;
+	struct scheduler *scheduler;
+	struct receiver *receiver;
+	struct control *control;
+	struct event *signals[SIGNALS];
+	struct event *status_timer, *watchdog_timer, *drain_timer;
+	bool is_stopping;
+};
+
+/* A reload that the control loop asked for; ours from there to here. */
+struct reload_request {
+	struct letter letter;
+	struct daemon *daemon;
+	struct control_reload *reload;
+};
+
+static int make_all(struct daemon *daemon, char **ret_error);
+static int make_loops(struct daemon *daemon);
+static int make_workers(struct daemon *daemon);
+static int make_doors(struct daemon *daemon, char **ret_error);
+static int make_events(struct daemon *daemon);
+static int start_all(struct daemon *daemon);
+static void stop_all(struct daemon *daemon);
+static void free_all(struct daemon *daemon);
+static void on_stop_signal(evutil_socket_t number, short what, void *argument);
+static void on_hup(evutil_socket_t number, short what, void *argument);
+static void on_status(evutil_socket_t fd, short what, void *argument);
+static void on_watchdog(evutil_socket_t fd, short what, void *argument);
+static void on_drain_timeout(evutil_socket_t fd, short what, void *argument);
+static void on_scheduler_idle(void *argument);
+static int reload(struct daemon *daemon, char **ret_report);
+static void ask_reload_take(void *context, struct control_reload *request);
+static void on_reload_request(struct letter *letter);
+
+static enum log_level level_of(const struct settings *settings)
+{
+	switch (settings->log_level) {
+	case SETTINGS_LOG_ERROR:
+		return LOG_LEVEL_ERR;
+	case SETTINGS_LOG_WARNING:
+		return LOG_LEVEL_WARNING;
+	case SETTINGS_LOG_INFO:
+		return LOG_LEVEL_INFO;
+	case SETTINGS_LOG_DEBUG:
+		return LOG_LEVEL_DEBUG;
+	}
+	return LOG_LEVEL_INFO;
+}
+
+int daemon_run(const struct settings *settings, const char *settings_path)
+{
+	struct daemon daemon = { .settings_path = settings_path };
+	char *error = NULL;
+	int r;
+
+	daemon.settings = settings_ref(settings);
+	r = make_all(&daemon, &error);
+	if (r == 0)
+		r = start_all(&daemon);
+	if (r == 0) {
+		service_notify("READY=1");
+		log_message(LOG_LEVEL_INFO, "ready",
+		    "relaisd " PACKAGE_VERSION " takes mail at %s",
+		    settings->receive.socket);
+		r = loop_run(daemon.main_loop);
+		stop_all(&daemon);
+	} else if (error != NULL) {
+		log_message(LOG_LEVEL_ERR, "start-failed", "%s", error);
+	} else {
+		log_message(LOG_LEVEL_ERR, "start-failed", "%s",
+		    strerror(-r));
+	}
+	free(error);
+	free_all(&daemon);
+	if (r == 0)
+		log_message(LOG_LEVEL_INFO, "stopped", "good-bye");
+	log_stop();
+	return r == 0 ? EX_OK : EX_UNAVAILABLE;
+}
+
+/* ------------------------------------------------------------------ make */
+
+static int make_all(struct daemon *daemon, char **ret_error)
+{
+	int r;
+
+	/* The helper is forked while there is one thread alone. */
+	r = command_helper_new(&daemon->helper);
+	if (r < 0)
+		return r;
+	r = loop_prepare_process();
+	if (r < 0)
+		return r;
+	r = log_start(level_of(daemon->settings));
+	if (r < 0)
+		return r;
+	r = queue_open(&daemon->queue, daemon->settings, ret_error);
+	if (r < 0)
+		return r;
+	r = make_loops(daemon);
+	if (r < 0)
+		return r;
+	r = make_workers(daemon);
+	if (r < 0)
+		return r;
+	r = make_doors(daemon, ret_error);
+	if (r < 0)
+		return r;
+	return make_events(daemon);
+}
+
+static int make_loops(struct daemon *daemon)
+{
+	int r;
+
+	r = loop_new(&daemon->main_loop, "relais-main");
+	if (r < 0)
+		return r;
+	r = loop_new(&daemon->receive_loop, "relais-receive");
+	if (r < 0)
+		return r;
+	r = loop_new(&daemon->control_loop, "relais-control");
+	if (r < 0)
+		return r;
+	r = loop_new(&daemon->resolver_loop, "relais-resolver");
+	if (r < 0)
+		return r;
+	return mailbox_new(&daemon->inbox, daemon->main_loop);
+}
+
+static int make_workers(struct daemon *daemon)
+{
+	unsigned count = daemon->settings->delivery.workers;
+	int r;
+
+	r = resolver_new(&daemon->resolver, daemon->resolver_loop,
+	    daemon->settings);
+	if (r < 0)
+		return r;
+	daemon->workers = xcalloc(count, sizeof(*daemon->workers));
+	for (; daemon->worker_count < count; daemon->worker_count++) {
+		r = worker_new(&daemon->workers[daemon->worker_count],
+		    daemon->worker_count, daemon->queue, daemon->resolver,
+		    daemon->helper);
+		if (r < 0)
+			return r;
+	}
+	r = queue_reader_new(&daemon->reader, daemon->queue);
+	if (r < 0)
+		return r;
+	return scheduler_new(&daemon->scheduler, daemon->main_loop,
+	    daemon->queue, daemon->settings, daemon->workers,
+	    daemon->worker_count);
+}
+
+static int make_doors(struct daemon *daemon, char **ret_error)
+{
+	struct control_params params = {
+		.loop = daemon->control_loop,
+		.queue = daemon->queue,
+		.scheduler = daemon->scheduler,
+		.settings = daemon->settings,
+		.listen_fd = service_take_socket("control"),
+		.reload_take = ask_reload_take,
+		.reload_context = daemon,
+	};
+	int submit_fd = service_take_socket("submit");
+	int r;
+
+	service_forget_sockets();
+	r = control_new(&daemon->control, &params, ret_error);
+	if (r < 0)
+		return r;
+	r = receiver_new(&daemon->receiver, daemon->receive_loop,
+	    daemon->queue, daemon->settings);
+	if (r < 0)
+		return r;
+	return receiver_listen(daemon->receiver, submit_fd, ret_error);
+}
+
+static int add_signal(struct daemon *daemon, enum daemon_signal which,
+    int number, event_callback_fn on_signal)
+{
+	daemon->signals[which] = evsignal_new(loop_base(daemon->main_loop),
+	    number, on_signal, daemon);
+	if (daemon->signals[which] == NULL ||
+	    event_add(daemon->signals[which], NULL) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static int make_events(struct daemon *daemon)
+{
+	const struct timeval status = { .tv_sec = STATUS_EVERY_S };
+	struct event_base *base = loop_base(daemon->main_loop);
+	uint64_t us = service_watchdog_us() / 2;
+	struct timeval watchdog = {
+		.tv_sec = (time_t)(us / 1000000),
+		.tv_usec = (suseconds_t)(us % 1000000),
+	};
+	int r;
+
+	r = add_signal(daemon, SIGNAL_TERM, SIGTERM, on_stop_signal);
+	if (r == 0)
+		r = add_signal(daemon, SIGNAL_INT, SIGINT, on_stop_signal);
+	if (r == 0)
+		r = add_signal(daemon, SIGNAL_HUP, SIGHUP, on_hup);
+	if (r < 0)
+		return r;
+	daemon->status_timer = event_new(base, -1, EV_PERSIST, on_status,
+	    daemon);
+	daemon->watchdog_timer = event_new(base, -1, EV_PERSIST, on_watchdog,
+	    daemon);
+	daemon->drain_timer = evtimer_new(base, on_drain_timeout, daemon);
+	if (daemon->status_timer == NULL || daemon->watchdog_timer == NULL ||
+	    daemon->drain_timer == NULL ||
+	    event_add(daemon->status_timer, &status) < 0)
+		return -ENOMEM;
+	if (us != 0 && event_add(daemon->watchdog_timer, &watchdog) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+/* What is to listen starts before what is to speak. */
+static int start_all(struct daemon *daemon)
+{
+	unsigned i;
+	int r;
+
+	r = loop_start(daemon->resolver_loop);
+	for (i = 0; i < daemon->worker_count && r == 0; i++)
+		r = worker_start(daemon->workers[i]);
+	if (r == 0)
+		r = queue_start(daemon->queue);
+	if (r == 0)
+		r = scheduler_start(daemon->scheduler);
+	if (r == 0)
+		r = loop_start(daemon->control_loop);
+	if (r == 0)
+		r = loop_start(daemon->receive_loop);
+	return r;
+}
+
+/* ------------------------------------------------------------------ stop */
+
+/* New mail is turned away, attempts that run may end; a second signal or
+ * delivery.drain cuts them. */
+static void on_stop_signal(evutil_socket_t number, short what, void *argument)
+{
+	struct daemon *daemon = argument;
+	struct timeval limit = {
+		.tv_sec = daemon->settings->delivery.drain_s,
+	};
+
+	(void)what;
+	if (daemon->is_stopping) {
+		loop_stop(daemon->main_loop);
+		return;
+	}
+	daemon->is_stopping = true;
+	log_message(LOG_LEVEL_INFO, "stopping", "signal %d", (int)number);
+	service_notify("STOPPING=1\nSTATUS=Waiting for attempts that run");
+	receiver_drain(daemon->receiver);
+	(void)event_add(daemon->drain_timer, &limit);
+	scheduler_drain(daemon->scheduler, on_scheduler_idle, daemon);
+}
+
+static void on_scheduler_idle(void *argument)
+{
+	struct daemon *daemon = argument;
+
+	loop_stop(daemon->main_loop);
+}
+
+static void on_drain_timeout(evutil_socket_t fd, short what, void *argument)
+{
+	struct daemon *daemon = argument;
+
+	(void)fd;
+	(void)what;
+	log_message(LOG_LEVEL_WARNING, "drain-ended",
+	    "some attempts were cut after %" PRIu32 " s; they are made again",
+	    daemon->settings->delivery.drain_s);
+	loop_stop(daemon->main_loop);
+}
+
+/* The receiver ends its loop itself, once its last client has its answer. */
+static void stop_all(struct daemon *daemon)
+{
+	unsigned i;
+
+	loop_join(daemon->receive_loop);
+	for (i = 0; i < daemon->worker_count; i++)
+		worker_drain(daemon->workers[i]);
+	for (i = 0; i < daemon->worker_count; i++)
+		worker_join(daemon->workers[i]);
+	loop_stop(daemon->control_loop);
+	loop_join(daemon->control_loop);
+	queue_stop(daemon->queue);
+	loop_stop(daemon->resolver_loop);
+	loop_join(daemon->resolver_loop);
+}
+
+static void free_all(struct daemon *daemon)
+{
+	struct event *events[] = { daemon->status_timer,
+		daemon->watchdog_timer, daemon->drain_timer };
+	unsigned i;
+
+	for (i = 0; i < SIGNALS; i++)
+		if (daemon->signals[i] != NULL)
+			event_free(daemon->signals[i]);
+	for (i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+		if (events[i] != NULL)
+			event_free(events[i]);
+	receiver_free(daemon->receiver);
+	scheduler_free(daemon->scheduler);
+	control_free(daemon->control);
+	for (i = 0; i < daemon->worker_count; i++)
+		worker_free(daemon->workers[i]);
+	free(daemon->workers);
+	resolver_free(daemon->resolver);
+	mailbox_free(daemon->inbox);
+	queue_reader_free(daemon->reader);
+	queue_free(daemon->queue);
+	loop_free(daemon->receive_loop);
+	loop_free(daemon->control_loop);
+	loop_free(daemon->resolver_loop);
+	loop_free(daemon->main_loop);
+	command_helper_free(daemon->helper);
+	settings_unref(daemon->settings);
+}
+
+/* -------------------------------------------------------- service manager */
+
+static void on_status(evutil_socket_t fd, short what, void *argument)
+{
+	struct daemon *daemon = argument;
+	struct queue_counts counts;
+
+	(void)fd;
+	(void)what;
+	if (daemon->is_stopping ||
+	    queue_read_counts(daemon->reader, &counts) < 0)
+		return;
+	service_notify("STATUS=%" PRIu64 " queued, %" PRIu64 " held, %" PRIu64
+		       " parked%s",
+	    counts.messages[MESSAGE_QUEUED], counts.messages[MESSAGE_HELD],
+	    counts.messages[MESSAGE_PARKED],
+	    counts.is_full ? "; the queue is FULL" : "");
+}
+
+static bool is_turning(struct loop *loop)
+{
+	uint64_t last = loop_last_turn_ms(loop);
+
+	if ((uint64_t)clock_boottime_ms() - last < LOOP_STUCK_MS)
+		return true;
+	log_message(LOG_LEVEL_ERR, "stuck", "%s does not turn",
+	    loop_name(loop));
+	return false;
+}
+
+/* A word only while every thread makes progress. */
+static void on_watchdog(evutil_socket_t fd, short what, void *argument)
+{
+	struct daemon *daemon = argument;
+	bool is_well;
+	unsigned i;
+
+	(void)fd;
+	(void)what;
+	is_well = is_turning(daemon->control_loop) &&
+	    is_turning(daemon->resolver_loop) &&
+	    (daemon->is_stopping || is_turning(daemon->receive_loop));
+	for (i = 0; i < daemon->worker_count; i++)
+		is_well = is_well && is_turning(worker_loop(daemon->workers[i]));
+	if ((uint64_t)clock_boottime_ms() -
+		queue_last_progress_ms(daemon->queue) > DISK_STUCK_MS)
+		is_well = false;
+	if (is_well)
+		service_notify("WATCHDOG=1");
+}
+
+/* ---------------------------------------------------------------- reload */
+
+static void on_hup(evutil_socket_t number, short what, void *argument)
+{
+	char *report = NULL;
+
+	(void)number;
+	(void)what;
+	(void)reload(argument, &report);
+	free(report);
+}
+
+/* Every line is logged, and joined for who asked. */
+static char *report_errors(const struct settings_errors *errors)
+{
+	struct buffer text;
+	char *report = NULL;
+	size_t i;
+
+	buffer_init(&text, 0);
+	for (i = 0; i < errors->count; i++) {
+		log_message(errors->entries[i].is_warning ?
+			LOG_LEVEL_WARNING : LOG_LEVEL_ERR,
+		    "settings", "%s", errors->entries[i].text);
+		(void)buffer_appendf(&text, "%s\n", errors->entries[i].text);
+	}
+	if (text.len > 0 && buffer_take(&text, &report, NULL) < 0)
+		report = NULL;
+	buffer_done(&text);
+	return report;
+}
+
+static int reload(struct daemon *daemon, char **ret_report)
+{
+	const struct settings *settings = NULL;
+	struct settings_errors errors;
+	int r;
+
+	service_notify_reloading();
+	settings_errors_init(&errors);
+	r = settings_load(daemon->settings_path, &settings, &errors);
+	*ret_report = report_errors(&errors);
+	settings_errors_done(&errors);
+	if (r < 0) {
+		log_message(LOG_LEVEL_ERR, "reload-refused",
+		    "the settings are as they were");
+		service_notify("READY=1\nSTATUS=Reload refused: the settings "
+			       "have errors");
+		return r;
+	}
+
+	log_set_level(level_of(settings));
+	queue_apply_settings(daemon->queue, settings);
+	resolver_apply_settings_take(daemon->resolver, settings_ref(settings));
+	scheduler_apply_settings(daemon->scheduler, settings);
+	receiver_apply_settings(daemon->receiver, settings);
+	control_apply_settings(daemon->control, settings);
+	settings_unref(daemon->settings);
+	daemon->settings = settings;
+	log_message(LOG_LEVEL_INFO, "reloaded", "new settings are in force");
+	service_notify("READY=1\nSTATUS=New settings are in force");
+	return 0;
+}
+
+/* From the control loop: over to ours. */
+static void ask_reload_take(void *context, struct control_reload *request)
+{
+	struct daemon *daemon = context;
+	struct reload_request *mine = xcalloc(1, sizeof(*mine));
+
+	mine->letter.open = on_reload_request;
+	mine->daemon = daemon;
+	mine->reload = request;
+	mailbox_post_take(daemon->inbox, &mine->letter);
+}
+
+static void on_reload_request(struct letter *letter)
+{
+	struct reload_request *mine =
+	    LETTER_OF(letter, struct reload_request, letter);
+	struct control_reload *request = mine->reload;
+
+	request->result = reload(mine->daemon, &request->report);
+	request->letter.open = request->on_done;
+	mailbox_post_take(request->home, &request->letter);
+	free(mine);
+}
