@@ -1,0 +1,272 @@
+"""The submission socket: limits, refusals, memory, reload."""
+
+import socket
+import threading
+
+import pytest
+
+from conftest import wait_until
+
+
+class Raw:
+    """Octets to the socket and reply lines back."""
+
+    def __init__(self, relaisd):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(60)
+        self.socket.connect(str(relaisd.socket))
+        self.stream = self.socket.makefile("rb")
+
+    def __enter__(self):
+        assert self.reply().startswith("220 ")
+        return self
+
+    def __exit__(self, *unused):
+        self.stream.close()
+        self.socket.close()
+
+    def send(self, data):
+        self.socket.sendall(data if isinstance(data, bytes) else data.encode())
+
+    def reply(self):
+        while True:
+            line = self.stream.readline().decode()
+            if line[3:4] != "-":
+                return line.rstrip("\r\n")
+
+    def ask(self, command):
+        self.send(command + "\r\n")
+        return self.reply()
+
+
+def test_answers_a_pipelined_message_in_one_flight(relaisd):
+    with Raw(relaisd) as client:
+        client.send("EHLO app\r\nMAIL FROM:<a@example.com>\r\n"
+                    "RCPT TO:<b@example.net>\r\nDATA\r\n")
+        assert [client.reply()[:3] for _ in range(4)] == [
+            "250", "250", "250", "354"]
+        client.send("Subject: x\r\n\r\nhello\r\n.\r\nQUIT\r\n")
+        assert client.reply().startswith("250 2.0.0 Ok: queued as ")
+        assert client.reply().startswith("221 ")
+        assert client.reply() == ""
+
+
+def test_announces_what_the_manual_says(relaisd):
+    with relaisd.smtp() as client:
+        client.ehlo()
+        for keyword in ("pipelining", "chunking", "8bitmime", "smtputf8",
+                        "size", "dsn", "enhancedstatuscodes", "limits"):
+            assert client.has_extn(keyword), keyword
+        for keyword in ("auth", "starttls"):
+            assert not client.has_extn(keyword)
+
+
+def test_refuses_a_command_that_ends_in_a_bare_line_feed(relaisd):
+    with Raw(relaisd) as client:
+        client.send(b"EHLO app\n")
+        assert client.reply().startswith("500 5.5.2")
+        assert client.reply() == ""
+
+
+@pytest.mark.parametrize("content", [b"a\rb\r\n", b"a\0b\r\n", b"a\r\r\n"])
+def test_refuses_bare_carriage_returns_and_nul(relaisd, content):
+    with Raw(relaisd) as client:
+        client.ask("EHLO app")
+        client.ask("MAIL FROM:<a@example.com>")
+        client.ask("RCPT TO:<b@example.net>")
+        client.ask("DATA")
+        client.send(b"Subject: x\r\n\r\n" + content + b".\r\n")
+        assert client.reply().startswith("550 5.6.0")
+        assert client.ask("NOOP").startswith("250")
+
+
+@pytest.mark.parametrize("ending", [
+    b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r.\r\n", b"\r\n.\r"])
+def test_ends_a_message_only_at_its_end(relaisd, ending):
+    """SMTP smuggling: nothing but CRLF.CRLF ends the data."""
+    smuggled = (b"MAIL FROM:<evil@example.com>\r\nRCPT TO:<x@example.net>\r\n"
+                b"DATA\r\nSubject: smuggled\r\n\r\nboo\r\n")
+    with Raw(relaisd) as client:
+        client.ask("EHLO app")
+        client.ask("MAIL FROM:<a@example.com>")
+        client.ask("RCPT TO:<b@example.net>")
+        client.ask("DATA")
+        client.send(b"Subject: x\r\n\r\nhello" + ending + smuggled
+                    + b".\r\n")
+        answer = client.reply()
+        assert client.ask("NOOP").startswith("250 ")
+    accepted = relaisd.api("/v1/messages")[1]["messages"]
+    if answer.startswith("250"):
+        assert len(accepted) == 1
+        assert accepted[0]["sender"] == "a@example.com"
+    else:
+        assert answer.startswith("550 5.6.0"), answer
+        assert accepted == []
+
+
+def test_too_many_recipients_are_put_off(daemon):
+    daemon.settings["receive"]["recipients"] = 5
+    daemon.start()
+    with Raw(daemon) as client:
+        client.ask("EHLO app")
+        client.ask("MAIL FROM:<a@example.com>")
+        answers = [client.ask(f"RCPT TO:<u{n}@example.net>") for n in range(6)]
+        assert [a[:3] for a in answers] == ["250"] * 5 + ["452"]
+        assert answers[5].startswith("452 4.5.3")
+        client.ask("DATA")
+        client.send("Subject: x\r\n\r\nhello\r\n.\r\n")
+        assert client.reply().startswith("250")
+
+
+def test_too_large_a_message_is_refused_early_and_late(daemon):
+    daemon.settings["receive"]["message_size"] = "1MiB"
+    daemon.start()
+    with Raw(daemon) as client:
+        client.ask("EHLO app")
+        assert client.ask("MAIL FROM:<a@example.com> SIZE=2000000") \
+            .startswith("552 5.3.4")
+        client.ask("MAIL FROM:<a@example.com>")
+        client.ask("RCPT TO:<b@example.net>")
+        client.ask("DATA")
+        client.send(b"Subject: x\r\n\r\n" + b"x" * 70 + b"\r\n")
+        client.send((b"y" * 70 + b"\r\n") * 30000 + b".\r\n")
+        assert client.reply().startswith("552 5.3.4")
+        assert client.ask("NOOP").startswith("250")
+    assert daemon.api("/v1/messages")[1]["messages"] == []
+
+
+def test_too_large_a_header_is_refused(daemon):
+    daemon.settings["receive"]["header_size"] = "16KiB"
+    daemon.start()
+    with Raw(daemon) as client:
+        client.ask("EHLO app")
+        client.ask("MAIL FROM:<a@example.com>")
+        client.ask("RCPT TO:<b@example.net>")
+        client.ask("DATA")
+        client.send(b"X-Long: " + b"a" * 900 + b"\r\n"
+                    + (b" " + b"b" * 900 + b"\r\n") * 30 + b"\r\nx\r\n.\r\n")
+        assert client.reply()[:1] == "5"
+        assert client.ask("NOOP").startswith("250")
+
+
+def test_a_silent_client_is_left(daemon):
+    daemon.settings["receive"]["timeout"] = "1s"
+    daemon.start()
+    with Raw(daemon) as client:
+        assert client.reply().startswith("421 4.4.2")
+        assert client.reply() == ""
+
+
+def test_too_many_connections_are_told_so(daemon):
+    daemon.settings["receive"]["connections"] = 3
+    daemon.start()
+    clients = [Raw(daemon) for _ in range(4)]
+    greetings = [client.reply() for client in clients]
+    assert sorted(g[:3] for g in greetings) == ["220", "220", "220", "421"]
+    for client in clients:
+        client.__exit__()
+
+
+def test_a_large_message_costs_little_memory(daemon):
+    """A message of 100 MiB: at most 4 MiB above idle."""
+    daemon.settings["receive"]["message_size"] = "200MiB"
+    daemon.start()
+    daemon.wait_for_state(daemon.send(), "delivered")  # what is made once
+    idle = daemon.memory_bytes()
+    peak = [idle]
+    line = b"x" * 98 + b"\r\n"
+    block = line * 10486  # a little over 1 MiB
+    with Raw(daemon) as client:
+        client.ask("EHLO app")
+        client.ask("MAIL FROM:<a@example.com>")
+        client.ask("RCPT TO:<b@example.net>")
+        client.ask("DATA")
+        client.send("Subject: large\r\n\r\n")
+        for _ in range(100):
+            client.send(block)
+            peak.append(daemon.memory_bytes())
+        client.send(".\r\n")
+        answer = client.reply()
+        assert answer.startswith("250"), answer
+        peak.append(daemon.memory_bytes())
+    assert max(peak) - idle < 4 * 1024 * 1024, (idle, max(peak))
+    daemon.wait_for_state(answer.split()[-1], "delivered")
+    (path,) = daemon.captured()
+    assert path.stat().st_size > 100 * len(block)
+
+
+def test_many_large_messages_share_the_budget(daemon):
+    daemon.settings["receive"]["memory"] = "4MiB"
+    daemon.start()
+    block = b"x" * 98 + b"\r\n"
+    answers = []
+
+    def submit():
+        with Raw(daemon) as client:
+            client.ask("EHLO app")
+            client.ask("MAIL FROM:<a@example.com>")
+            client.ask("RCPT TO:<b@example.net>")
+            client.ask("DATA")
+            client.send(b"Subject: x\r\n\r\n" + block * 40000 + b".\r\n")
+            answers.append(client.reply())
+
+    threads = [threading.Thread(target=submit) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert [a[:3] for a in answers] == ["250"] * 12
+
+
+def test_reload_drops_no_session_and_a_bad_file_changes_nothing(daemon):
+    daemon.start()
+    with Raw(daemon) as client:
+        client.ask("EHLO app")
+        daemon.settings["receive"]["recipients"] = 1
+        daemon.reload()
+
+        def is_new():
+            with Raw(daemon) as other:
+                other.ask("EHLO app")
+                other.ask("MAIL FROM:<a@example.com>")
+                other.ask("RCPT TO:<b@example.net>")
+                return other.ask("RCPT TO:<c@example.net>").startswith("452")
+
+        wait_until(is_new, "the new settings")
+        daemon.settings["receive"]["recipients"] = "many"
+        daemon.reload()
+        wait_until(lambda: "reload-refused" in daemon.log_text(),
+                   "the refusal")
+        assert "relais.yaml:" in daemon.log_text()
+        assert is_new()
+        # The old session goes on by the settings it began with.
+        client.ask("MAIL FROM:<a@example.com>")
+        client.ask("RCPT TO:<b@example.net>")
+        assert client.ask("RCPT TO:<c@example.net>").startswith("250")
+        client.ask("DATA")
+        client.send("Subject: x\r\n\r\nhello\r\n.\r\n")
+        assert client.reply().startswith("250 2.0.0 Ok: queued as ")
+    # What is there must be right again for an orderly end.
+    del daemon.settings["receive"]["recipients"]
+    daemon.write_settings()
+
+
+def test_group_commit_answers_many_submitters_with_few_syncs(daemon):
+    daemon.start()
+    count, each = 32, 20
+
+    def submit():
+        with daemon.smtp() as client:
+            client.ehlo()
+            for _ in range(each):
+                client.sendmail("a@example.com", ["b@example.net"],
+                                b"Subject: x\r\n\r\nhello\r\n")
+
+    threads = [threading.Thread(target=submit) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    status = daemon.api("/v1/status")[1]
+    total = sum(status["messages"].values())
+    assert total == count * each, status
