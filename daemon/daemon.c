@@ -194,6 +194,9 @@ static int make_loops(struct daemon *daemon)
 	r = loop_new(&daemon->resolver_loop, "relais-resolver");
 	if (r < 0)
 		return r;
+	r = command_helper_attach(daemon->helper, daemon->resolver_loop);
+	if (r < 0)
+		return r;
 	return mailbox_new(&daemon->inbox, daemon->main_loop);
 }
 
@@ -483,6 +486,20 @@ static char *report_errors(const struct settings_errors *errors)
 	return report;
 }
 
+static void warn_of_restart(const struct settings *old_settings,
+    const struct settings *new_settings)
+{
+	const char *paths[32];
+	size_t count, i;
+
+	count = settings_needing_restart(old_settings, new_settings, paths,
+	    sizeof(paths) / sizeof(paths[0]));
+	for (i = 0; i < count; i++)
+		log_message(LOG_LEVEL_WARNING, "restart-needed",
+		    "%s is as it was until relaisd is started again",
+		    paths[i]);
+}
+
 static int reload(struct daemon *daemon, char **ret_report)
 {
 	const struct settings *settings = NULL;
@@ -502,6 +519,7 @@ static int reload(struct daemon *daemon, char **ret_report)
 		return r;
 	}
 
+	warn_of_restart(daemon->settings, settings);
 	log_set_level(level_of(settings));
 	queue_apply_settings(daemon->queue, settings);
 	resolver_apply_settings_take(daemon->resolver, settings_ref(settings));

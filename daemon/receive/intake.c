@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "queue/hash.h"
 #include "queue/route.h"
-#include "runtime/crypto.h"
 #include "runtime/xalloc.h"
 
 /* Most messages fit the first chunk; it grows to a whole piece when not. */
@@ -33,13 +33,14 @@ struct intake {
 	uint64_t body_bytes;
 	uint64_t declared_bytes;
 	size_t line_octets;
-	struct crypto_digest *digest;
+	struct hash hash; /* of what goes in slices */
 
 	/* what has gone to the store */
 	bool is_uploading;
 	size_t flying_bytes;
 	uint64_t body_id;
-	uint32_t stored_pieces;
+	bool is_sliced; /* the header and more has gone to the store */
+	uint32_t next_piece;
 	int upload_error;
 	bool is_abandoned; /* discard what the flying slice brings */
 	const struct settings *submit_settings; /* after the flying slice */
@@ -92,7 +93,6 @@ static void release(struct intake *intake)
 {
 	if (intake->owner != NULL || intake->letters > 0)
 		return;
-	crypto_digest_free(intake->digest);
 	free(intake);
 }
 
@@ -110,7 +110,8 @@ void intake_begin(struct intake *intake, uint64_t declared_bytes)
 	intake->body_bytes = 0;
 	intake->line_octets = 0;
 	intake->body_id = 0;
-	intake->stored_pieces = 0;
+	intake->next_piece = 0;
+	intake->is_sliced = false;
 	intake->upload_error = 0;
 }
 
@@ -121,8 +122,6 @@ void intake_take_header(struct intake *intake, struct message *message,
 	intake->header = header;
 	intake->header_len = len;
 	account(intake, len, 0);
-	crypto_digest_begin(&intake->digest);
-	crypto_digest_add(intake->digest, header, len);
 }
 
 struct message *intake_message(struct intake *intake)
@@ -205,7 +204,6 @@ static void note_content(struct intake *intake, const char *data, size_t len)
 	struct message *message = intake->message;
 
 	intake->body_bytes += len;
-	crypto_digest_add(intake->digest, data, len);
 	if ((message->flags & MESSAGE_8BIT) == 0 && has_high_octet(data, len))
 		message->flags |= MESSAGE_8BIT;
 	if ((message->flags & MESSAGE_LONG_LINES) == 0 &&
@@ -230,7 +228,7 @@ static int chunk_for_more(struct intake *intake)
 
 	if (last != NULL && last->len < last->size)
 		return 0;
-	if (last == NULL && intake->stored_pieces == 0)
+	if (last == NULL && !intake->is_sliced)
 		size = first_chunk_size(intake);
 	more = body_chunk_new(size);
 	if (more == NULL)
@@ -264,23 +262,23 @@ void intake_relieve(struct intake *intake)
 
 /* Takes up to a slice of full chunks, or also a last one that isn't full. */
 static struct body_chunk *take_chunks(struct intake *intake, bool is_all,
-    size_t *ret_bytes, uint32_t *ret_count)
+    size_t *ret_bytes)
 {
 	struct body_chunk *first = intake->first, **end = &intake->first;
 	struct body_chunk *rest;
+	unsigned count = 0;
 
 	*ret_bytes = 0;
-	*ret_count = 0;
-	while (*end != NULL && *ret_count < QUEUE_SLICE_PIECES &&
+	while (*end != NULL && count < QUEUE_SLICE_PIECES &&
 	    (is_all || (*end)->len == BODY_PIECE_MAX)) {
 		*ret_bytes += (*end)->size;
 		intake->chunk_bytes -= (*end)->len;
-		++*ret_count;
+		count++;
 		end = &(*end)->next;
 	}
 	rest = *end;
 	*end = NULL;
-	if (*ret_count == 0)
+	if (count == 0)
 		first = NULL;
 	intake->first = rest;
 	if (rest == NULL)
@@ -289,27 +287,33 @@ static struct body_chunk *take_chunks(struct intake *intake, bool is_all,
 	return first;
 }
 
+static void hash_chunks(struct intake *intake, const struct body_chunk *chunk)
+{
+	for (; chunk != NULL; chunk = chunk->next)
+		hash_update(&intake->hash, chunk->data, chunk->len);
+}
+
 static void post_slice(struct intake *intake, bool is_all)
 {
 	struct flying_upload *flying = xcalloc(1, sizeof(*flying));
 	struct upload *upload = &flying->upload;
-	uint32_t count;
 
 	upload->job.kind = QUEUE_UPLOAD;
 	upload->job.home = intake->home;
 	upload->job.on_done = on_upload_done;
 	upload->body_id = intake->body_id;
-	upload->chunks = take_chunks(intake, is_all, &flying->bytes, &count);
-	if (intake->stored_pieces == 0) {
+	upload->first_piece = intake->next_piece;
+	upload->chunks = take_chunks(intake, is_all, &flying->bytes);
+	if (!intake->is_sliced) {
+		intake->is_sliced = true;
+		hash_init(&intake->hash);
+		hash_update(&intake->hash, intake->header, intake->header_len);
 		upload->header = intake->header;
 		upload->header_len = intake->header_len;
 		flying->bytes += intake->header_len;
 		intake->header = NULL;
-		intake->stored_pieces = 1;
-	} else {
-		upload->first_piece = intake->stored_pieces;
 	}
-	intake->stored_pieces += count;
+	hash_chunks(intake, upload->chunks);
 	intake->flying_bytes = flying->bytes;
 	intake->is_uploading = true;
 	intake->letters++;
@@ -337,7 +341,7 @@ static void on_upload_done(struct letter *letter)
 			discard(intake, body_id);
 	} else if (result == 0) {
 		intake->body_id = body_id;
-		intake->stored_pieces = next_piece;
+		intake->next_piece = next_piece;
 	} else {
 		intake->upload_error = result;
 	}
@@ -360,11 +364,22 @@ void intake_submit(struct intake *intake, const struct settings *settings)
 	assert(intake->submit_settings == NULL);
 	message->header_len = intake->header_len;
 	message->size = intake->header_len + 2 + intake->body_bytes;
-	crypto_digest_end(intake->digest, message->body_hash,
-	    sizeof(message->body_hash));
 	intake->submit_settings = settings_ref(settings);
 	if (!intake->is_uploading)
 		post_submission(intake);
+}
+
+/* Only a key ever asks whether it stands for the same bytes. */
+static void take_hash(struct intake *intake, struct message *message)
+{
+	if (message->key == NULL)
+		return;
+	if (!intake->is_sliced) {
+		hash_init(&intake->hash);
+		hash_update(&intake->hash, intake->header, intake->header_len);
+		hash_chunks(intake, intake->first);
+	}
+	hash_final(&intake->hash, message->body_hash);
 }
 
 /* Posts the rest of a sliced body first, and comes again when it is stored. */
@@ -373,7 +388,7 @@ static void post_submission(struct intake *intake)
 	struct flying_submission *flying;
 	struct submission *submission;
 
-	if (intake->stored_pieces > 0 && intake->upload_error == 0 &&
+	if (intake->is_sliced && intake->upload_error == 0 &&
 	    intake->first != NULL) {
 		post_slice(intake, true);
 		return;
@@ -401,7 +416,8 @@ static void post_submission(struct intake *intake)
 		return;
 	}
 	flying->bytes = intake->room_bytes;
-	if (intake->stored_pieces == 0) {
+	take_hash(intake, submission->message);
+	if (!intake->is_sliced) {
 		submission->header = intake->header;
 		submission->header_len = intake->header_len;
 		flying->bytes += intake->header_len;
@@ -429,6 +445,7 @@ static void on_submission_done(struct letter *letter)
 	forget_content(intake);
 	if (intake->owner != NULL)
 		intake->owner->on_submitted(intake->owner, submission);
+	/* What the queue did not keep. */
 	message_free(submission->message);
 	free(submission->header);
 	body_chunk_free_list(submission->body);
@@ -469,7 +486,7 @@ void intake_abandon(struct intake *intake)
 	else if (intake->body_id != 0)
 		discard(intake, intake->body_id);
 	intake->body_id = 0;
-	intake->stored_pieces = 0;
+	intake->is_sliced = false;
 }
 
 static void discard(struct intake *intake, uint64_t body_id)

@@ -26,8 +26,8 @@ struct intake_owner {
 	struct memory_budget *budget;
 	/* A slice is stored (or failed): the session may read on. */
 	void (*on_slice_done)(struct intake_owner *owner);
-	/* The submission of intake_submit() is on disk, or failed. It is
-	 * freed after the call, its message's record too. */
+	/* The submission of intake_submit() is on disk, or failed; borrowed
+	 * for the call. */
 	void (*on_submitted)(struct intake_owner *owner,
 	    const struct submission *submission);
 };

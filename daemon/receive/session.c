@@ -463,21 +463,17 @@ static void on_reset(void *argument)
 
 /* ------------------------------------------------- letters of the queue */
 
-static void log_accepted(const struct session *session,
-    const struct submission *submission)
+static void log_accepted(const struct session *session, uint64_t id)
 {
 	struct log_line line;
 
 	if (!log_is_wanted(LOG_LEVEL_DEBUG))
 		return;
 	log_begin(&line, LOG_LEVEL_DEBUG, "accepted");
-	log_id(&line, "id", submission->id);
+	log_id(&line, "id", id);
 	log_number(&line, "uid", (int64_t)session->peer.uid);
 	log_number(&line, "pid", (int64_t)session->peer.pid);
-	log_text(&line, "sender", submission->message->sender);
-	log_number(&line, "rcpts",
-	    (int64_t)submission->message->recipient_count);
-	log_number(&line, "size", (int64_t)submission->message->size);
+	log_text(&line, "sender", session->sender);
 	log_end(&line);
 }
 
@@ -494,7 +490,7 @@ static void on_submitted(struct intake_owner *owner,
 		(void)snprintf(session->text, sizeof(session->text),
 		    "Ok: queued as %s%s", id,
 		    submission->is_replay ? " (duplicate)" : "");
-		log_accepted(session, submission);
+		log_accepted(session, submission->id);
 		smtp_server_answer_message(session->server,
 		    smtp_answer(250, "2.0.0", session->text));
 	} else if (result == -EEXIST) {
