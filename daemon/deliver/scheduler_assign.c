@@ -140,7 +140,7 @@ static void send(struct scheduler *scheduler, struct ticket *ticket,
 	assignment->home = scheduler->inbox;
 	assignment->on_done = on_home;
 	assignment->owner = ticket;
-	assignment->ticket = ticket->id;
+	assignment->slot = ticket->id;
 	assignment->settings = settings_ref(scheduler->settings);
 	assignment->relay = ticket->relay->settings;
 	assignment->lane = ticket->lane->id;
