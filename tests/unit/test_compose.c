@@ -67,9 +67,9 @@ static void assert_begins_with(const char *text, const char *start)
 	assert_memory_equal(text, start, strlen(start));
 }
 
-#define RECEIVED                                                             \
-	"Received: from php.local (uid 33)\r\n"                              \
-	"\tby web1.example.com (relais) with ESMTP\r\n"                      \
+#define RECEIVED                                                               \
+	"Received: from php.local (uid 33)\r\n"                                \
+	"\tby web1.example.com (relais) with ESMTP\r\n"                        \
 	"\tid 000000000001a; Sun, 23 Nov 2025 18:40:01 +0000\r\n"
 
 static void puts_received_on_top_and_keeps_the_rest(void **state)
@@ -104,8 +104,8 @@ static void names_the_protocol_of_the_submission(void **state)
 
 static void lets_no_helo_into_received_that_is_no_name(void **state)
 {
-	static const char *const bad[] = { "", "a b", "x)\r\nBcc: y", "a;b",
-		                           "[1.2.3.4", "(x" };
+	static const char *const bad[] = { "",    "a b",      "x)\r\nBcc: y",
+		                           "a;b", "[1.2.3.4", "(x" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -156,9 +156,9 @@ static void gives_a_missing_author_the_relays_identity(void **state)
 	f.message.flags = MESSAGE_ADD_FROM;
 	f.relay.from.address = (char *)"noreply@example.com";
 	f.relay.from.name = (char *)"Example, Inc.";
-	assert_non_null(strstr(
-	    compose(""),
-	    "\r\nFrom: \"Example, Inc.\" <noreply@example.com>\r\n"));
+	assert_non_null(
+	    strstr(compose(""),
+	           "\r\nFrom: \"Example, Inc.\" <noreply@example.com>\r\n"));
 }
 
 static void gives_mail_of_the_null_sender_an_author(void **state)
@@ -166,8 +166,8 @@ static void gives_mail_of_the_null_sender_an_author(void **state)
 	(void)state;
 	f.message.flags = MESSAGE_ADD_FROM;
 	f.message.sender = "";
-	assert_non_null(strstr(compose(""),
-	                       "\r\nFrom: MAILER-DAEMON@example.com\r\n"));
+	assert_non_null(
+	    strstr(compose(""), "\r\nFrom: MAILER-DAEMON@example.com\r\n"));
 }
 
 static void adds_reply_to_only_where_there_is_none(void **state)
@@ -190,8 +190,9 @@ static void qualifies_bare_mailboxes_and_nothing_else(void **state)
 		{ "root <root>", "root <root@example.com>" },
 		{ "\"a <root>\" <root>", "\"a <root>\" <root@example.com>" },
 		{ "< root >", "< root@example.com >" },
-		{ "a@example.net, root,\r\n\tb", "a@example.net, "
-			"root@example.com,\r\n\tb@example.com" },
+		{ "a@example.net, root,\r\n\tb",
+		  "a@example.net, "
+		  "root@example.com,\r\n\tb@example.com" },
 		{ "root: root, a@x.org;", "root: root@example.com, a@x.org;" },
 		{ "(root) root", "(root) root@example.com" },
 		{ "undisclosed-recipients:;", "undisclosed-recipients:;" },
@@ -212,8 +213,8 @@ static void qualifies_bare_mailboxes_and_nothing_else(void **state)
 	}
 }
 
-static void replaces_a_sender_without_a_full_domain_by_the_identity(
-    void **state)
+static void
+replaces_a_sender_without_a_full_domain_by_the_identity(void **state)
 {
 	(void)state;
 	assert_string_equal(compose_sender(&f.message, &f.relay),
@@ -243,10 +244,10 @@ static void fills_in_templates(void **state)
 	f.relay.headers = headers;
 	f.relay.header_count = 3;
 	f.message.tag = "news";
-	assert_string_equal(
-	    compose(""), RECEIVED "X-Trace: 000000000001a 33 news\r\n"
-	                          "X-Odd: {unknown} {\r\n"
-	                          "X-Relay: office@web1.example.com\r\n\r\n");
+	assert_string_equal(compose(""), RECEIVED
+	                    "X-Trace: 000000000001a 33 news\r\n"
+	                    "X-Odd: {unknown} {\r\n"
+	                    "X-Relay: office@web1.example.com\r\n\r\n");
 }
 
 static void lets_no_value_of_a_template_end_its_field(void **state)
