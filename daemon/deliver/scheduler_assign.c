@@ -97,8 +97,8 @@ static unsigned batch_size(struct scheduler *scheduler, const struct lane *lane,
     uint32_t room)
 {
 	struct relay *relay = lane->hop->relay;
-	size_t size = relay->pending /
-	    relay_connection_limit(relay, scheduler->now_ms);
+	size_t limit = relay_connection_limit(relay, scheduler->now_ms);
+	size_t size = (relay->pending + limit - 1) / limit;
 
 	if (!breaker_is_closed(&lane->hop->breaker))
 		return 1;
