@@ -356,38 +356,44 @@ static void replay(void **state)
 	buffer_done(&d.replies);
 }
 
+static int is_dialogue(const struct dirent *entry)
+{
+	size_t len = strlen(entry->d_name);
+
+	return len > 5 && strcmp(entry->d_name + len - 5, ".smtp") == 0;
+}
+
 int main(void)
 {
+	static char paths[200][PATH_MAX];
+	static struct CMUnitTest tests[200];
 	const char *srcdir = getenv("srcdir");
-	struct CMUnitTest tests[200];
-	char folder[PATH_MAX];
+	char folder[PATH_MAX - 300];
 	struct dirent **entries;
-	size_t count = 0;
+	int failed;
 	int n;
 
 	snprintf(folder, sizeof folder, "%s/tests/dialogues/client",
 	         srcdir ? srcdir : ".");
-	n = scandir(folder, &entries, NULL, alphasort);
-	for (int i = 0; i < n; i++) {
-		char *dot = strrchr(entries[i]->d_name, '.');
-		char *path;
-
-		if (!dot || strcmp(dot, ".smtp") != 0)
-			continue;
-		if (count == sizeof tests / sizeof tests[0] ||
-		    asprintf(&path, "%s/%s", folder, entries[i]->d_name) < 0)
-			abort();
-		*dot = '\0';
-		tests[count++] = (struct CMUnitTest){
-			.name = entries[i]->d_name,
-			.test_func = replay,
-			.initial_state = path,
-		};
-	}
-	if (count == 0) {
-		fprintf(stderr, "no dialogues in %s\n", folder);
+	n = scandir(folder, &entries, is_dialogue, alphasort);
+	if (n <= 0 || n > 200) {
+		fprintf(stderr, "%d dialogues in %s\n", n, folder);
 		return 1;
 	}
-	return _cmocka_run_group_tests("dialogues/client", tests, count, NULL,
-	                               NULL);
+	for (int i = 0; i < n; i++) {
+		snprintf(paths[i], sizeof paths[i], "%s/%s", folder,
+		         entries[i]->d_name);
+		*strrchr(entries[i]->d_name, '.') = '\0';
+		tests[i] = (struct CMUnitTest){
+			.name = entries[i]->d_name,
+			.test_func = replay,
+			.initial_state = paths[i],
+		};
+	}
+	failed = _cmocka_run_group_tests("dialogues/client", tests, (size_t)n,
+	                                 NULL, NULL);
+	while (n-- > 0)
+		free(entries[n]);
+	free(entries);
+	return failed;
 }

@@ -63,7 +63,7 @@ static void delivers_a_large_body_whole(void **state)
 		                            "C: QUIT",
 		                            NULL };
 	size_t lines = 200000;
-	char *large = malloc(lines * 16);
+	char *large = malloc(lines * 16 + 1);
 	const char *body;
 	size_t len;
 
