@@ -98,7 +98,9 @@ single_includers()
 
 config_first()
 {
-	find common daemon client tests -name '*.c' | sort | xargs awk '
+	# Helpers of the benchmark are compiled alone, inside other systems.
+	find common daemon client tests -name '*.c' |
+	    grep -v '^tests/bench/' | sort | xargs awk '
 	FNR == 1 { seen = 0 }
 	/^#[ \t]*include/ && !seen++ && !/"config.h"/ {
 		print FILENAME ":" FNR ": \"config.h\" comes first"
