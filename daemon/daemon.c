@@ -446,7 +446,8 @@ static void on_watchdog(evutil_socket_t fd, short what, void *argument)
 	    is_turning(daemon->resolver_loop) &&
 	    (daemon->is_stopping || is_turning(daemon->receive_loop));
 	for (i = 0; i < daemon->worker_count; i++)
-		is_well = is_well && is_turning(worker_loop(daemon->workers[i]));
+		is_well = is_well &&
+		    is_turning(worker_loop(daemon->workers[i]));
 	if ((uint64_t)clock_boottime_ms() -
 		queue_last_progress_ms(daemon->queue) > DISK_STUCK_MS)
 		is_well = false;

@@ -51,7 +51,8 @@ int main(int argc, char *argv[])
 	bool is_check_only = false;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "c:Vh", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "c:Vh", options, NULL)) !=
+	    -1) {
 		switch (option) {
 		case 'c':
 			path = optarg;

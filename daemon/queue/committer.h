@@ -27,7 +27,8 @@ void committer_free(struct committer *committer);
 
 /* Before the start. */
 void committer_listen_parts(struct committer *committer,
-    struct mailbox *mailbox, void (*open)(struct letter *letter), void *context);
+    struct mailbox *mailbox, void (*open)(struct letter *letter),
+    void *context);
 void committer_listen_feed(struct committer *committer,
     struct mailbox *mailbox, struct letter *letter);
 void committer_feed_listen_again(struct committer *committer);

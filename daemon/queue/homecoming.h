@@ -16,7 +16,8 @@ struct homecoming *homecoming_new(struct gauges *gauges);
 void homecoming_free(struct homecoming *homecoming);
 
 void homecoming_listen_parts(struct homecoming *homecoming,
-    struct mailbox *mailbox, void (*open)(struct letter *letter), void *context);
+    struct mailbox *mailbox, void (*open)(struct letter *letter),
+    void *context);
 void homecoming_listen_feed(struct homecoming *homecoming,
     struct mailbox *mailbox, struct letter *letter);
 void homecoming_feed_listen_again(struct homecoming *homecoming);

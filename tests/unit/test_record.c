@@ -36,7 +36,8 @@ static struct message *make_message(unsigned recipients)
 	m->sender = message_dup_text(m, "noreply@example.com");
 	m->message_id = message_dup_text(m, "<20261123184001.1@example.com>");
 	m->key = message_dup_text(m, "01930b1e-7a5c-7000-8000-0123456789ab");
-	m->recipients = message_allocate(m, recipients * sizeof(*m->recipients));
+	m->recipients = message_allocate(m,
+	    recipients * sizeof(*m->recipients));
 	memset(m->recipients, 0, recipients * sizeof(*m->recipients));
 	m->recipient_count = recipients;
 	for (unsigned i = 0; i < recipients; i++) {
