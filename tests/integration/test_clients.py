@@ -44,7 +44,7 @@ def test_msmtp_submits(relaisd, peers):
     assert done.returncode == 0, done.stderr
     wait_until(relaisd.captured, "the captured message")
     content = relaisd.captured()[0].read_bytes()
-    assert b"Subject: from msmtp" in content and b"\n.dot\r\nhello" in content
+    assert b"Subject: from msmtp" in content and b"\n.dot\nhello" in content
 
 
 def test_curl_submits(relaisd, peers, directory):
@@ -96,7 +96,7 @@ def test_chunking_submits(relaisd):
             client.send(chunk)
             assert client.getreply()[0] == 250
     wait_until(relaisd.captured, "the captured message")
-    assert relaisd.captured()[0].read_bytes().endswith(b"\r\n\r\n.\r\nend\r\n")
+    assert relaisd.captured()[0].read_bytes().endswith(b"\n\n.\nend\n")
 
 
 # -------------------------------------------------------------------- relays

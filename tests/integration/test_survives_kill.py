@@ -146,13 +146,13 @@ def test_keeps_nothing_of_a_body_that_was_cut(daemon, relay):
     line = b"x" * 76 + b"\r\n"
     client.sendall(b"Subject: cut\r\n\r\n" + line * 60000)
     used = wait_until(
-        lambda: daemon.api("/v1/status")[1]["store"]["used_bytes"] > 3000000,
+        lambda: daemon.api("/v1/status")[1]["store"]["bytes_used"] > 3000000,
         "slices to be stored")
     assert used
     daemon.kill()
     client.close()
     daemon.start()
     wait_until(
-        lambda: daemon.api("/v1/status")[1]["store"]["used_bytes"] < 1000000,
+        lambda: daemon.api("/v1/status")[1]["store"]["bytes_used"] < 1000000,
         "the sweep")
     assert daemon.api("/v1/messages")[1]["messages"] == []

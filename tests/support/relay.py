@@ -54,6 +54,7 @@ class Relay:
         self._answers = {}
         self._hooks = {}
         self._open = set()
+        self.most_at_once = 0
         self._gates = {}
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port = self.listener.getsockname()[1]
@@ -132,6 +133,7 @@ class Relay:
             session = Session(len(self.sessions))
             self.sessions.append(session)
             self._open.add(connection)
+            self.most_at_once = max(self.most_at_once, len(self._open))
             self.changed.notify_all()
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
