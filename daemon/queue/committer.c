@@ -27,8 +27,9 @@
 #define BATCH_JOBS_MAX 256
 #define BATCH_BYTES_MAX (4u << 20)
 #define TURN_MS 1000
-/* So long a settlement waits that found no room. */
-#define RETRY_MS 1000
+/* So long a settlement waits that found no room: twice as long each time. */
+#define RETRY_FIRST_MS 20
+#define RETRY_MAX_MS 1000
 /* What a relay is remembered for waits so long for company. */
 #define REMEMBER_MS 1000
 #define SPACE_INTERVAL_MS 1000
@@ -49,6 +50,7 @@ struct committer {
 	unsigned batch_count;
 	unsigned batch_max; /* less where verdicts found no room */
 	uint64_t retry_ms;  /* boot time; 0: nothing is stuck */
+	uint64_t retry_delay_ms;
 	uint64_t remember_ms;
 	uint64_t space_ms;
 	int last_error; /* logged once */
@@ -93,6 +95,7 @@ int committer_new(struct committer **ret_committer, struct ledger *ledger,
 	committer->homecoming = homecoming_new(gauges);
 	committer->stop_letter.open = on_stop;
 	committer->batch_max = BATCH_JOBS_MAX;
+	committer->retry_delay_ms = RETRY_FIRST_MS;
 	committer->is_clean = true;
 	job_list_init(&committer->verdicts);
 	job_list_init(&committer->mail);
@@ -306,6 +309,7 @@ static void do_batch(struct committer *committer)
 			finish_batch(committer);
 			committer->batch_max = BATCH_JOBS_MAX;
 			committer->retry_ms = 0;
+			committer->retry_delay_ms = RETRY_FIRST_MS;
 			committer->last_error = 0;
 			return;
 		}
@@ -487,10 +491,15 @@ static void put_back(struct committer *committer, int error)
 		committer->batch_count = 0;
 		return;
 	}
-	if (is_alone)
-		committer->retry_ms = boot_now_ms() + RETRY_MS;
-	else
+	if (is_alone) {
+		committer->retry_ms = boot_now_ms() +
+		    committer->retry_delay_ms;
+		committer->retry_delay_ms *= 2;
+		if (committer->retry_delay_ms > RETRY_MAX_MS)
+			committer->retry_delay_ms = RETRY_MAX_MS;
+	} else {
 		committer->batch_max = committer->batch_count / 2;
+	}
 	while (committer->batch_count > 0)
 		job_list_prepend(&committer->verdicts,
 		    committer->batch[--committer->batch_count]);
