@@ -178,11 +178,18 @@ void smtp_client_on_tls(struct smtp_client *client)
 void smtp_client_on_lost(struct smtp_client *client, enum verdict_fault fault,
                          const char *text)
 {
+	bool is_silent = client->state == AWAIT_GREETING && !client->has_tls &&
+	                 fault == FAULT_NETWORK;
+	char hint[VERDICT_TEXT_SIZE];
+
+	/* What speaks TLS waits for us to begin, as we wait for it. */
+	(void)snprintf(hint, sizeof hint,
+	               "%s (does this port speak TLS from the start?)", text);
 	if (client->mail.message)
 		client->state = client_settle_lost(client, fault, text);
 	else if (client->state < AWAIT_MESSAGE)
-		client->state =
-		    fail_local(client, steps[client->state].phase, fault, text);
+		client->state = fail_local(client, steps[client->state].phase,
+		                           fault, is_silent ? hint : text);
 	else
 		client->state = CLOSED;
 }

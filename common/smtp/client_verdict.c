@@ -5,6 +5,8 @@
 
 #include "smtp/client_internal.h"
 
+#define IDLE_OUTPUT_BYTES_MAX (16 * 1024)
+
 static bool is_meant_for_recipient(const struct smtp_client *client,
                                    const struct verdict *verdict)
 {
@@ -106,6 +108,9 @@ enum client_state client_finish(struct smtp_client *client)
 		              SCOPE_RECIPIENT, PHASE_RCPT,
 		              FAULT_TOO_MANY_RECIPIENTS,
 		              "more recipients than the relay takes at once");
+	/* A pool keeps connections, not the room for their largest message. */
+	if (client->out.len == 0 && client->out.cap > IDLE_OUTPUT_BYTES_MAX)
+		buffer_done(&client->out);
 	client->messages++;
 	mail->message = NULL;
 	return client->must_close ? CLOSED : AWAIT_MESSAGE;

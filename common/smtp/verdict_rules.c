@@ -170,6 +170,9 @@ static const struct verdict_rule rules[] = {
 	"relaying prohibited|relay prohibited|relaying is not allowed|"
 	"relay is not allowed|required for relay|not relay",
 	TEMPORARY, RELAY, FAULT_CONFIG, 0 },
+/* Postfix to a client without a login; Microsoft says 5.4.1 for nobody. */
+{ AT(RCPT), "4xx|5xx", "5.7.1", "rejected: access denied",
+	TEMPORARY, RELAY, FAULT_CONFIG, 0 },
 { AT(MAIL) | CONTENT, "4xx|5xx", NULL, "please activate|"
 	"is not allowed to send|not authorized to perform|not subscribed|"
 	"sending paused|sending suspended|unusual sending|unauthorized ip|"

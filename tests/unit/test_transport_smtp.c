@@ -255,6 +255,54 @@ static void tries_the_next_address(void **state)
 	finish();
 }
 
+/* A socket with a full backlog: the kernel drops what else comes. */
+static int make_silent(uint16_t *ret_port, int waiting[4])
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	socklen_t len = sizeof address;
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(
+	    bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+	assert_int_equal(listen(listener, 0), 0);
+	assert_int_equal(
+	    getsockname(listener, (struct sockaddr *)&address, &len), 0);
+	for (int i = 0; i < 4; i++) {
+		waiting[i] = socket(
+		    AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		(void)connect(waiting[i], (struct sockaddr *)&address, len);
+	}
+	*ret_port = ntohs(address.sin_port);
+	return listener;
+}
+
+static void goes_on_while_an_address_is_silent(void **state)
+{
+	static const char *const talk[] = { "S: 220 mx.test",
+		                            EHLO,
+		                            "S: 250 mx.test",
+		                            "C: MAIL FROM:<a@us.test>",
+		                            "S: 550 5.1.0 not you",
+		                            "C: QUIT",
+		                            NULL };
+	uint16_t port;
+	int waiting[4];
+	int listener = make_silent(&port, waiting);
+
+	(void)state;
+	add_address(port);
+	start(&(struct peer_script){ .connections = { talk } });
+	send_message();
+	assert_int_equal(f.verdicts[0].class, VERDICT_PERMANENT);
+	finish();
+	for (int i = 0; i < 4; i++)
+		close(waiting[i]);
+	close(listener);
+}
+
 static void refuses_what_is_not_smtp(void **state)
 {
 	static const char *const talk[] = { "S: HTTP/1.1 400 Bad Request",
@@ -280,6 +328,7 @@ int main(void)
 		TEST(can_be_freed_at_any_time),
 		TEST(names_who_refused_the_connection),
 		TEST(tries_the_next_address),
+		TEST(goes_on_while_an_address_is_silent),
 		TEST(refuses_what_is_not_smtp),
 	};
 

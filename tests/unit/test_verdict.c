@@ -90,6 +90,10 @@ static const struct sample samples[] = {
 	  "Client Submission", T, SCOPE_RELAY, FAULT_AUTH },
 	{ PHASE_RCPT, "554 5.7.1 <b@x.test>: Relay access denied",
 	  T, SCOPE_RELAY, FAULT_CONFIG },
+	{ PHASE_RCPT, "554 5.7.1 <b@x.test>: Recipient address rejected: "
+	  "Access denied", T, SCOPE_RELAY, FAULT_CONFIG },
+	{ PHASE_RCPT, "550 5.4.1 Recipient address rejected: Access denied",
+	  P, SCOPE_RECIPIENT, FAULT_NONE },
 	{ PHASE_RCPT, "550 relay not permitted", T, SCOPE_RELAY, FAULT_CONFIG },
 	{ PHASE_DOT, "421 Domain x is not allowed to send: Please activate "
 	  "your account", T, SCOPE_RELAY, FAULT_CONFIG },
