@@ -85,15 +85,12 @@ static int run(const char *path, bool is_check_only)
 {
 	const struct settings *settings = NULL;
 	struct settings_errors errors;
-	size_t i;
 	int r;
 
 	secret_forbid_dumps();
 	settings_errors_init(&errors);
 	r = settings_load(path, &settings, &errors);
-	for (i = 0; i < errors.count; i++)
-		fprintf(stderr, "%s%s\n", errors.entries[i].text,
-		    errors.entries[i].is_warning ? " (warning)" : "");
+	settings_errors_print(&errors, stderr);
 	settings_errors_done(&errors);
 	if (r < 0) {
 		fputs(is_check_only ? "relaisd: the settings have errors\n" :
