@@ -110,9 +110,7 @@ static int name_peer(struct tls *tls, const struct tls_options *options)
 		           : -ENOMEM;
 	SSL_set_hostflags(tls->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
 	                                X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-	/* The macro casts const away; through an integer it does so unseen. */
-	if (SSL_set_tlsext_host_name(tls->ssl,
-	        (char *)(uintptr_t)options->host) != 1 ||
+	if (SSL_set_tlsext_host_name(tls->ssl, tls->host) != 1 ||
 	    SSL_set1_host(tls->ssl, options->host) != 1)
 		return -ENOMEM;
 	return 0;
