@@ -180,6 +180,7 @@ static void read_secret(struct settings_reader *reader,
 	given += draft->credential != NULL;
 	given += draft->password_command.count > 0;
 	given += draft->token_command.count > 0;
+	draft->has_secret = given > 0;
 	if (given > 1) {
 		complain(reader, node, "password",
 		    "is given in %d ways; expected one of password, "
@@ -282,12 +283,11 @@ static void complete_login(struct settings_reader *reader,
 {
 	const struct relay_settings *relay = &draft->relay;
 	const char *mechanism = relay->mechanism ? relay->mechanism : "";
-	bool has_secret = relay->password || relay->token;
 	bool needs_token = strcmp(mechanism, "XOAUTH2") == 0 ||
 	    strcmp(mechanism, "OAUTHBEARER") == 0;
 
 	if (relay->authentication == RELAY_AUTHENTICATION_OFF) {
-		if (relay->password || relay->token)
+		if (draft->has_secret)
 			complain(reader, node, "authentication",
 			    "there is a password, but %s",
 			    draft->authentication ? "this is off" :
@@ -303,7 +303,7 @@ static void complete_login(struct settings_reader *reader,
 	if (!relay->username)
 		complain(reader, node, "username", "is needed to log in");
 	/* Without one the built-in relay holds its mail, and says why. */
-	if (!has_secret && relay->managed != RELAY_MANAGED_BUILT_IN)
+	if (!draft->has_secret && relay->managed != RELAY_MANAGED_BUILT_IN)
 		complain(reader, node, "password",
 		    "is needed to log in: one of password, password_file, "
 		    "credential, password_command and token_command");

@@ -101,6 +101,7 @@ struct relay_draft {
 	struct settings_words password_command;
 	struct settings_words token_command;
 	bool has_security; /* from the url or the key */
+	bool has_secret;   /* some way to get one was given, good or bad */
 };
 
 /* settings_types.c and settings_numbers.c: the types of single values. */

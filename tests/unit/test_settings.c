@@ -19,6 +19,7 @@
 #include "providers.h"
 #include "secret.h"
 #include "settings_errors.h"
+#include "settings_relay.h"
 
 /* A folder of its own for each test, with a queue directory in it. */
 struct folder {
@@ -549,6 +550,55 @@ static void merges_relays_of_other_files(void **state)
 	    "hostname: is not a known key"));
 }
 
+static void takes_passwords_from_the_service_manager(void **state)
+{
+	struct folder *folder = *state;
+	const char text[] = "relays: {r: {host: a.b, username: u, "
+			    "credential: office}}\n";
+
+	assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+	must_refuse(folder, text,
+	    "%:1:50: relays.r.credential: the service manager passed none: "
+	    "$CREDENTIALS_DIRECTORY is not set");
+	write_file(folder, "office", "geheim\n");
+	assert_int_equal(setenv("CREDENTIALS_DIRECTORY", folder->path, 1), 0);
+	must_load(folder, text);
+	assert_string_equal(
+	    secret_text_borrow(relay(folder, "r")->password), "geheim");
+	write_file(folder, "office", "\ngeheim\n");
+	assert_int_not_equal(load(folder, text), 0);
+	assert_non_null(strstr(folder->errors.entries[0].text,
+	    "/office has no password in its first line"));
+	assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+}
+
+static void finds_the_built_in_relays_password(void **state)
+{
+	struct folder *folder = *state;
+	struct settings_main whole = { 0 };
+	struct settings_reader reader = { .errors = &folder->errors,
+		.main = &whole, .directory = folder->path };
+	const struct relay_settings *r;
+
+	assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+	/* Without one it is there all the same, and its login will fail. */
+	settings_relay_add_built_in(&reader, "smtps://u@relay.example");
+	assert_int_equal(folder->errors.count, 0);
+	assert_null(whole.settings.relays[0].password);
+	settings_done(&whole.settings);
+
+	memset(&whole, 0, sizeof(whole));
+	write_file(folder, "built-in.secret", "geheim\n");
+	settings_relay_add_built_in(&reader, "smtps://u@relay.example");
+	assert_int_equal(folder->errors.count, 0);
+	r = &whole.settings.relays[0];
+	assert_string_equal(r->name, SETTINGS_BUILT_IN_NAME);
+	assert_string_equal(secret_text_borrow(r->password), "geheim");
+	assert_int_equal(r->port, 465);
+	assert_int_equal(r->authentication, RELAY_AUTHENTICATION_ON);
+	settings_done(&whole.settings);
+}
+
 static void gives_each_submitter_its_rule(void **state)
 {
 	struct folder *folder = *state;
@@ -648,6 +698,8 @@ int main(void)
 		TEST(never_repeats_a_secret),
 		TEST(warns_of_passwords_that_others_can_read),
 		TEST(merges_relays_of_other_files),
+		TEST(takes_passwords_from_the_service_manager),
+		TEST(finds_the_built_in_relays_password),
 		TEST(gives_each_submitter_its_rule),
 		TEST(names_what_a_reload_cannot_change),
 		TEST(lives_as_long_as_its_last_reference),

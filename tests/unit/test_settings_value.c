@@ -10,6 +10,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -146,6 +149,31 @@ static void knows_host_names(void **state)
 	assert_false(host_name_is_full("localhost.localdomain"));
 }
 
+static void finds_the_full_name_in_hosts(void **state)
+{
+	char path[] = "hosts-XXXXXX", name[256] = "", *found;
+	int fd = mkstemp(path);
+	FILE *file = fdopen(fd, "w");
+
+	(void)state;
+	assert_non_null(file);
+	assert_int_equal(gethostname(name, sizeof(name) - 1), 0);
+	fprintf(file, "127.0.0.1 localhost\n"
+		      "192.0.2.1 other.example.com other\n"
+		      "# 192.0.2.2 commented.example.com %s\n"
+		      "192.0.2.2\tweb1.example.com %s # the host\n",
+	    name, name);
+	fclose(file);
+	found = host_name_find(path);
+	assert_string_equal(found,
+	    host_name_is_full(name) ? name : "web1.example.com");
+	free(found);
+	found = host_name_find("/nonexistent");
+	assert_string_equal(found, name);
+	free(found);
+	assert_int_equal(unlink(path), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -154,6 +182,7 @@ int main(void)
 		cmocka_unit_test(reads_rates),
 		cmocka_unit_test(reads_the_small_ones),
 		cmocka_unit_test(knows_host_names),
+		cmocka_unit_test(finds_the_full_name_in_hosts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
