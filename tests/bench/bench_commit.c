@@ -35,7 +35,7 @@
 static _Atomic uint64_t syncs;
 
 /* Takes the place of libc's for LMDB, too. */
-int fdatasync(int fd)
+__attribute__((visibility("default"))) int fdatasync(int fd)
 {
 	atomic_fetch_add(&syncs, 1);
 	return (int)syscall(SYS_fdatasync, fd);

@@ -265,7 +265,7 @@ static void lets_one_process_in(void **state)
 
 /* -------------------------------------------------------------------- clocks */
 
-static int64_t fake_wall_ms, fake_boot_ms;
+static _Atomic int64_t fake_wall_ms, fake_boot_ms;
 
 static int64_t get_fake_wall_ms(void)
 {
