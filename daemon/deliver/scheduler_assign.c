@@ -300,10 +300,6 @@ static void charge_fault(struct scheduler *scheduler, const struct ticket *ticke
 	bool may_be_chance = false;
 
 	switch (assignment->fault.fault) {
-	case FAULT_RATE:
-		if (!relay_is_direct(relay))
-			relay_lower_rate(relay, scheduler->now_ms);
-		break;
 	case FAULT_CONCURRENCY:
 		if (!relay_is_direct(relay) &&
 		    relay_lower_connections(relay, scheduler->now_ms))
@@ -319,6 +315,7 @@ static void charge_fault(struct scheduler *scheduler, const struct ticket *ticke
 		break;
 	case FAULT_AUTH:
 	case FAULT_QUOTA:
+	case FAULT_RATE:
 	case FAULT_CONFIG:
 		break;
 	}
@@ -339,6 +336,9 @@ static void open_breaker(struct scheduler *scheduler, const struct ticket *ticke
 	if (!breaker_trip(&hop->breaker, &assignment->fault, ticket->is_probe,
 	    scheduler->now_ms, scheduler_random(scheduler)))
 		return;
+	/* Here, since all that come home together are one warning. */
+	if (assignment->fault.fault == FAULT_RATE && !relay_is_direct(relay))
+		relay_lower_rate(relay, scheduler->now_ms);
 	hop_set_fault(hop, &assignment->fault, assignment->fault_host);
 	relay->is_dirty = true;
 	scheduler_log_breaker(scheduler, hop);
