@@ -81,7 +81,7 @@ struct relay {
 	uint32_t hours[RELAY_HOURS]; /* delivered in each, a ring */
 	uint64_t hour;               /* the newest of them, since 1970 */
 
-	struct relay_memory *memory; /* NULL while at the committer */
+	struct relay_memory *memory; /* the committer's while is_remembering */
 	bool is_dirty, is_remembering;
 	uint64_t remembered_ms;
 	struct alarm alarm;

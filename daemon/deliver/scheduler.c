@@ -356,15 +356,10 @@ static void set_timer(struct scheduler *scheduler)
 static void check_idle(struct scheduler *scheduler)
 {
 	void (*on_idle)(void *) = scheduler->on_idle;
-	struct relay *relay;
 
 	if (on_idle == NULL || scheduler->claims.delivering > 0 ||
 	    scheduler->at_workers > 0 || scheduler->changing > 0)
 		return;
-	for (relay = scheduler->relays; relay != NULL; relay = relay->next) {
-		if (relay->is_remembering)
-			return;
-	}
 	scheduler->on_idle = NULL;
 	on_idle(scheduler->on_idle_context);
 }

@@ -40,6 +40,7 @@ void scheduler_apply_settings(struct scheduler *scheduler,
 /* No further assignments; on_idle once no part is claimed. */
 void scheduler_drain(struct scheduler *scheduler, void (*on_idle)(void *),
     void *context);
+/* After queue_stop(): what is at the committer still belongs to it. */
 void scheduler_free(struct scheduler *scheduler);
 
 /*

@@ -159,7 +159,6 @@ void scheduler_remember(struct scheduler *scheduler, struct relay *relay)
 	memory->job.home = scheduler->inbox;
 	memory->job.on_done = on_remembered;
 	memory->job.context = relay;
-	relay->memory = NULL;
 	relay->is_remembering = true;
 	relay->is_dirty = false;
 	relay->remembered_ms = scheduler->now_ms;
@@ -175,7 +174,6 @@ static void on_remembered(struct letter *letter)
 	scheduler_wake(relay->scheduler);
 	if (memory->job.result < 0)
 		relay->is_dirty = true;
-	relay->memory = memory;
 	relay->is_remembering = false;
 	scheduler_turn(relay->scheduler);
 }
