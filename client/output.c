@@ -161,8 +161,8 @@ static const struct unit units[] = {
 void output_age(
     const struct output *output, int64_t at_ms, char out[OUTPUT_WORDS_SIZE])
 {
-	int64_t seconds = (output->now_ms - at_ms) / 1000;
-	int64_t distance = seconds < 0 ? -seconds : seconds;
+	int64_t left_ms = at_ms - output->now_ms;
+	int64_t distance = ((left_ms < 0 ? -left_ms : left_ms) + 500) / 1000;
 	size_t i = 0;
 
 	*out = '\0';
@@ -176,7 +176,7 @@ void output_age(
 	while (distance < 2 * units[i].seconds && units[i].seconds > 1)
 		i++;
 	snprintf(out, OUTPUT_WORDS_SIZE,
-	    seconds < 0 ? "in %" PRId64 " %s" : "%" PRId64 " %s ago",
+	    left_ms > 0 ? "in %" PRId64 " %s" : "%" PRId64 " %s ago",
 	    distance / units[i].seconds, units[i].name);
 }
 

@@ -2,10 +2,8 @@
 
 #include "control/connection.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include <event2/bufferevent.h>
 #include <event2/event.h>
@@ -25,8 +23,8 @@
 
 static void on_admission(evutil_socket_t fd, short what, void *context);
 static void admit(struct connection *connection);
-static bool is_beyond_limit(const struct connection *connection);
-static void refuse(struct connection *connection);
+static bool is_far_too_many(const struct connection *connection);
+static unsigned count_of_uid(const struct connection *connection);
 static void on_close(struct evhttp_connection *http, void *context);
 static void on_deadline(evutil_socket_t fd, short what, void *context);
 static void connection_free(struct connection *connection);
@@ -93,50 +91,39 @@ static void admit(struct connection *connection)
 	}
 	connection->is_administrator = settings_is_administrator(
 	    control->settings, peer->uid, peer->gids, peer->gid_count);
-	if (is_beyond_limit(connection))
-		refuse(connection);
-	else
-		connection_await_request(connection);
+	if (is_far_too_many(connection)) {
+		connection_cut(connection);
+		return;
+	}
+	connection->is_refused = !connection->is_administrator &&
+	    count_of_uid(connection) > CONNECTIONS_PER_UID;
+	connection_await_request(connection);
 }
 
-static bool is_beyond_limit(const struct connection *connection)
+/* Whoever holds this many is cut without a word. */
+static bool is_far_too_many(const struct connection *connection)
 {
 	const struct control *control = connection->control;
-	const struct connection *other;
-	unsigned count = 0;
 
 	if (control->connection_count > control->connection_limit)
 		return true;
 	if (connection->is_administrator)
 		return false;
 	/* A quarter is for those who can put things right. */
-	if (control->connection_count > control->connection_limit * 3 / 4)
-		return true;
-	LIST_FOREACH (other, &control->connections, link)
-		if (other->http && other->peer.uid == connection->peer.uid)
-			count++;
-	return count > CONNECTIONS_PER_UID;
+	return control->connection_count > control->connection_limit * 3 / 4 ||
+	    count_of_uid(connection) > 2 * CONNECTIONS_PER_UID;
 }
 
-/* Straight to the socket: evhttp would wait for a request first. */
-static void refuse(struct connection *connection)
+/* This one included. */
+static unsigned count_of_uid(const struct connection *connection)
 {
-	static const char body[] =
-	    "{\"error\":{\"code\":\"too_many_connections\",\"message\":"
-	    "\"you have too many connections open\",\"next\":null}}\n";
-	char answer[512];
-	int len = snprintf(answer, sizeof(answer),
-	    "HTTP/1.1 429 Too Many Requests\r\n"
-	    "Content-Type: application/json\r\n"
-	    "Content-Length: %zu\r\n"
-	    "Connection: close\r\n"
-	    "\r\n"
-	    "%s",
-	    sizeof(body) - 1, body);
+	const struct connection *other;
+	unsigned count = 0;
 
-	(void)send(bufferevent_getfd(connection->bev), answer, (size_t)len,
-	    MSG_DONTWAIT | MSG_NOSIGNAL);
-	connection_cut(connection);
+	LIST_FOREACH (other, &connection->control->connections, link)
+		if (other->http && other->peer.uid == connection->peer.uid)
+			count++;
+	return count;
 }
 
 struct connection *connection_find(
@@ -152,8 +139,10 @@ struct connection *connection_find(
 
 void connection_await_request(struct connection *connection)
 {
-	static const struct timeval deadline = { REQUEST_DEADLINE_S, 0 };
+	struct timeval deadline = { REQUEST_DEADLINE_S, 0 };
 
+	if (connection->is_refused)
+		deadline.tv_sec = REFUSAL_DEADLINE_S;
 	(void)event_add(connection->deadline, &deadline);
 }
 

@@ -13,8 +13,12 @@
 
 #include "runtime/peer.h"
 
-/* Of a uid that is no administrator's. */
+/*
+ * Of a uid that is no administrator's; the next so many are told so when they
+ * ask, and get little time for that.
+ */
 #define CONNECTIONS_PER_UID 8
+#define REFUSAL_DEADLINE_S  2
 /* A request must be complete so long after the one before it. */
 #define REQUEST_DEADLINE_S 30
 /* No octet read or written for so long: the client is gone. */
@@ -37,7 +41,8 @@ struct connection {
 	struct event *admission;
 	struct event *deadline;
 	struct peer peer;
-	bool is_administrator;   /* at accept */
+	bool is_administrator; /* at accept */
+	bool is_refused;       /* one too many: it is answered with 429 */
 	struct request *request; /* being answered; or NULL */
 };
 

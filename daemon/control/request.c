@@ -52,6 +52,14 @@ void request_dispatch(struct connection *connection,
 	const char *path = uri ? evhttp_uri_get_path(uri) : NULL;
 	const char *query = uri ? evhttp_uri_get_query(uri) : NULL;
 
+	if (connection->is_refused) {
+		(void)evhttp_add_header(evhttp_request_get_output_headers(http),
+		    "Connection", "close");
+		request_fail(request, 429, "too_many_connections", NULL,
+		    "you have %d connections open already",
+		    CONNECTIONS_PER_UID);
+		return;
+	}
 	if (!find_endpoint(request, path ? path : "", table, count) ||
 	    !may_ask(request) || !find_id(request))
 		return;

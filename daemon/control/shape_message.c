@@ -15,6 +15,8 @@
 #include "settings.h"
 
 #define ENHANCED_SIZE 24
+/* Of an attempt at all of a message's recipients. */
+#define NAMES_MAX 50
 
 static void shape_submitter(struct emitter *emit, const struct message *message,
     const struct shape_view *view);
@@ -27,10 +29,11 @@ static uint64_t next_attempt_ms(const struct message *message,
     const struct message_recipient *recipient, const struct shape_view *view);
 static const struct message_part *find_part(
     const struct message *message, uint16_t number);
+static void shape_entry_recipients(struct emitter *emit,
+    const struct message *message, const struct timeline_entry *entry);
 static void shape_verdict(
     struct emitter *emit, const struct timeline_entry *entry);
 static bool is_attempt(enum timeline_kind kind);
-static bool is_of_recipients(const struct timeline_entry *entry);
 
 void shape_message(struct emitter *emit, const char *key,
     const struct message *message, const struct shape_view *view,
@@ -169,21 +172,9 @@ static const struct message_part *find_part(
 void shape_timeline_entry(struct emitter *emit, const struct message *message,
     const struct timeline_entry *entry, const struct shape_view *view)
 {
-	unsigned i;
-
 	emit_time(emit, "time", entry->time_ms);
 	emit_text(emit, "event", timeline_kind_name(entry->kind));
-	if (is_of_recipients(entry)) {
-		emit_array(emit, "recipients");
-		for (i = 0; i < entry->recipient_count; i++) {
-			uint16_t index = entry->recipients[i];
-
-			if (index < message->recipient_count)
-				emit_text(emit, NULL,
-				    message->recipients[index].address);
-		}
-		emit_end(emit);
-	}
+	shape_entry_recipients(emit, message, entry);
 	if (entry->relay)
 		emit_text(emit, "relay", entry->relay);
 	if (entry->host)
@@ -203,6 +194,32 @@ void shape_timeline_entry(struct emitter *emit, const struct message *message,
 				       view->settings, entry->relay)
 				 : NULL,
 		    entry->code, entry->enhanced, entry->text);
+}
+
+/*
+ * An attempt names its recipients, but for one at all of very many. Without
+ * the member an entry is about the whole message.
+ */
+static void shape_entry_recipients(struct emitter *emit,
+    const struct message *message, const struct timeline_entry *entry)
+{
+	bool is_at_all = entry->is_for_all && is_attempt(entry->kind) &&
+	    message->recipient_count <= NAMES_MAX;
+	unsigned count =
+	    is_at_all ? message->recipient_count : entry->recipient_count;
+	unsigned i;
+
+	if (count == 0)
+		return;
+	emit_array(emit, "recipients");
+	for (i = 0; i < count; i++) {
+		unsigned index = is_at_all ? i : entry->recipients[i];
+
+		if (index < message->recipient_count)
+			emit_text(
+			    emit, NULL, message->recipients[index].address);
+	}
+	emit_end(emit);
 }
 
 static void shape_verdict(
@@ -239,12 +256,6 @@ static bool is_attempt(enum timeline_kind kind)
 		break;
 	}
 	return false;
-}
-
-/* Without the member an entry is about every recipient. */
-static bool is_of_recipients(const struct timeline_entry *entry)
-{
-	return !entry->is_for_all && entry->recipient_count > 0;
 }
 
 const char *shape_state(

@@ -59,7 +59,8 @@ void shape_relay_state(struct emitter *emit, const struct relay_settings *relay,
 		status = &idle;
 	has_fault = status->fault.class != VERDICT_NONE;
 	emit_text(emit, "state", breaker_state_name(status->state));
-	emit_text(emit, "reason", has_fault ? status->fault.text : NULL);
+	emit_text(
+	    emit, "reason", *status->fault.text ? status->fault.text : NULL);
 	if (has_fault)
 		shape_fault(emit, relay, status);
 	else
