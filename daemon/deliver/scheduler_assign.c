@@ -7,23 +7,15 @@
 #include "config.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
 #include "deliver/scheduler_state.h"
 #include "deliver/worker.h"
-#include "runtime/log.h"
-#include "runtime/xalloc.h"
 #include "settings.h"
-
-/* The id of a message has the queue time of its acceptance. */
-#define ID_TIME_SHIFT 22
 
 static unsigned batch_size(struct scheduler *scheduler,
     const struct lane *lane, uint32_t room);
 static unsigned take_parts(struct scheduler *scheduler, struct lane *lane,
     struct part **parts, unsigned wanted);
-static void send(struct scheduler *scheduler, struct ticket *ticket,
-    struct part **parts, unsigned count);
 static void on_home(struct letter *letter);
 static unsigned parts_came_home(struct scheduler *scheduler,
     const struct assignment *assignment);
@@ -33,15 +25,11 @@ static void attempt_ended(struct scheduler *scheduler, struct ticket *ticket,
     struct assignment *assignment, unsigned used);
 static bool has_made_progress(const struct assignment *assignment);
 static bool was_cut_short(const struct assignment *assignment);
-static void charge_fault(struct scheduler *scheduler, const struct ticket *ticket,
-    const struct assignment *assignment);
-static void open_breaker(struct scheduler *scheduler, const struct ticket *ticket,
-    const struct assignment *assignment);
+static void charge_fault(struct scheduler *scheduler,
+    const struct ticket *ticket, const struct assignment *assignment);
+static void open_breaker(struct scheduler *scheduler,
+    const struct ticket *ticket, const struct assignment *assignment);
 static void close_breaker(struct scheduler *scheduler, struct hop *hop);
-static void expiry_ended(struct scheduler *scheduler, struct ticket *ticket,
-    unsigned settled);
-static unsigned take_too_old(struct scheduler *scheduler, struct lane *lane,
-    struct part **parts);
 
 bool scheduler_assign(struct scheduler *scheduler, struct relay *relay)
 {
@@ -85,7 +73,7 @@ bool scheduler_assign(struct scheduler *scheduler, struct relay *relay)
 	hop->in_use++;
 	relay_reserve(relay, count);
 	line_charge(lane, count);
-	send(scheduler, ticket, parts, count);
+	scheduler_send(scheduler, ticket, parts, count);
 	if (hop->domain != NULL || ticket->is_probe)
 		scheduler_hop_changed(scheduler, hop);
 	else
@@ -115,22 +103,27 @@ static unsigned take_parts(struct scheduler *scheduler, struct lane *lane,
 {
 	unsigned count = 0;
 	struct part *part;
-	struct claim *claim;
 
 	while (count < wanted &&
 	    (part = lane_take_part(&scheduler->lanes, lane)) != NULL) {
-		claim = claims_find(&scheduler->claims, part->id);
-		if (claim != NULL && claim_is_changing(claim)) {
-			part_list_append(&claim->aside, part);
-			lane->aside++;
-			continue;
-		}
-		parts[count++] = part;
+		if (!scheduler_set_aside(scheduler, part))
+			parts[count++] = part;
 	}
 	return count;
 }
 
-static void send(struct scheduler *scheduler, struct ticket *ticket,
+bool scheduler_set_aside(struct scheduler *scheduler, struct part *part)
+{
+	struct claim *claim = claims_find(&scheduler->claims, part->id);
+
+	if (claim == NULL || !claim_is_changing(claim))
+		return false;
+	part_list_append(&claim->aside, part);
+	part->lane->aside++;
+	return true;
+}
+
+void scheduler_send(struct scheduler *scheduler, struct ticket *ticket,
     struct part **parts, unsigned count)
 {
 	struct assignment *assignment = assignment_new();
@@ -177,7 +170,7 @@ static void on_home(struct letter *letter)
 	scheduler->at_workers--;
 	used = parts_came_home(scheduler, assignment);
 	if (ticket->is_expiring)
-		expiry_ended(scheduler, ticket, used);
+		scheduler_expiry_ended(scheduler, ticket, used);
 	else
 		attempt_ended(scheduler, ticket, assignment, used);
 	assignment_free(assignment);
@@ -194,7 +187,8 @@ static unsigned parts_came_home(struct scheduler *scheduler,
 	for (unsigned i = assignment->part_count; i-- > 0;) {
 		struct part *part = part_table_find(&scheduler->parts,
 		    assignment->parts[i].id, assignment->parts[i].part);
-		bool is_ours = part != NULL && part->ticket == assignment->owner;
+		bool is_ours =
+		    part != NULL && part->ticket == assignment->owner;
 
 		switch (assignment->parts[i].outcome) {
 		case PART_SETTLED:
@@ -255,7 +249,8 @@ static void attempt_ended(struct scheduler *scheduler, struct ticket *ticket,
 	struct hop *hop = ticket->hop;
 	enum breaker_state before = hop->breaker.state;
 
-	if (assignment->fault.class == VERDICT_NONE && was_cut_short(assignment))
+	if (assignment->fault.class == VERDICT_NONE &&
+	    was_cut_short(assignment))
 		verdict_local(&assignment->fault, VERDICT_TEMPORARY,
 		    SCOPE_RELAY, PHASE_CONNECT, FAULT_OTHER,
 		    "the attempt ended without an answer");
@@ -293,8 +288,8 @@ static bool was_cut_short(const struct assignment *assignment)
 	return false;
 }
 
-static void charge_fault(struct scheduler *scheduler, const struct ticket *ticket,
-    const struct assignment *assignment)
+static void charge_fault(struct scheduler *scheduler,
+    const struct ticket *ticket, const struct assignment *assignment)
 {
 	struct relay *relay = ticket->relay;
 	bool may_be_chance = false;
@@ -327,8 +322,8 @@ static void charge_fault(struct scheduler *scheduler, const struct ticket *ticke
 	open_breaker(scheduler, ticket, assignment);
 }
 
-static void open_breaker(struct scheduler *scheduler, const struct ticket *ticket,
-    const struct assignment *assignment)
+static void open_breaker(struct scheduler *scheduler,
+    const struct ticket *ticket, const struct assignment *assignment)
 {
 	struct hop *hop = ticket->hop;
 	struct relay *relay = ticket->relay;
@@ -357,97 +352,4 @@ static void close_breaker(struct scheduler *scheduler, struct hop *hop)
 	if (hop->domain == NULL)
 		relay_start_ramp(hop->relay);
 	scheduler_log_breaker(scheduler, hop);
-}
-
-void scheduler_expire(struct scheduler *scheduler, struct hop *hop)
-{
-	struct part *parts[ASSIGNMENT_PARTS_MAX];
-	struct relay *relay = hop->relay;
-	struct ticket *ticket = relay->expiry_ticket;
-	struct lane *lane;
-	unsigned count = 0;
-
-	if (ticket == NULL) {
-		ticket = xcalloc(1, sizeof(*ticket));
-		ticket->id = scheduler->next_ticket_id++;
-		ticket->worker = ticket->id % scheduler->worker_count;
-		ticket->relay = relay;
-		ticket->is_expiring = true;
-		relay->expiry_ticket = ticket;
-	}
-	if (ticket->is_busy || hop->fault == NULL || relay->settings == NULL ||
-	    scheduler->is_draining ||
-	    scheduler->settings->retry.expire_s == 0)
-		return;
-	TAILQ_FOREACH(lane, &hop->lanes, in_hop) {
-		count = take_too_old(scheduler, lane, parts);
-		if (count > 0)
-			break;
-	}
-	if (count == 0) {
-		hop->is_expiry_due = false;
-		return;
-	}
-	ticket->is_busy = true;
-	ticket->hop = hop;
-	ticket->lane = lane;
-	hop->in_use++;
-	send(scheduler, ticket, parts, count);
-	scheduler_lane_changed(scheduler, lane);
-}
-
-static bool is_too_old(const struct scheduler *scheduler,
-    const struct part *part)
-{
-	uint64_t age_ms = scheduler->now_ms - (part->id >> ID_TIME_SHIFT);
-
-	return part->id >> ID_TIME_SHIFT < scheduler->now_ms &&
-	    age_ms > (uint64_t)scheduler->settings->retry.expire_s * 1000;
-}
-
-/* The first of a lane are the oldest, but for a retry's delay. */
-static unsigned take_too_old(struct scheduler *scheduler, struct lane *lane,
-    struct part **parts)
-{
-	struct part_list *lists[] = { &lane->fresh, &lane->retries };
-	unsigned count = 0;
-	struct part *part;
-
-	if (lane->retries.count == 0 && lane->next_due_ms <= scheduler->now_ms)
-		scheduler_fill_window(scheduler, lane);
-	for (unsigned i = 0; i < 2; i++) {
-		while (count < ASSIGNMENT_PARTS_MAX &&
-		    (part = TAILQ_FIRST(&lists[i]->head)) != NULL &&
-		    is_too_old(scheduler, part)) {
-			struct claim *claim =
-			    claims_find(&scheduler->claims, part->id);
-
-			lane_lose_part(&scheduler->lanes, lane, part);
-			part_leave_list(part);
-			if (claim != NULL && claim_is_changing(claim)) {
-				part_list_append(&claim->aside, part);
-				lane->aside++;
-				continue;
-			}
-			parts[count++] = part;
-		}
-	}
-	return count;
-}
-
-static void expiry_ended(struct scheduler *scheduler, struct ticket *ticket,
-    unsigned settled)
-{
-	struct hop *hop = ticket->hop;
-
-	ticket->is_busy = false;
-	ticket->hop = NULL;
-	ticket->lane = NULL;
-	hop->in_use--;
-	if (settled == 0)
-		hop->is_expiry_due = false;
-	else
-		scheduler_expire(scheduler, hop);
-	if (hop->domain != NULL)
-		scheduler_hop_changed(scheduler, hop);
 }

@@ -3,6 +3,7 @@
  *
  * scheduler.c           made, woken, ended; notices; whose turn it is
  * scheduler_assign.c    assignments go out and come home
+ * scheduler_expiry.c    mail too old behind a relay in trouble
  * scheduler_lanes.c     lanes come from the store and go again
  * scheduler_change.c    someone's wishes for messages and relays
  * scheduler_reroute.c   mail whose relay is gone finds another
@@ -82,8 +83,17 @@ void scheduler_forget_part(struct scheduler *scheduler, struct part *part);
 
 /* One assignment of this relay goes out, if one may. */
 bool scheduler_assign(struct scheduler *scheduler, struct relay *relay);
-/* One that expires what is too old behind this hop. */
+void scheduler_send(struct scheduler *scheduler, struct ticket *ticket,
+    struct part **parts, unsigned count);
+/* True where its message is being changed: not to be handed out. */
+bool scheduler_set_aside(struct scheduler *scheduler, struct part *part);
+
+/* scheduler_expiry.c */
+
+/* The next ones that are too old behind this hop, if there are any. */
 void scheduler_expire(struct scheduler *scheduler, struct hop *hop);
+void scheduler_expiry_ended(struct scheduler *scheduler,
+    struct ticket *ticket, unsigned settled);
 
 /* scheduler_lanes.c */
 

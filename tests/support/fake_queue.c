@@ -122,8 +122,6 @@ static void drop_jobs(void)
 			free(job->context);
 			change_free(
 			    LETTER_OF(letter, struct change, job.letter));
-		} else {
-			free(job);
 		}
 	}
 	jobs_end = &jobs;
@@ -134,8 +132,9 @@ static void end_process(void)
 	for (unsigned i = 0; i < fake_given_count; i++)
 		assignment_free(fake_given[i]);
 	fake_given_count = 0;
-	scheduler_free(fake_scheduler);
+	/* Relays' memories are the scheduler's to free. */
 	drop_jobs();
+	scheduler_free(fake_scheduler);
 	free(notice);
 	notice = NULL;
 }
