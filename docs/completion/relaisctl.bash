@@ -1,0 +1,81 @@
+# bash completion for relaisctl(8)
+
+_relaisctl()
+{
+	local word=${COMP_WORDS[COMP_CWORD]}
+	local before=${COMP_WORDS[COMP_CWORD-1]}
+	local commands="status list show watch wait retry hold release cancel
+		relay reload"
+	local selection="--state --relay --sender --recipient --submitter --tag
+		--since"
+	local change="$selection --all --reason --dry-run --yes"
+	local states="waiting queued delivering held parked delivered failed
+		expired cancelled partial"
+	local command="" action="" i words=""
+
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		[[ ${COMP_WORDS[i]} == -* ]] && continue
+		case ${COMP_WORDS[i-1]} in
+		--state|--relay|--sender|--recipient|--submitter|--tag|--since|\
+		--limit|--after|--timeout|--reason|--for|--until|--socket)
+			continue ;;
+		esac
+		if [[ -z $command ]]; then
+			command=${COMP_WORDS[i]}
+		elif [[ $command == relay && -z $action ]]; then
+			action=${COMP_WORDS[i]}
+		fi
+	done
+
+	case $before in
+	--state)
+		mapfile -t COMPREPLY < <(compgen -W "$states" -- "$word")
+		return ;;
+	--submitter)
+		mapfile -t COMPREPLY < <(compgen -u -- "$word")
+		return ;;
+	--socket)
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		return ;;
+	--relay)
+		mapfile -t COMPREPLY < <(compgen -W "$(_relaisctl_relays)" \
+		    -- "$word")
+		return ;;
+	--sender|--recipient|--tag|--since|--limit|--after|--timeout|--reason|\
+	--for|--until)
+		return ;;
+	esac
+
+	case $command in
+	"") words=$commands ;;
+	list) words="$selection --all --limit" ;;
+	show) words=$(_relaisctl_ids) ;;
+	watch) words="--after" ;;
+	wait) words="--timeout $(_relaisctl_ids)" ;;
+	retry|release|cancel) words="$change $(_relaisctl_ids)" ;;
+	hold) words="$change --for --until $(_relaisctl_ids)" ;;
+	relay)
+		case $action in
+		"") words="list show pause resume" ;;
+		pause) words="--reason --for --until $(_relaisctl_relays)" ;;
+		show|resume) words=$(_relaisctl_relays) ;;
+		esac ;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$words --json --help --socket" \
+	    -- "$word")
+}
+
+# Ids of what waits, and names of relays; nothing if relaisd doesn't answer.
+_relaisctl_ids()
+{
+	relaisctl list --json 2>/dev/null |
+	    sed -n 's/^{"id":"\([0-9a-z]*\)".*/\1/p'
+}
+
+_relaisctl_relays()
+{
+	relaisctl relay list --json 2>/dev/null |
+	    sed -n 's/^{"name":"\([^"]*\)".*/\1/p'
+}
+
+complete -F _relaisctl relaisctl
