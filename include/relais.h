@@ -1,8 +1,22 @@
 /*
  * relais.h - hand mail to the local relais queue
+ *
+ * A session is a connection to relaisd over its Unix socket, opened when it is
+ * first needed, and again when it was lost. Calls block, each up to the
+ * time-out it is given. What went wrong is in the answer: the library never
+ * logs, aborts, exits, raises SIGPIPE or starts a thread.
+ *
+ * The socket is the one named at the start, else the one that the environment
+ * names in RELAIS_SOCKET, else /run/relais/submit.sock.
+ *
+ * Thread: a session serves one thread at a time; sessions are independent.
+ * Signals: interrupted calls go on.
  */
 #ifndef RELAIS_H
 #define RELAIS_H
+
+#include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -10,12 +24,229 @@ extern "C" {
 
 #define RELAIS_EXPORT __attribute__((visibility("default")))
 
+/* A queue id is 13 characters and a NUL. */
+#define RELAIS_ID_SIZE 16
+/* "5.7.1" and a NUL, with room for what servers make up */
+#define RELAIS_STATUS_SIZE 20
+#define RELAIS_TEXT_SIZE   256
+
+struct relais_session;
+
+enum relais_result {
+	/* The message is on stable storage, or was already (see key). If an
+	   outcome was waited for: every recipient has been delivered to. */
+	RELAIS_OK = 0,
+	/* The message is on stable storage. The outcome that was to be waited
+	   for is not known yet. */
+	RELAIS_PENDING = 1,
+	/* The message is on record, and the relay has refused it for good
+	   while the outcome was waited for. No bounce is sent. */
+	RELAIS_FAILED = 2,
+
+	/* All below: nothing was queued, unless they say otherwise. */
+
+	/* relaisd has refused it for good; see code, status and text. */
+	RELAIS_REJECTED = 16,
+	/* relaisd can't take it now: the queue is full, the disk is slow, the
+	   submitter beyond its rate. Try again later. */
+	RELAIS_TRY_LATER = 17,
+	/* Nobody listens at the socket, the time is over, or the link was lost
+	   before the message was complete. Try again later. */
+	RELAIS_UNAVAILABLE = 18,
+	/* The link was lost, or the time was over, behind the message, and
+	   relaisd could not be asked: the message may be queued. Submitting it
+	   again with the same key can't double it. */
+	RELAIS_UNKNOWN = 19,
+	/* This relaisd lacks what the envelope asks for: see text. */
+	RELAIS_UNSUPPORTED = 20,
+	/* The arguments make no sense, such as an address that is none. */
+	RELAIS_INVALID = 21,
+	/* Reading the body failed; see error. */
+	RELAIS_BODY_UNREADABLE = 22,
+	/* Out of memory. */
+	RELAIS_NO_MEMORY = 23
+};
+
+/* What became of one message. Every member is set by every call. */
+struct relais_answer {
+	enum relais_result result;
+	/* The SMTP reply code, such as 250; 0 if relaisd didn't say anything */
+	int code;
+	/* errno of what failed on our side; 0 where nothing did */
+	int error;
+	/* The queue id; "" where there is none */
+	char id[RELAIS_ID_SIZE];
+	/* The enhanced status code (RFC 3463) such as "5.7.1"; or "" */
+	char status[RELAIS_STATUS_SIZE];
+	/* One line for people: printable, UTF-8 */
+	char text[RELAIS_TEXT_SIZE];
+	/* The index of the recipient that was refused; or -1 */
+	long recipient;
+	/* Was the key known: is it the id of an earlier submission? */
+	int is_duplicate;
+	/* Zero; so that members can be added. */
+	int reserved[15];
+};
+
+/* For relais_envelope.notify, or-ed (RFC 3461); 0 leaves it to relaisd */
+#define RELAIS_NOTIFY_NEVER   1u
+#define RELAIS_NOTIFY_SUCCESS 2u
+#define RELAIS_NOTIFY_FAILURE 4u
+#define RELAIS_NOTIFY_DELAY   8u
+
+/* How much of the message a delivery report carries. */
+enum relais_return {
+	RELAIS_RETURN_UNSTATED = 0,
+	RELAIS_RETURN_HEADERS = 1,
+	RELAIS_RETURN_FULL = 2
+};
+
+/*
+ * Who sends to whom, and how. Set what you need and leave the rest zero:
+ * designated initialisers do. All is borrowed for the time of a call, and
+ * texts are UTF-8. Addresses are plain: "app@example.com", without brackets;
+ * a name alone, as in "root", gets relaisd's domain.
+ */
+struct relais_envelope {
+	/* NULL or "": the null sender, as of bounces */
+	const char *sender;
+	const char *const *recipients;
+	size_t recipient_count;
+	/* Idempotency key, 1 to 256 bytes: a second submission with it answers
+	   with the id of the first, for as long as relaisd remembers (a day or
+	   more). NULL: one is made, so that a lost link can't double mail. */
+	const char *key;
+	/* For lists and filters, up to 128 bytes */
+	const char *tag;
+	/* Anything of yours, up to 2,048 bytes; comes back in events */
+	const char *meta;
+	/* The relay to use, if the submitter may choose */
+	const char *relay;
+	/* Wait up to 300 s for the outcome, once the message is durable. The
+	   time-out of the call must be longer. */
+	unsigned wait_s;
+	/* Not to be relayed before so many seconds have passed */
+	unsigned hold_s;
+	/* To be relayed within so many seconds, or to be returned */
+	unsigned deadline_s;
+	/* -9 to 9 (RFC 6710): 4 and more is urgent, -4 and less is bulk */
+	int priority;
+	unsigned notify;
+	enum relais_return return_what;
+	/* Comes back in delivery reports; up to 33 printable ASCII characters,
+	   or more where few need encoding */
+	const char *envelope_id;
+	/* Is the content known to be 7-bit text? Else 8BITMIME is declared. */
+	int is_7bit;
+	/* Was SMTPUTF8 asked for? Addresses beyond ASCII do so themselves. */
+	int is_smtputf8;
+	/* Zero; so that members can be added. */
+	void *reserved[8];
+};
+
 /**
  * The version of the library that is running, such as "0.1.0".
  *
  * @return a constant string. Thread: any.
  */
 RELAIS_EXPORT const char *relais_version(void);
+
+/**
+ * Make a session. Nothing is connected yet.
+ *
+ * @param socket  path of the submission socket, copied; NULL: see above
+ * @return yours, to be closed with relais_close(); NULL: out of memory
+ */
+RELAIS_EXPORT struct relais_session *relais_open(const char *socket);
+
+/**
+ * End a session. A message that relais_begin() started is not queued.
+ *
+ * @param session  may be NULL
+ */
+RELAIS_EXPORT void relais_close(struct relais_session *session);
+
+/**
+ * Queue one message from memory and wait until it is on disk.
+ *
+ * @param envelope    at least one recipient
+ * @param data        the message: header, empty line, body. Lines may end in
+ *                    LF or CRLF. Bcc fields are removed by relaisd; a missing
+ *                    Date, Message-ID or From is added
+ * @param len         bytes of data
+ * @param timeout_ms  whole call, milliseconds; 0 waits for ever
+ * @param ret_answer  what became of it; may be NULL
+ * @return the same as ret_answer->result
+ *
+ * All recipients are queued for, or none: if one is refused, so is the message.
+ */
+RELAIS_EXPORT enum relais_result relais_submit(struct relais_session *session,
+    const struct relais_envelope *envelope, const void *data, size_t len,
+    unsigned timeout_ms, struct relais_answer *ret_answer);
+
+/**
+ * The same with the message from a descriptor.
+ *
+ * @param body_fd  read from its offset to end of file, in blocking mode; stays
+ *                 open, yours. Memory is the same for any size
+ */
+RELAIS_EXPORT enum relais_result relais_submit_fd(
+    struct relais_session *session, const struct relais_envelope *envelope,
+    int body_fd, unsigned timeout_ms, struct relais_answer *ret_answer);
+
+/**
+ * Queue one message piece by piece: begin, write as often as you like, finish.
+ *
+ * @param envelope    borrowed until relais_finish(), relais_abort() or
+ *                    relais_close()
+ * @param timeout_ms  for each of the calls that follow; 0 waits for ever
+ * @return RELAIS_OK, or why it can't begin: then there is nothing to finish
+ */
+RELAIS_EXPORT enum relais_result relais_begin(struct relais_session *session,
+    const struct relais_envelope *envelope, unsigned timeout_ms,
+    struct relais_answer *ret_answer);
+
+/**
+ * @return RELAIS_OK; else the message is lost already, and relais_finish()
+ *         will say the same
+ */
+RELAIS_EXPORT enum relais_result relais_write(struct relais_session *session,
+    const void *data, size_t len);
+
+/**
+ * The message is complete: wait until it is on disk.
+ *
+ * @return as relais_submit()
+ */
+RELAIS_EXPORT enum relais_result relais_finish(struct relais_session *session,
+    struct relais_answer *ret_answer);
+
+/**
+ * The message will not be complete: nothing is queued.
+ */
+RELAIS_EXPORT void relais_abort(struct relais_session *session);
+
+/* One message of a batch. */
+struct relais_submission {
+	const struct relais_envelope *envelope;
+	const void *data;
+	size_t len;
+	/* filled in by relais_submit_batch() */
+	struct relais_answer answer;
+};
+
+/**
+ * Queue many messages, over several connections at once, so that one write to
+ * the disk makes several of them durable. They are independent: each has its
+ * own answer, and none waits for another's refusal. In the queue their order
+ * is any.
+ *
+ * @param submissions  borrowed for the call
+ * @param timeout_ms   whole call, milliseconds; 0 waits for ever
+ * @return how many have RELAIS_OK or RELAIS_PENDING
+ */
+RELAIS_EXPORT size_t relais_submit_batch(struct relais_session *session,
+    struct relais_submission *submissions, size_t count, unsigned timeout_ms);
 
 #ifdef __cplusplus
 }
