@@ -34,7 +34,6 @@ void connection_close(struct connection *connection)
 		(void)close(connection->fd);
 	connection->fd = -1;
 	connection->armed_us = 0;
-	connection->has_timeouts = false;
 	connection->reply_size = 0;
 	connection->parser = (struct smtp_reply_parser){ 0 };
 	buffer_done(&connection->input);
@@ -51,7 +50,6 @@ void connection_set_timeout(struct connection *connection, unsigned timeout_ms)
 	if (timeout_ms > 0)
 		connection->deadline_us =
 		    clock_monotonic_us() + (int64_t)timeout_ms * 1000;
-	connection->armed_us = 0;
 }
 
 int connection_open(struct connection *connection, const char *path)
@@ -81,36 +79,32 @@ int connection_open(struct connection *connection, const char *path)
 }
 
 /*
- * Tells the socket how long it may block. Not at every call: what is left of
- * the deadline is a little less each time, and that little is our slack.
+ * Tells the socket how long it may block, unless what it was told last is near
+ * enough: no more than our slack too long, and not so short that it would wake
+ * us again and again.
  */
 static int arm(struct connection *connection)
 {
-	struct timeval left = { 0 };
-	int64_t now_us, left_us;
+	struct timeval timeout = { 0 };
+	int64_t left_us = 0;
 
-	if (connection->deadline_us == 0) {
-		if (!connection->has_timeouts)
-			return 0;
-		connection->has_timeouts = false;
-	} else {
-		now_us = clock_monotonic_us();
-		left_us = connection->deadline_us - now_us;
+	if (connection->deadline_us != 0) {
+		left_us = connection->deadline_us - clock_monotonic_us();
 		if (left_us <= 0)
 			return -ETIMEDOUT;
-		if (connection->armed_us != 0 &&
-		    now_us - connection->armed_us < CONNECTION_SLACK_MS * 1000)
-			return 0;
-		connection->armed_us = now_us;
-		connection->has_timeouts = true;
-		left.tv_sec = left_us / 1000000;
-		left.tv_usec = left_us % 1000000;
 	}
-	if (setsockopt(connection->fd, SOL_SOCKET, SO_RCVTIMEO, &left,
-		sizeof(left)) < 0 ||
-	    setsockopt(connection->fd, SOL_SOCKET, SO_SNDTIMEO, &left,
-		sizeof(left)) < 0)
+	if (connection->armed_us >= left_us / 2 &&
+	    connection->armed_us - left_us < CONNECTION_SLACK_MS * 1000 &&
+	    (connection->armed_us == 0) == (left_us == 0))
+		return 0;
+	timeout.tv_sec = left_us / 1000000;
+	timeout.tv_usec = left_us % 1000000;
+	if (setsockopt(connection->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout,
+		sizeof(timeout)) < 0 ||
+	    setsockopt(connection->fd, SOL_SOCKET, SO_SNDTIMEO, &timeout,
+		sizeof(timeout)) < 0)
 		return -errno;
+	connection->armed_us = left_us;
 	return 0;
 }
 

@@ -31,10 +31,8 @@ struct connection {
 	int fd;
 	/* monotonic; 0: none */
 	int64_t deadline_us;
-	/* when the socket was told of this deadline; 0: it was not */
+	/* how long the socket may block, as it was told last; 0: for ever */
 	int64_t armed_us;
-	/* was it told of any? */
-	bool has_timeouts;
 	struct buffer input;
 	/* bytes of the reply given out last */
 	size_t reply_size;

@@ -31,13 +31,9 @@ void session_set_tracer(struct relais_session *session,
 void session_set_timeout(struct relais_session *session, unsigned timeout_ms)
 {
 	connection_set_timeout(&session->links[0].connection, timeout_ms);
-	for (unsigned i = 1; i < SESSION_LINKS; i++) {
-		struct connection *connection = &session->links[i].connection;
-
-		connection->deadline_us =
+	for (unsigned i = 1; i < SESSION_LINKS; i++)
+		session->links[i].connection.deadline_us =
 		    session->links[0].connection.deadline_us;
-		connection->armed_us = 0;
-	}
 }
 
 enum relais_result session_begin(struct relais_session *session,
