@@ -2,7 +2,6 @@
 
 #include "queue/committer.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -10,29 +9,24 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "queue/bigendian.h"
-#include "queue/body.h"
-#include "queue/change.h"
+#include "queue/backlog.h"
 #include "queue/gauges.h"
 #include "queue/homecoming.h"
 #include "queue/inflight.h"
-#include "queue/job_list.h"
+#include "queue/job_apply.h"
 #include "queue/ledger.h"
 #include "queue/queue_time.h"
 #include "queue/retention.h"
-#include "queue/settle.h"
-#include "queue/submit.h"
+#include "queue/space.h"
 #include "runtime/log.h"
 
 #define BATCH_JOBS_MAX 256
-#define BATCH_BYTES_MAX (4u << 20)
 #define TURN_MS 1000
 /* So long a settlement waits that found no room: twice as long each time. */
 #define RETRY_FIRST_MS 20
 #define RETRY_MAX_MS 1000
 /* What a relay is remembered for waits so long for company. */
 #define REMEMBER_MS 1000
-#define SPACE_INTERVAL_MS 1000
 
 struct committer {
 	struct ledger *ledger;
@@ -43,16 +37,14 @@ struct committer {
 	struct mailbox *inbox;
 	struct letter stop_letter;
 	pthread_t thread;
-	struct job_list verdicts;
-	struct job_list mail;
-	struct job_list memories;
+	struct backlog backlog;
+	struct space space;
 	struct queue_job *batch[BATCH_JOBS_MAX];
 	unsigned batch_count;
 	unsigned batch_max; /* less where verdicts found no room */
 	uint64_t retry_ms;  /* boot time; 0: nothing is stuck */
 	uint64_t retry_delay_ms;
 	uint64_t remember_ms;
-	uint64_t space_ms;
 	int last_error; /* logged once */
 	bool is_stopping;
 	bool is_clean;
@@ -65,8 +57,6 @@ static void sort_in(struct committer *committer, struct letter *letter);
 static void fill_batch(struct committer *committer);
 static void do_batch(struct committer *committer);
 static int try_batch(struct committer *committer, int *ret_culprit);
-static int apply(struct committer *committer, struct queue_job *job);
-static int remember(struct ledger *ledger, const struct relay_memory *memory);
 static bool is_for_the_moment(int error);
 static bool must_be_done(const struct queue_job *job);
 static void give_up(struct committer *committer, unsigned index, int error);
@@ -97,9 +87,7 @@ int committer_new(struct committer **ret_committer, struct ledger *ledger,
 	committer->batch_max = BATCH_JOBS_MAX;
 	committer->retry_delay_ms = RETRY_FIRST_MS;
 	committer->is_clean = true;
-	job_list_init(&committer->verdicts);
-	job_list_init(&committer->mail);
-	job_list_init(&committer->memories);
+	backlog_init(&committer->backlog);
 	r = mailbox_new_blocking(&committer->inbox);
 	if (r < 0) {
 		committer_free(committer);
@@ -169,28 +157,6 @@ void committer_post_list_take(struct committer *committer, struct letter *first)
 	mailbox_post_list_take(committer->inbox, first);
 }
 
-uint64_t queue_job_bytes(const struct queue_job *job)
-{
-	const struct submission *submission;
-	const struct upload *upload;
-
-	switch (job->kind) {
-	case QUEUE_SUBMIT:
-		submission = (const struct submission *)job;
-		return submission->header_len +
-		    body_chunks_len(submission->body);
-	case QUEUE_UPLOAD:
-		upload = (const struct upload *)job;
-		return upload->header_len + body_chunks_len(upload->chunks);
-	case QUEUE_DISCARD:
-	case QUEUE_SETTLE:
-	case QUEUE_CHANGE:
-	case QUEUE_REMEMBER:
-		break;
-	}
-	return 0;
-}
-
 /* ------------------------------------------------------------- the thread */
 
 static void *run(void *argument)
@@ -224,9 +190,9 @@ static int wait_ms(const struct committer *committer)
 {
 	uint64_t now_ms = boot_now_ms();
 
-	if (committer->is_stopping || committer->mail.first != NULL)
+	if (committer->is_stopping || committer->backlog.mail.first != NULL)
 		return 0;
-	if (committer->verdicts.first != NULL)
+	if (committer->backlog.verdicts.first != NULL)
 		return committer->retry_ms > now_ms
 		    ? (int)(committer->retry_ms - now_ms)
 		    : 0;
@@ -238,62 +204,33 @@ static void sort_in(struct committer *committer, struct letter *letter)
 	struct letter *next;
 
 	for (; letter != NULL; letter = next) {
-		struct queue_job *job = LETTER_OF(letter, struct queue_job,
-		    letter);
-
 		next = letter->next;
-		if (letter->open == on_stop) {
+		if (letter->open == on_stop)
 			committer->is_stopping = true;
-			continue;
-		}
-		switch (job->kind) {
-		case QUEUE_SETTLE:
-		case QUEUE_CHANGE:
-			job_list_append(&committer->verdicts, job);
-			break;
-		case QUEUE_SUBMIT:
-		case QUEUE_UPLOAD:
-		case QUEUE_DISCARD:
-			job_list_append(&committer->mail, job);
-			break;
-		case QUEUE_REMEMBER:
-			job_list_append(&committer->memories, job);
-			break;
-		}
+		else
+			backlog_add(&committer->backlog,
+			    LETTER_OF(letter, struct queue_job, letter));
 	}
 }
 
 static void fill_batch(struct committer *committer)
 {
+	struct backlog *backlog = &committer->backlog;
 	uint64_t now_ms = boot_now_ms();
-	uint64_t bytes = 0;
+	unsigned max = committer->batch_max;
+	unsigned count = 0;
 
-	committer->batch_count = 0;
-	if (committer->retry_ms <= now_ms || committer->is_stopping) {
-		while (committer->batch_count < committer->batch_max &&
-		    committer->verdicts.first != NULL)
-			committer->batch[committer->batch_count++] =
-			    job_list_take(&committer->verdicts);
+	if (committer->retry_ms <= now_ms || committer->is_stopping)
+		count = backlog_take(&backlog->verdicts, committer->batch, 0,
+		    max);
+	count = backlog_take(&backlog->mail, committer->batch, count, max);
+	if (count > 0 || committer->is_stopping ||
+	    now_ms >= committer->remember_ms + REMEMBER_MS) {
+		count = backlog_take(&backlog->memories, committer->batch,
+		    count, max);
+		committer->remember_ms = now_ms;
 	}
-	while (committer->batch_count < committer->batch_max) {
-		struct queue_job *job = job_list_first(&committer->mail);
-		uint64_t more = job != NULL ? queue_job_bytes(job) : 0;
-
-		if (job == NULL ||
-		    (bytes > 0 && bytes + more > BATCH_BYTES_MAX))
-			break;
-		bytes += more;
-		committer->batch[committer->batch_count++] =
-		    job_list_take(&committer->mail);
-	}
-	if (committer->batch_count == 0 && !committer->is_stopping &&
-	    now_ms < committer->remember_ms + REMEMBER_MS)
-		return;
-	while (committer->batch_count < committer->batch_max &&
-	    committer->memories.first != NULL)
-		committer->batch[committer->batch_count++] =
-		    job_list_take(&committer->memories);
-	committer->remember_ms = now_ms;
+	committer->batch_count = count;
 }
 
 /* ---------------------------------------------------------- transactions */
@@ -325,6 +262,7 @@ static void do_batch(struct committer *committer)
 static int try_batch(struct committer *committer, int *ret_culprit)
 {
 	struct ledger *ledger = committer->ledger;
+	bool is_full = atomic_load(&committer->gauges->is_full);
 	int r;
 
 	atomic_store(&committer->gauges->working_since_ms, boot_now_ms());
@@ -335,7 +273,7 @@ static int try_batch(struct committer *committer, int *ret_culprit)
 	for (unsigned i = 0; i < committer->batch_count; i++) {
 		uint64_t writes = store_txn_writes(ledger->txn);
 
-		r = apply(committer, committer->batch[i]);
+		r = job_apply(ledger, committer->batch[i], is_full);
 		committer->batch[i]->result = r;
 		if (store_txn_error(ledger->txn) < 0)
 			r = store_txn_error(ledger->txn);
@@ -362,40 +300,6 @@ out:
 		_exit(EXIT_FAILURE);
 	}
 	return r;
-}
-
-static int apply(struct committer *committer, struct queue_job *job)
-{
-	struct ledger *ledger = committer->ledger;
-	bool is_full = atomic_load(&committer->gauges->is_full);
-
-	switch (job->kind) {
-	case QUEUE_SUBMIT:
-		return is_full ? -ENOSPC
-			       : submit_apply(ledger, (struct submission *)job);
-	case QUEUE_UPLOAD:
-		return is_full ? -ENOSPC
-			       : upload_apply(ledger, (struct upload *)job);
-	case QUEUE_DISCARD:
-		return discard_apply(ledger, ((struct upload *)job)->body_id);
-	case QUEUE_SETTLE:
-		return settle_apply(ledger, (struct settlement *)job);
-	case QUEUE_CHANGE:
-		return change_apply(ledger, (struct change *)job);
-	case QUEUE_REMEMBER:
-		return remember(ledger, (struct relay_memory *)job);
-	}
-	return -EINVAL;
-}
-
-static int remember(struct ledger *ledger, const struct relay_memory *memory)
-{
-	unsigned char key[4];
-
-	assert(memory->len <= RELAY_MEMORY_MAX);
-	be32_put(key, memory->relay);
-	return store_put(ledger->txn, TABLE_RELAY, key, sizeof(key),
-	    memory->bytes, memory->len);
 }
 
 static void finish_batch(struct committer *committer)
@@ -501,7 +405,7 @@ static void put_back(struct committer *committer, int error)
 		committer->batch_max = committer->batch_count / 2;
 	}
 	while (committer->batch_count > 0)
-		job_list_prepend(&committer->verdicts,
+		job_list_prepend(&committer->backlog.verdicts,
 		    committer->batch[--committer->batch_count]);
 }
 
@@ -545,43 +449,12 @@ static void do_upkeep(struct committer *committer)
 	homecoming_tell(committer->homecoming, ledger);
 }
 
-/*
- * Full: above the maximum less a reserve that results and deletes need; or the
- * disk has not that much to give. It is over only well below.
- */
 static void look_at_space(struct committer *committer)
 {
-	struct gauges *gauges = committer->gauges;
-	struct store *store = committer->ledger->store;
-	uint64_t maximum = committer->ledger->limits.maximum_bytes;
-	uint64_t reserve = store_reserve_bytes(maximum);
-	uint64_t used = atomic_load(&gauges->used_bytes);
-	uint64_t now_ms = boot_now_ms();
-	bool was_full = atomic_load(&gauges->is_full);
-	bool is_full = used + (was_full ? 2 : 1) * reserve > maximum;
-	uint64_t disk_free = 0;
-
-	if (now_ms < committer->space_ms && is_full == was_full)
-		return;
-	committer->space_ms = now_ms + SPACE_INTERVAL_MS;
-	if (store_reserve_ahead(store, reserve) < 0)
-		is_full = true;
-	if (store_disk_free(store, &disk_free) == 0) {
-		atomic_store(&gauges->disk_free, disk_free);
-		/* What is reserved is not counted as free. */
-		if (disk_free < reserve / 4)
-			is_full = true;
-	}
-	store_check_readers(store);
-	retention_hurry(committer->retention, is_full);
-	atomic_store(&gauges->is_full, is_full);
-	if (is_full != was_full)
-		log_message(is_full ? LOG_LEVEL_ERR : LOG_LEVEL_WARNING,
-		    is_full ? "store_full" : "store_has_room",
-		    "%llu MiB used of %llu, %llu MiB free on the disk",
-		    (unsigned long long)(used >> 20),
-		    (unsigned long long)(maximum >> 20),
-		    (unsigned long long)(disk_free >> 20));
+	space_look(&committer->space, committer->ledger->store,
+	    committer->ledger->limits.maximum_bytes, committer->gauges);
+	retention_hurry(committer->retention,
+	    atomic_load(&committer->gauges->is_full));
 }
 
 static void take_settings(struct committer *committer)

@@ -43,7 +43,4 @@ bool committer_is_clean(const struct committer *committer);
 void committer_post_list_take(struct committer *committer,
     struct letter *first);
 
-/* Bytes of new mail in a job. */
-uint64_t queue_job_bytes(const struct queue_job *job);
-
 #endif

@@ -9,7 +9,7 @@
 
 #include "queue/bigendian.h"
 #include "queue/hash.h"
-#include "queue/lanes.h"
+#include "queue/lane_row.h"
 #include "queue/message_rows.h"
 #include "runtime/xalloc.h"
 #include "settings.h"

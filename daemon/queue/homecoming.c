@@ -7,10 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "queue/backlog.h"
 #include "queue/body.h"
-#include "queue/committer.h"
 #include "queue/gauges.h"
-#include "queue/job_list.h"
 #include "queue/ledger.h"
 #include "runtime/xalloc.h"
 
@@ -152,7 +151,7 @@ void homecoming_send(struct homecoming *homecoming, struct queue_job **jobs,
 		    count * sizeof(*homecoming->leftovers));
 	}
 	for (unsigned i = 0; i < count; i++)
-		bytes += queue_job_bytes(jobs[i]);
+		bytes += backlog_job_bytes(jobs[i]);
 	atomic_fetch_sub(&homecoming->gauges->pending_jobs, count);
 	atomic_fetch_sub(&homecoming->gauges->pending_bytes, bytes);
 	for (unsigned i = 0; i < count; i++) {

@@ -1,3 +1,6 @@
+/*
+ * jobs - making and freeing what travels to the committer
+ */
 #include "config.h"
 
 #include "queue/queue.h"

@@ -9,12 +9,11 @@
 
 #include "queue/bigendian.h"
 #include "queue/hash.h"
+#include "queue/lane_row.h"
 #include "queue/ledger.h"
-#include "queue/pack.h"
 #include "runtime/xalloc.h"
 
 #define BUCKETS 1024
-#define ROW_VERSION 1
 #define WAKE_KEY_SIZE 12
 /* relay, priority, submitter class; the domain follows */
 #define KEY_HEAD_SIZE 9
@@ -48,7 +47,6 @@ static int make_lane(struct ledger *ledger, const struct lane_key *key,
     const struct key_bytes *bytes, struct lane **ret_lane);
 static int load_lane(struct ledger *ledger, uint32_t id,
     struct lane **ret_lane);
-static struct lane *parse_row(uint32_t id, const struct store_bytes *row);
 static void remember(struct lanes *lanes, struct lane *lane);
 static void forget(struct lanes *lanes, struct lane *lane);
 static void use(struct lanes *lanes, struct lane *lane);
@@ -156,13 +154,8 @@ static int make_lane(struct ledger *ledger, const struct lane_key *key,
 	if (r < 0)
 		return r;
 
-	lane = xcalloc(1, sizeof(*lane) + strlen(key->domain) + 1);
-	lane->id = ledger->totals.last_lane;
-	lane->key = *key;
-	strcpy(lane->domain, key->domain);
-	lane->key.domain = lane->domain;
+	lane = lane_new(ledger->totals.last_lane, key);
 	lane->idle_since_ms = ledger->now_ms;
-	lane->wake_ms = lane->wake_row_ms = LANE_NEVER;
 	lane->is_dirty = true;
 	remember(ledger->lanes, lane);
 	*ret_lane = lane;
@@ -183,7 +176,7 @@ static int load_lane(struct ledger *ledger, uint32_t id, struct lane **ret_lane)
 	r = store_get(ledger->txn, TABLE_LANE, key, sizeof(key), &row);
 	if (r < 0)
 		return r;
-	lane = parse_row(id, &row);
+	lane = lane_from_row(id, &row);
 	if (lane == NULL)
 		return -EBADMSG;
 	remember(ledger->lanes, lane);
@@ -340,7 +333,6 @@ int lanes_flush(struct ledger *ledger)
 static int write_lane(struct ledger *ledger, struct lane *lane)
 {
 	unsigned char key[4];
-	struct packer packer;
 	int r;
 
 	if (!lane->is_dirty)
@@ -348,19 +340,7 @@ static int write_lane(struct ledger *ledger, struct lane *lane)
 	r = write_wake(ledger, lane);
 	if (r < 0)
 		return r;
-	pack_begin(&packer, &ledger->scratch);
-	pack_number(&packer, ROW_VERSION);
-	pack_number(&packer, lane->key.relay);
-	pack_number(&packer, lane->key.priority);
-	pack_number(&packer, lane->key.submitter_class);
-	pack_text(&packer, lane->domain);
-	pack_number(&packer, lane->generation);
-	pack_number(&packer, lane->waiting);
-	pack_number(&packer, lane->waiting_bytes);
-	pack_number(&packer, lane->held);
-	pack_number(&packer, lane->idle_since_ms);
-	pack_number(&packer, lane->wake_row_ms);
-	r = pack_end(&packer);
+	r = lane_to_row(&ledger->scratch, lane);
 	if (r < 0)
 		return r;
 	be32_put(key, lane->id);
@@ -369,58 +349,6 @@ static int write_lane(struct ledger *ledger, struct lane *lane)
 	if (r == 0)
 		lane->is_dirty = false;
 	return r;
-}
-
-static struct lane *parse_row(uint32_t id, const struct store_bytes *row)
-{
-	struct unpacker unpacker;
-	struct lane fields = { .id = id };
-	struct lane *lane;
-	const char *domain;
-
-	if (unpack_begin(&unpacker, row->data, row->len) < 0)
-		return NULL;
-	if (unpack_number(&unpacker, UINT64_MAX) != ROW_VERSION)
-		unpacker.is_bad = true;
-	fields.key.relay = (uint32_t)unpack_number(&unpacker, UINT32_MAX);
-	fields.key.priority = (enum priority)unpack_number(&unpacker,
-	    PRIORITY_BULK);
-	fields.key.submitter_class = (uint32_t)unpack_number(&unpacker,
-	    UINT32_MAX);
-	domain = unpack_text(&unpacker);
-	fields.generation = (uint32_t)unpack_number(&unpacker, UINT32_MAX);
-	fields.waiting = unpack_number(&unpacker, UINT64_MAX);
-	fields.waiting_bytes = unpack_number(&unpacker, UINT64_MAX);
-	fields.held = unpack_number(&unpacker, UINT64_MAX);
-	fields.idle_since_ms = unpack_number(&unpacker, UINT64_MAX);
-	fields.wake_ms = unpack_number(&unpacker, UINT64_MAX);
-	fields.wake_row_ms = fields.wake_ms;
-	if (unpack_end(&unpacker, true) < 0 || domain == NULL ||
-	    strlen(domain) >= LANE_DOMAIN_MAX)
-		return NULL;
-
-	lane = xcalloc(1, sizeof(*lane) + strlen(domain) + 1);
-	*lane = fields;
-	strcpy(lane->domain, domain);
-	lane->key.domain = lane->domain;
-	return lane;
-}
-
-int lane_row_parse(struct lane_info *ret_info, uint32_t id,
-    const struct store_bytes *row)
-{
-	struct lane *lane = parse_row(id, row);
-
-	if (lane == NULL)
-		return -EBADMSG;
-	ret_info->id = id;
-	ret_info->key = lane->key;
-	strcpy(ret_info->domain, lane->domain);
-	ret_info->key.domain = ret_info->domain;
-	ret_info->waiting = lane->waiting;
-	ret_info->waiting_bytes = lane->waiting_bytes;
-	free(lane);
-	return 0;
 }
 
 static void encode_wake(unsigned char key[WAKE_KEY_SIZE], uint64_t due_ms,

@@ -74,8 +74,4 @@ void lanes_forget(struct lanes *lanes);
 /* Looks at `max` lanes from where it stopped last; removes the idle ones. */
 int lanes_sweep(struct ledger *ledger, unsigned max);
 
-/* For readers: the row as others see it; info->domain is filled. */
-int lane_row_parse(struct lane_info *ret_info, uint32_t id,
-    const struct store_bytes *row);
-
 #endif

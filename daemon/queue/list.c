@@ -9,7 +9,7 @@
 
 #include "queue/bigendian.h"
 #include "queue/filter.h"
-#include "queue/lanes.h"
+#include "queue/lane_row.h"
 #include "queue/message_rows.h"
 #include "queue/record.h"
 #include "queue/totals.h"

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "queue/backlog.h"
 #include "queue/committer.h"
 #include "queue/inflight.h"
 #include "queue/queue_private.h"
@@ -219,7 +220,7 @@ static void prepare_job(struct queue *queue, struct queue_job *job)
 	job->letter.open = job->on_done;
 	job->result = 0;
 	atomic_fetch_add(&queue->gauges.pending_jobs, 1);
-	atomic_fetch_add(&queue->gauges.pending_bytes, queue_job_bytes(job));
+	atomic_fetch_add(&queue->gauges.pending_bytes, backlog_job_bytes(job));
 }
 
 int queue_may_accept(struct queue *queue, uint64_t size_bytes)

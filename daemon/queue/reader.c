@@ -1,3 +1,9 @@
+/*
+ * reader - the reads of queue.h: each in a read transaction of its own
+ *
+ * Nothing borrowed from the store leaves this file: what a caller gets is
+ * copied before the transaction ends.
+ */
 #include "config.h"
 
 #include "queue/queue.h"
@@ -9,6 +15,7 @@
 #include "queue/bigendian.h"
 #include "queue/feed.h"
 #include "queue/idem.h"
+#include "queue/lane_row.h"
 #include "queue/list.h"
 #include "queue/message_rows.h"
 #include "queue/parts.h"

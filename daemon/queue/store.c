@@ -2,7 +2,6 @@
 
 #include "queue/store.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,9 +11,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <lmdb.h>
-
 #include "queue/bigendian.h"
+#include "queue/store_private.h"
 
 #define READERS_MAX 256
 #define RESERVE_MAX (64ull << 20)
@@ -31,29 +29,6 @@ static const char *const table_names[STORE_TABLES] = {
 	[TABLE_RELAY] = "relay",
 };
 
-struct store {
-	MDB_env *env;
-	MDB_dbi tables[STORE_TABLES];
-	int lock_fd;
-	int data_fd;
-	uint64_t map_bytes;
-	uint64_t reserved_to;
-	int (*fault)(enum store_call call, void *context);
-	void *fault_context;
-};
-
-struct store_txn {
-	struct store *store;
-	MDB_txn *txn;
-	int error;
-	uint64_t writes;
-};
-
-struct store_cursor {
-	struct store_txn *txn;
-	MDB_cursor *cursor;
-};
-
 static int lock_directory(struct store *store, const char *directory,
     char **ret_error);
 static int open_environment(struct store *store, const char *directory,
@@ -62,13 +37,6 @@ static int open_tables(struct store *store, char **ret_error);
 static int check_format(struct store *store, MDB_txn *txn, char **ret_error);
 static void explain(char **ret_error, const char *what, const char *where,
     int code);
-static int translate(int code);
-static int write_row(struct store_txn *txn, enum store_table table,
-    const void *key, size_t key_len, MDB_val *value, unsigned flags);
-static int finish_write(struct store_txn *txn, int r);
-static int fail_on_purpose(struct store *store, enum store_call call);
-static int move(struct store_cursor *cursor, MDB_cursor_op op, MDB_val *key,
-    struct store_bytes *ret_key, struct store_bytes *ret_value);
 
 /* ------------------------------------------------------------- life cycle */
 
@@ -157,7 +125,7 @@ static int open_environment(struct store *store, const char *directory,
 		r = mdb_env_get_fd(store->env, &store->data_fd);
 	if (r != 0) {
 		explain(ret_error, "cannot open the store in", directory, r);
-		return translate(r);
+		return store_translate(r);
 	}
 	/* LMDB 0.9.24 opens data.mdb without O_CLOEXEC. */
 	flags = fcntl(store->data_fd, F_GETFD);
@@ -194,7 +162,7 @@ out:
 		mdb_txn_abort(txn);
 	if (r != 0 && *ret_error == NULL)
 		explain(ret_error, "cannot prepare", "the store's tables", r);
-	return translate(r);
+	return store_translate(r);
 }
 
 /* Answers with codes of LMDB, which has none for a newer format of ours. */
@@ -232,7 +200,7 @@ static void explain(char **ret_error, const char *what, const char *where,
 		*ret_error = NULL;
 }
 
-static int translate(int code)
+int store_translate(int code)
 {
 	switch (code) {
 	case MDB_SUCCESS:
@@ -273,7 +241,7 @@ int store_begin(struct store *store, struct store_txn **ret_txn)
 	r = mdb_txn_begin(store->env, NULL, 0, &txn->txn);
 	if (r != 0) {
 		free(txn);
-		return translate(r);
+		return store_translate(r);
 	}
 	*ret_txn = txn;
 	return 0;
@@ -284,9 +252,9 @@ int store_commit(struct store_txn *txn)
 	int r = txn->error;
 
 	if (r == 0)
-		r = fail_on_purpose(txn->store, STORE_CALL_COMMIT);
+		r = store_fail_on_purpose(txn->store, STORE_CALL_COMMIT);
 	if (r == 0)
-		r = translate(mdb_txn_commit(txn->txn));
+		r = store_translate(mdb_txn_commit(txn->txn));
 	else
 		mdb_txn_abort(txn->txn);
 	free(txn);
@@ -322,7 +290,7 @@ int store_reader_new(struct store_txn **ret_reader, struct store *store)
 	r = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &reader->txn);
 	if (r != 0) {
 		free(reader);
-		return translate(r);
+		return store_translate(r);
 	}
 	mdb_txn_reset(reader->txn);
 	*ret_reader = reader;
@@ -331,7 +299,7 @@ int store_reader_new(struct store_txn **ret_reader, struct store *store)
 
 int store_reader_begin(struct store_txn *reader)
 {
-	return translate(mdb_txn_renew(reader->txn));
+	return store_translate(mdb_txn_renew(reader->txn));
 }
 
 void store_reader_end(struct store_txn *reader)
@@ -344,114 +312,7 @@ void store_reader_free(struct store_txn *reader)
 	store_abort(reader);
 }
 
-/* ------------------------------------------------------------------- rows */
-
-/* LMDB takes keys and values by pointers that are not const. */
-static MDB_val value_of(const void *data, size_t len)
-{
-	MDB_val value = { .mv_size = len };
-
-	memcpy(&value.mv_data, &data, sizeof(data));
-	return value;
-}
-
-static void give(struct store_bytes *ret_bytes, const MDB_val *value)
-{
-	if (ret_bytes == NULL)
-		return;
-	ret_bytes->data = value->mv_data;
-	ret_bytes->len = value->mv_size;
-}
-
-int store_get(struct store_txn *txn, enum store_table table, const void *key,
-    size_t key_len, struct store_bytes *ret_value)
-{
-	MDB_val key_value = value_of(key, key_len), value;
-	int r = mdb_get(txn->txn, txn->store->tables[table], &key_value,
-	    &value);
-
-	if (r == 0)
-		give(ret_value, &value);
-	return translate(r);
-}
-
-int store_put(struct store_txn *txn, enum store_table table, const void *key,
-    size_t key_len, const void *value, size_t value_len)
-{
-	MDB_val data = value_of(value, value_len);
-
-	return write_row(txn, table, key, key_len, &data, 0);
-}
-
-int store_append(struct store_txn *txn, enum store_table table,
-    const void *key, size_t key_len, const void *value, size_t value_len)
-{
-	MDB_val data = value_of(value, value_len);
-	int r = write_row(txn, table, key, key_len, &data, MDB_APPEND);
-
-	/* A key out of order is a mistake of ours. */
-	assert(r != -EEXIST);
-	return r;
-}
-
-int store_append_room(struct store_txn *txn, enum store_table table,
-    const void *key, size_t key_len, size_t value_len, void **ret_value)
-{
-	MDB_val data = { .mv_size = value_len };
-	int r = write_row(txn, table, key, key_len, &data,
-	    MDB_APPEND | MDB_RESERVE);
-
-	assert(r != -EEXIST);
-	if (r == 0)
-		*ret_value = data.mv_data;
-	return r;
-}
-
-int store_put_room(struct store_txn *txn, enum store_table table,
-    const void *key, size_t key_len, size_t value_len, void **ret_value)
-{
-	MDB_val data = { .mv_size = value_len };
-	int r = write_row(txn, table, key, key_len, &data, MDB_RESERVE);
-
-	if (r == 0)
-		*ret_value = data.mv_data;
-	return r;
-}
-
-static int write_row(struct store_txn *txn, enum store_table table,
-    const void *key, size_t key_len, MDB_val *value, unsigned flags)
-{
-	MDB_val key_value = value_of(key, key_len);
-	int r = fail_on_purpose(txn->store, STORE_CALL_PUT);
-
-	if (r == 0)
-		r = translate(mdb_put(txn->txn, txn->store->tables[table],
-		    &key_value, value, flags));
-	return finish_write(txn, r);
-}
-
-int store_delete(struct store_txn *txn, enum store_table table,
-    const void *key, size_t key_len)
-{
-	MDB_val key_value = value_of(key, key_len);
-	int r = fail_on_purpose(txn->store, STORE_CALL_DELETE);
-
-	if (r == 0)
-		r = translate(mdb_del(txn->txn, txn->store->tables[table],
-		    &key_value, NULL));
-	return finish_write(txn, r);
-}
-
-static int finish_write(struct store_txn *txn, int r)
-{
-	if (r == 0)
-		txn->writes++;
-	else if (r != -ENOENT && r != -EEXIST && txn->error == 0)
-		txn->error = r;
-	return r;
-}
-
-static int fail_on_purpose(struct store *store, enum store_call call)
+int store_fail_on_purpose(struct store *store, enum store_call call)
 {
 	return store->fault != NULL ? store->fault(call, store->fault_context)
 				    : 0;
@@ -462,118 +323,6 @@ void store_set_fault(struct store *store,
 {
 	store->fault = fault;
 	store->fault_context = context;
-}
-
-uint64_t store_count(struct store_txn *txn, enum store_table table)
-{
-	MDB_stat stat;
-
-	if (mdb_stat(txn->txn, txn->store->tables[table], &stat) != 0)
-		return 0;
-	return stat.ms_entries;
-}
-
-/* ---------------------------------------------------------------- cursors */
-
-int store_cursor_open(struct store_txn *txn, enum store_table table,
-    struct store_cursor **ret_cursor)
-{
-	struct store_cursor *cursor = calloc(1, sizeof(*cursor));
-	int r;
-
-	if (cursor == NULL)
-		return -ENOMEM;
-	cursor->txn = txn;
-	r = mdb_cursor_open(txn->txn, txn->store->tables[table],
-	    &cursor->cursor);
-	if (r != 0) {
-		free(cursor);
-		return translate(r);
-	}
-	*ret_cursor = cursor;
-	return 0;
-}
-
-void store_cursor_close(struct store_cursor *cursor)
-{
-	if (cursor == NULL)
-		return;
-	mdb_cursor_close(cursor->cursor);
-	free(cursor);
-}
-
-static int move(struct store_cursor *cursor, MDB_cursor_op op, MDB_val *key,
-    struct store_bytes *ret_key, struct store_bytes *ret_value)
-{
-	MDB_val value;
-	int r = mdb_cursor_get(cursor->cursor, key, &value, op);
-
-	if (r == 0) {
-		give(ret_key, key);
-		give(ret_value, &value);
-	}
-	return translate(r);
-}
-
-int store_cursor_first(struct store_cursor *cursor, struct store_bytes *ret_key,
-    struct store_bytes *ret_value)
-{
-	MDB_val key;
-
-	return move(cursor, MDB_FIRST, &key, ret_key, ret_value);
-}
-
-int store_cursor_last(struct store_cursor *cursor, struct store_bytes *ret_key,
-    struct store_bytes *ret_value)
-{
-	MDB_val key;
-
-	return move(cursor, MDB_LAST, &key, ret_key, ret_value);
-}
-
-int store_cursor_next(struct store_cursor *cursor, struct store_bytes *ret_key,
-    struct store_bytes *ret_value)
-{
-	MDB_val key;
-
-	return move(cursor, MDB_NEXT, &key, ret_key, ret_value);
-}
-
-int store_cursor_previous(struct store_cursor *cursor,
-    struct store_bytes *ret_key, struct store_bytes *ret_value)
-{
-	MDB_val key;
-
-	return move(cursor, MDB_PREV, &key, ret_key, ret_value);
-}
-
-int store_cursor_seek(struct store_cursor *cursor, const void *key,
-    size_t key_len, struct store_bytes *ret_key, struct store_bytes *ret_value)
-{
-	MDB_val key_value = value_of(key, key_len);
-
-	return move(cursor, MDB_SET_RANGE, &key_value, ret_key, ret_value);
-}
-
-int store_cursor_seek_below(struct store_cursor *cursor, const void *key,
-    size_t key_len, struct store_bytes *ret_key, struct store_bytes *ret_value)
-{
-	int r = store_cursor_seek(cursor, key, key_len, NULL, NULL);
-
-	if (r == -ENOENT)
-		return store_cursor_last(cursor, ret_key, ret_value);
-	if (r < 0)
-		return r;
-	return store_cursor_previous(cursor, ret_key, ret_value);
-}
-
-int store_cursor_delete(struct store_cursor *cursor)
-{
-	int r = fail_on_purpose(cursor->txn->store, STORE_CALL_DELETE);
-
-	if (r == 0)
-		r = translate(mdb_cursor_del(cursor->cursor, 0));
-	return finish_write(cursor->txn, r);
 }
 
 /* ------------------------------------------------------------------ space */

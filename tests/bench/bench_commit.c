@@ -76,7 +76,7 @@ static int remove_one(const char *path, const struct stat *stat, int flag,
 	return remove(path);
 }
 
-/* ---------------------------------------------------------------- the queue */
+/* --------------------------------------------------------------- the queue */
 
 static struct submission *make_mail(void)
 {
@@ -161,7 +161,8 @@ static double run_queue(const char *directory, unsigned count, double seconds)
 		submitters[i].queue = queue;
 		submitters[i].is_over = &is_over;
 		must(-pthread_create(&submitters[i].thread, NULL, submit,
-			 &submitters[i]), "thread");
+			  &submitters[i]),
+		    "thread");
 	}
 	usleep((useconds_t)(1e6 * seconds));
 	atomic_store(&is_over, true);
@@ -180,7 +181,7 @@ static double run_queue(const char *directory, unsigned count, double seconds)
 	return (double)total / (double)synced;
 }
 
-/* ------------------------------------------------------------------ raw LMDB */
+/* ----------------------------------------------------------------- raw LMDB */
 
 static void put_raw(struct store_txn *txn, uint64_t id)
 {

@@ -11,7 +11,7 @@ cd "${srcdir:-.}" || exit 1
 
 # library header      the only files that include it
 includers='
-lmdb.h                daemon/queue/store[a-z_]*[.]c
+lmdb.h                daemon/queue/store[a-z_]*[.][ch]
 openssl/              daemon/deliver/tls[a-z_]*[.][ch]
 yaml.h                daemon/settings_yaml[.]c
 ares.h                daemon/deliver/dns(_answer)?[.]c

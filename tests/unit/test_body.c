@@ -39,9 +39,12 @@ static void compare(struct fixture *f, uint64_t body_id, const char *header,
 		assert_true(at + len <= header_len + body_len);
 		if (of_header > len)
 			of_header = len;
-		assert_memory_equal(piece, header + at, of_header);
-		assert_memory_equal(piece + of_header,
-		    body + (at + of_header - header_len), len - of_header);
+		if (of_header > 0)
+			assert_memory_equal(piece, header + at, of_header);
+		if (len > of_header)
+			assert_memory_equal(piece + of_header,
+			    body + (at + of_header - header_len),
+			    len - of_header);
 		at += len;
 		number++;
 	}

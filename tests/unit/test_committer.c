@@ -263,7 +263,7 @@ static void lets_one_process_in(void **state)
 	free(error);
 }
 
-/* -------------------------------------------------------------------- clocks */
+/* ------------------------------------------------------------------- clocks */
 
 static _Atomic int64_t fake_wall_ms, fake_boot_ms;
 
@@ -320,7 +320,7 @@ static void keeps_queue_time_when_the_wall_clock_jumps(void **state)
 	fixture_start(f);
 }
 
-/* --------------------------------------------------------------------- kills */
+/* -------------------------------------------------------------------- kills */
 
 /* What the child tells, in memory that outlives it. */
 struct told {

@@ -159,7 +159,7 @@ static void answers_a_replay_in_the_same_batch(void **state)
 	submission_free(second);
 }
 
-/* ------------------------------------------------------------ lanes and rest */
+/* ----------------------------------------------------------- lanes and rest */
 
 static void queues_one_part_a_lane(void **state)
 {

@@ -1,0 +1,45 @@
+#include "config.h"
+
+#include "queue/job_apply.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "queue/bigendian.h"
+#include "queue/change.h"
+#include "queue/ledger.h"
+#include "queue/settle.h"
+#include "queue/submit.h"
+
+static int remember(struct ledger *ledger, const struct relay_memory *memory);
+
+int job_apply(struct ledger *ledger, struct queue_job *job, bool is_full)
+{
+	switch (job->kind) {
+	case QUEUE_SUBMIT:
+		return is_full ? -ENOSPC
+			       : submit_apply(ledger, (struct submission *)job);
+	case QUEUE_UPLOAD:
+		return is_full ? -ENOSPC
+			       : upload_apply(ledger, (struct upload *)job);
+	case QUEUE_DISCARD:
+		return discard_apply(ledger, ((struct upload *)job)->body_id);
+	case QUEUE_SETTLE:
+		return settle_apply(ledger, (struct settlement *)job);
+	case QUEUE_CHANGE:
+		return change_apply(ledger, (struct change *)job);
+	case QUEUE_REMEMBER:
+		return remember(ledger, (struct relay_memory *)job);
+	}
+	return -EINVAL;
+}
+
+static int remember(struct ledger *ledger, const struct relay_memory *memory)
+{
+	unsigned char key[4];
+
+	assert(memory->len <= RELAY_MEMORY_MAX);
+	be32_put(key, memory->relay);
+	return store_put(ledger->txn, TABLE_RELAY, key, sizeof(key),
+	    memory->bytes, memory->len);
+}
