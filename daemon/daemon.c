@@ -395,11 +395,12 @@ static void free_all(struct daemon *daemon)
 	mailbox_free(daemon->inbox);
 	queue_reader_free(daemon->reader);
 	queue_free(daemon->queue);
+	/* Its events are of a loop's base. */
+	command_helper_free(daemon->helper);
 	loop_free(daemon->receive_loop);
 	loop_free(daemon->control_loop);
 	loop_free(daemon->resolver_loop);
 	loop_free(daemon->main_loop);
-	command_helper_free(daemon->helper);
 	settings_unref(daemon->settings);
 }
 
