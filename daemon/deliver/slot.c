@@ -50,6 +50,7 @@ struct slot {
 static void next_part(struct slot *slot);
 static void send_transaction(struct slot *slot);
 static void finish_part(struct slot *slot, const struct verdict *fault);
+static void expire_parts(struct slot *slot);
 static void go_home(struct slot *slot);
 static void on_ready(void *context);
 static void on_failed(void *context, const struct verdict *verdict,
@@ -128,7 +129,10 @@ void slot_assign_take(struct slot *slot, struct assignment *assignment)
 	slot->forgotten = 0;
 	for (unsigned i = 0; i < assignment->part_count; i++)
 		assignment->parts[i].outcome = PART_NOT_TRIED;
-	next_part(slot);
+	if (assignment->is_expiring)
+		expire_parts(slot);
+	else
+		next_part(slot);
 }
 
 void slot_forget(struct slot *slot, uint64_t id)
@@ -219,6 +223,17 @@ static void next_part(struct slot *slot)
 	go_home(slot);
 }
 
+/* What the breaker of the relay, or with `direct` of the domain, acts on. */
+static void charge_relay(struct slot *slot, const struct verdict *fault)
+{
+	struct assignment *assignment = slot->assignment;
+
+	assignment->fault = *fault;
+	free(assignment->fault_host);
+	assignment->fault_host = slot->fault_host;
+	slot->fault_host = NULL;
+}
+
 /* Takes the verdicts to the committer; does not go on by itself. */
 static void finish_part(struct slot *slot, const struct verdict *fault)
 {
@@ -228,12 +243,6 @@ static void finish_part(struct slot *slot, const struct verdict *fault)
 	settlement = attempt_finish(slot->attempt, fault);
 	assignment->parts[slot->current++].outcome =
 	    settlement ? PART_SETTLED : PART_RETURNED;
-	if (fault) {
-		assignment->fault = *fault;
-		free(assignment->fault_host);
-		assignment->fault_host = slot->fault_host;
-		slot->fault_host = NULL;
-	}
 	if (!settlement)
 		return;
 	for (unsigned i = 0; i < settlement->recipient_count; i++) {
@@ -248,7 +257,23 @@ static void finish_part(struct slot *slot, const struct verdict *fault)
 static void end_part(struct slot *slot, const struct verdict *fault)
 {
 	finish_part(slot, fault);
+	if (fault)
+		charge_relay(slot, fault);
 	next_part(slot);
+}
+
+/* No attempt: whatever is too old ends by the fault that the relay is in. */
+static void expire_parts(struct slot *slot)
+{
+	const struct verdict fault = slot->assignment->fault;
+
+	while (slot->current < slot->assignment->part_count) {
+		if (slot->forgotten >> slot->current & 1)
+			mark_gone(slot);
+		else if (begin_part(slot))
+			finish_part(slot, &fault);
+	}
+	go_home(slot);
 }
 
 static void go_home(struct slot *slot)
@@ -334,9 +359,21 @@ static bool try_next_host(struct slot *slot)
 }
 
 /*
+ * Was the connection lost over this very message? Its recipients may be why:
+ * it must not be the next one to go again and again before all others.
+ */
+static bool may_be_the_message(const struct verdict *fault)
+{
+	return fault->phase >= PHASE_RCPT && fault->phase <= PHASE_DOT &&
+	       (fault->fault == FAULT_NETWORK ||
+	        fault->fault == FAULT_PROTOCOL || fault->fault == FAULT_OTHER);
+}
+
+/*
  * A relay's fault is charged to the relay, and the part goes back. With
- * `direct` the relay is the set of a domain's hosts: when they all have failed,
- * the recipients wait, uncharged, and other domains' mail goes on.
+ * `direct` the relay is the set of a domain's hosts: only the domain's mail is
+ * kept back, and the part in hand tells why in its story, since no relay's
+ * status does. It waits uncharged, as does one the connection was lost over.
  */
 static void on_fault(struct slot *slot)
 {
@@ -347,12 +384,13 @@ static void on_fault(struct slot *slot)
 	    credentials_renew(slot->workshop->credentials, relay)) {
 		slot->has_renewed = true;
 		reconnect(slot);
-	} else if (relay->kind != RELAY_DIRECT) {
-		end_part(slot, &fault);
-	} else if (!try_next_host(slot)) {
-		attempt_decide_rest(slot->attempt, &fault);
-		end_part(slot, NULL);
+		return;
 	}
+	if (relay->kind == RELAY_DIRECT && try_next_host(slot))
+		return;
+	if (relay->kind == RELAY_DIRECT || may_be_the_message(&fault))
+		attempt_decide_rest(slot->attempt, &fault);
+	end_part(slot, &fault);
 }
 
 static void on_failed(void *context, const struct verdict *verdict,
