@@ -41,8 +41,8 @@ struct connection {
 	struct event *admission;
 	struct event *deadline;
 	struct peer peer;
-	bool is_administrator; /* at accept */
-	bool is_refused;       /* one too many: it is answered with 429 */
+	bool is_administrator;   /* at accept */
+	bool is_refused;         /* one too many: it is answered with 429 */
 	struct request *request; /* being answered; or NULL */
 };
 

@@ -14,8 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <event2/buffer.h>
 #include <event2/event.h>
 
+#include "clock.h"
+#include "control/connection.h"
 #include "control/control_internal.h"
 #include "control/order.h"
 #include "control/page.h"
@@ -40,6 +43,8 @@ struct bulk {
 	uint64_t before;
 	bool is_last_page;
 	bool is_abandoned; /* the client is gone */
+	bool is_streaming; /* the answer has begun */
+	int64_t said_boot_ms;
 	unsigned under_way;
 	uint64_t matched, changed, accepted, failed;
 	int error; /* the last failure */
@@ -59,7 +64,9 @@ static void on_bulk_change_done(struct letter *letter);
 static void on_bulk_gone(struct request *request);
 static void read_next_page(struct bulk *bulk);
 static void go_on(struct bulk *bulk);
+static void keep_company(struct bulk *bulk);
 static void finish(struct bulk *bulk);
+static void shape_outcome(struct emitter *emit, const struct bulk *bulk);
 
 static const struct verb *verb_of(enum change_kind kind)
 {
@@ -115,7 +122,10 @@ static bool read_order(
 	size_t len;
 
 	text = request_input(request, &len);
-	if (order_read(ret_order, members, text, len, error) == 0)
+	order_init(ret_order, members);
+	if (!request->is_administrator)
+		selection_restrict(&ret_order->filter, request->uid);
+	if (order_read(ret_order, text, len, error) == 0)
 		return true;
 	order_done(ret_order);
 	request_fail(request, 422, "bad_order", NULL, "%s", error);
@@ -156,7 +166,7 @@ static void on_one_done(struct letter *letter)
 		request_fail_errno(request, result);
 		return;
 	}
-	request_log(request, verb_of(kind)->name, request->id, NULL);
+	request_log(request, verb_of(kind)->name, request->id, NULL, -1);
 	request_ask_scheduler(request, messages_reply_one);
 }
 
@@ -202,8 +212,6 @@ void changes_bulk(struct request *request)
 		abort();
 	request->context = bulk;
 	request->on_gone = on_bulk_gone;
-	if (!request->is_administrator)
-		selection_restrict(&bulk->order.filter, request->uid);
 	if (restrict_states(bulk))
 		read_next_page(bulk);
 	else
@@ -309,33 +317,69 @@ static void go_on(struct bulk *bulk)
 {
 	if (bulk->under_way > 0)
 		return;
-	if (bulk->is_last_page || bulk->is_abandoned)
+	if (bulk->is_last_page || bulk->is_abandoned) {
 		finish(bulk);
-	else
-		read_next_page(bulk);
+		return;
+	}
+	keep_company(bulk);
+	read_next_page(bulk);
+}
+
+/*
+ * Of more than one page the answer begins at once, with line ends that are
+ * nothing to JSON: so the client knows that work goes on, and is known to be
+ * there.
+ */
+static void keep_company(struct bulk *bulk)
+{
+	struct evbuffer *out;
+	int64_t now_ms = clock_boottime_ms();
+
+	if (bulk->is_streaming &&
+	    now_ms < bulk->said_boot_ms + HEARTBEAT_S * 1000)
+		return;
+	if (!bulk->is_streaming)
+		request_stream_begin(bulk->request, "application/json", -1);
+	bulk->is_streaming = true;
+	bulk->said_boot_ms = now_ms;
+	out = evbuffer_new();
+	if (!out || evbuffer_add(out, "\n", 1) < 0)
+		abort();
+	request_stream_send(bulk->request, out, NULL);
+	evbuffer_free(out);
 }
 
 static void finish(struct bulk *bulk)
 {
 	struct request *request = bulk->request;
-	struct emitter *emit = &request->emit;
+	bool is_streaming = bulk->is_streaming;
 	int error = bulk->error;
 
 	if (!bulk->order.is_dry_run)
-		request_log(request, verb_of(bulk->kind)->name, 0, NULL);
+		request_log(request, verb_of(bulk->kind)->name, 0, NULL,
+		    (int64_t)(bulk->changed + bulk->accepted));
+	shape_outcome(&request->emit, bulk);
+	event_free(bulk->next_page);
+	order_done(&bulk->order);
+	free(bulk);
+	request->on_gone = NULL;
+	if (is_streaming && request->connection)
+		request_stream_reply(request);
+	else if (error < 0 && request->connection)
+		request_fail_errno(request, error);
+	else
+		request_reply(request, 200);
+}
+
+static void shape_outcome(struct emitter *emit, const struct bulk *bulk)
+{
 	emit_object(emit, NULL);
 	emit_bool(emit, "dry_run", bulk->order.is_dry_run);
 	emit_number(emit, "matched", (int64_t)bulk->matched);
 	emit_number(emit, "changed", (int64_t)bulk->changed);
 	emit_number(emit, "accepted", (int64_t)bulk->accepted);
 	emit_number(emit, "failed", (int64_t)bulk->failed);
+	emit_text(
+	    emit, "failure", bulk->error < 0 ? strerror(-bulk->error) : NULL);
 	emit_end(emit);
-	event_free(bulk->next_page);
-	order_done(&bulk->order);
-	free(bulk);
-	request->on_gone = NULL;
-	if (error < 0 && request->connection)
-		request_fail_errno(request, error);
-	else
-		request_reply(request, 200);
 }

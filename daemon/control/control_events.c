@@ -457,7 +457,6 @@ static void finish_wait(struct request *request)
 {
 	struct message *message;
 	struct shape_view view;
-	struct evbuffer *out;
 
 	if (!request->connection) {
 		request_free(request);
@@ -471,12 +470,5 @@ static void finish_wait(struct request *request)
 	request_view(request, &view);
 	shape_message(&request->emit, NULL, message, &view, true);
 	message_free(message);
-	out = evbuffer_new();
-	if (!out || emit_result(&request->emit) < 0 ||
-	    evbuffer_add(out, request->body.data, request->body.len) < 0 ||
-	    evbuffer_add(out, "\n", 1) < 0)
-		abort();
-	request_stream_send(request, out, NULL);
-	evbuffer_free(out);
-	request_stream_end(request);
+	request_stream_reply(request);
 }

@@ -23,11 +23,13 @@
 #include "runtime/xalloc.h"
 
 #define LIST_LIMIT_DEFAULT 50
+#define LIST_STEP          50
+#define LIST_SIZE_BYTES    (4 * 1024 * 1024)
 #define WAIT_MAX_S         300
 
 /* A list's query string. */
 struct list_query {
-	struct selection filter;
+	struct selection selection;
 	uint64_t before;
 	unsigned limit;
 };
@@ -36,7 +38,10 @@ static int list_query_read(struct list_query *query, struct request *request,
     char error[SELECTION_ERROR_SIZE]);
 static int list_query_set(struct list_query *query, const char *name,
     const char *value, char error[SELECTION_ERROR_SIZE]);
-static void reply_page(struct request *request, const struct page *page);
+static int add_messages(struct request *request, struct list_query *query);
+static int add_step(struct request *request, const struct selection *selection,
+    const struct shape_view *view, unsigned step, uint64_t *before,
+    unsigned *ret_count);
 static int read_own(struct request *request, struct message **ret_message);
 static int read_number(const char *text, unsigned long low, unsigned long high,
     unsigned *ret_number);
@@ -47,28 +52,76 @@ void messages_list(struct request *request)
 {
 	char error[SELECTION_ERROR_SIZE];
 	struct list_query query = { .limit = LIST_LIMIT_DEFAULT };
-	struct shape_view view;
-	struct page *page;
 	int r;
 
+	selection_init(&query.selection);
+	if (!request->is_administrator)
+		selection_restrict(&query.selection, request->uid);
 	if (list_query_read(&query, request, error) < 0) {
 		request_fail(request, 400, "bad_query", NULL, "%s", error);
-		goto out;
+	} else {
+		r = add_messages(request, &query);
+		if (r < 0)
+			request_fail_errno(request, r);
+		else
+			request_reply(request, 200);
 	}
-	if (!request->is_administrator)
-		selection_restrict(&query.filter, request->uid);
+	selection_done(&query.selection);
+}
+
+/*
+ * In steps, so that a list of messages with very many recipients takes no
+ * more memory than others: it ends early, and goes on with the next page.
+ */
+static int add_messages(struct request *request, struct list_query *query)
+{
+	struct emitter *emit = &request->emit;
+	struct shape_view view;
+	unsigned left = query->limit;
+	uint64_t next = query->before;
+	bool goes_on;
+	int r;
+
 	request_view(request, &view);
-	page = xcalloc(1, sizeof(*page));
-	r = page_read(page, request->control->reader, &query.filter, &view,
-	    query.before, query.limit);
-	if (r < 0)
-		request_fail_errno(request, r);
+	emit_object(emit, NULL);
+	emit_array(emit, "messages");
+	do {
+		unsigned step = left < LIST_STEP ? left : LIST_STEP;
+		unsigned count;
+
+		r = add_step(
+		    request, &query->selection, &view, step, &next, &count);
+		left -= count;
+		goes_on = r == 0 && next && count == step && left > 0 &&
+		    request->body.len < LIST_SIZE_BYTES;
+	} while (goes_on);
+	emit_end(emit);
+	if (next)
+		emit_id(emit, "next", next);
 	else
-		reply_page(request, page);
+		emit_null(emit, "next");
+	emit_end(emit);
+	return r;
+}
+
+static int add_step(struct request *request, const struct selection *selection,
+    const struct shape_view *view, unsigned step, uint64_t *before,
+    unsigned *ret_count)
+{
+	struct page *page = xcalloc(1, sizeof(*page));
+	unsigned i;
+	int r;
+
+	r = page_read(
+	    page, request->control->reader, selection, view, *before, step);
+	for (i = 0; i < page->count; i++)
+		shape_message(
+		    &request->emit, NULL, page->messages[i], view, false);
+	*before = page->next;
+	*ret_count = page->count;
 	page_done(page);
 	free(page);
-out:
-	selection_done(&query.filter);
+	return r;
 }
 
 static int list_query_read(struct list_query *query, struct request *request,
@@ -102,27 +155,7 @@ static int list_query_set(struct list_query *query, const char *name,
 		    "cursor: expected `next` of an earlier answer");
 		return -EINVAL;
 	}
-	return selection_set(&query->filter, name, value, error);
-}
-
-static void reply_page(struct request *request, const struct page *page)
-{
-	struct emitter *emit = &request->emit;
-	struct shape_view view;
-	unsigned i;
-
-	request_view(request, &view);
-	emit_object(emit, NULL);
-	emit_array(emit, "messages");
-	for (i = 0; i < page->count; i++)
-		shape_message(emit, NULL, page->messages[i], &view, false);
-	emit_end(emit);
-	if (page->next)
-		emit_id(emit, "next", page->next);
-	else
-		emit_null(emit, "next");
-	emit_end(emit);
-	request_reply(request, 200);
+	return selection_set(&query->selection, name, value, error);
 }
 
 /* ------------------------------------------------------------------- show */
@@ -244,7 +277,7 @@ void messages_content(struct request *request)
 	content->header_len = message->header_len;
 	content->left = message->size;
 	message_free(message);
-	request_log(request, "read_content", request->id, NULL);
+	request_log(request, "read_content", request->id, NULL, -1);
 	request->context = content;
 	request->on_gone = on_content_gone;
 	request_stream_begin(request, "message/rfc822", (int64_t)content->left);

@@ -68,8 +68,8 @@ void relays_pause(struct request *request)
 	if (!relay)
 		return;
 	text = request_input(request, &len);
-	if (order_read(&order, ORDER_REASON | ORDER_UNTIL, text, len, error) <
-	    0) {
+	order_init(&order, ORDER_REASON | ORDER_UNTIL);
+	if (order_read(&order, text, len, error) < 0) {
 		request_fail(request, 422, "bad_order", NULL, "%s", error);
 	} else {
 		if (!order.reason[0])
@@ -77,7 +77,7 @@ void relays_pause(struct request *request)
 			    request_user(request));
 		scheduler_pause_relay(request->control->scheduler, relay->id,
 		    order.until_ms, order.reason);
-		request_log(request, "pause", 0, relay->name);
+		request_log(request, "pause", 0, relay->name, -1);
 		/* Asked after the pause, answered after it. */
 		request_ask_scheduler(request, relays_show);
 	}
@@ -91,6 +91,6 @@ void relays_resume(struct request *request)
 	if (!relay)
 		return;
 	scheduler_resume_relay(request->control->scheduler, relay->id);
-	request_log(request, "resume", 0, relay->name);
+	request_log(request, "resume", 0, relay->name, -1);
 	request_ask_scheduler(request, relays_show);
 }

@@ -83,7 +83,9 @@ static void shape_program(struct request *request)
 
 /* -------------------------------------------------------------------- own */
 
-/* More than a page of them is said as "more": the cost stays bounded. */
+#define OWN_COUNT_MAX 100
+
+/* More than so many are said as "more": the cost stays bounded. */
 static int shape_own_counts(struct request *request)
 {
 	static const enum message_state shown[] = { MESSAGE_QUEUED,
@@ -102,7 +104,7 @@ static int shape_own_counts(struct request *request)
 			states |= SELECTION_DELIVERING;
 		r = count_own(request, states, &count);
 		emit_number(emit, message_state_name(shown[i]), count);
-		has_more |= count == PAGE_MAX;
+		has_more |= count == OWN_COUNT_MAX;
 	}
 	emit_end(emit);
 	emit_bool(emit, "more", has_more);
@@ -121,8 +123,8 @@ static int count_own(
 	selection_init(&selection);
 	selection.states = states;
 	selection_restrict(&selection, request->uid);
-	r = page_read(
-	    page, request->control->reader, &selection, &view, 0, PAGE_MAX);
+	r = page_read(page, request->control->reader, &selection, &view, 0,
+	    OWN_COUNT_MAX);
 	*ret_count = page->count;
 	page_done(page);
 	free(page);
@@ -301,7 +303,7 @@ void status_reload(struct request *request)
 	reload->home = control->mailbox;
 	reload->on_done = on_reload_done;
 	reload->context = request;
-	request_log(request, "reload", 0, NULL);
+	request_log(request, "reload", 0, NULL, -1);
 	control->reload_take(control->reload_context, reload);
 }
 

@@ -34,13 +34,17 @@ static const struct {
 	{ "filter", ORDER_FILTER, set_filter },
 };
 
-int order_read(struct order *ret_order, unsigned allowed, const char *text,
-    size_t len, char error[JSON_ERROR_SIZE])
+void order_init(struct order *order, unsigned allowed)
 {
-	memset(ret_order, 0, sizeof(*ret_order));
-	selection_init(&ret_order->filter);
-	ret_order->members = allowed;
-	return json_walk(text, len, on_member, ret_order, error);
+	memset(order, 0, sizeof(*order));
+	selection_init(&order->filter);
+	order->members = allowed;
+}
+
+int order_read(struct order *order, const char *text, size_t len,
+    char error[JSON_ERROR_SIZE])
+{
+	return json_walk(text, len, on_member, order, error);
 }
 
 void order_done(struct order *order)

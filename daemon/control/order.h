@@ -30,12 +30,11 @@ struct order {
 	unsigned members; /* allowed ones */
 };
 
-/*
- * 0, or -EINVAL with a sentence in `error`; free with order_done() in any
- * case.
- */
-int order_read(struct order *ret_order, unsigned members, const char *text,
-    size_t len, char error[JSON_ERROR_SIZE]);
+/* Empty; free with order_done(). The filter may be restricted at once. */
+void order_init(struct order *order, unsigned members);
+/* 0, or -EINVAL with a sentence in `error`. */
+int order_read(struct order *order, const char *text, size_t len,
+    char error[JSON_ERROR_SIZE]);
 void order_done(struct order *order);
 
 #endif

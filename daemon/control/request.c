@@ -276,8 +276,8 @@ const char *request_user(struct request *request)
 	return request->uid_text;
 }
 
-void request_log(
-    struct request *request, const char *action, uint64_t id, const char *relay)
+void request_log(struct request *request, const char *action, uint64_t id,
+    const char *relay, int64_t count)
 {
 	struct log_line line;
 
@@ -287,6 +287,8 @@ void request_log(
 		log_id(&line, "id", id);
 	if (relay)
 		log_text(&line, "relay", relay);
+	if (count >= 0)
+		log_number(&line, "messages", count);
 	log_number(&line, "uid", request->uid);
 	log_number(&line, "pid", request->pid);
 	log_end(&line);

@@ -76,9 +76,12 @@ void request_view(struct request *request, struct shape_view *ret_view);
 /* "root", or the uid where it has no name; borrowed until the next call. */
 const char *request_user(struct request *request);
 
-/* The audit line: who did what to which message or relay. */
+/*
+ * The audit line: who did what to which message (0: none) or relay (NULL), or
+ * to how many (-1: not said).
+ */
 void request_log(struct request *request, const char *action, uint64_t id,
-    const char *relay);
+    const char *relay, int64_t count);
 
 /* Ends the request with what was emitted. */
 void request_reply(struct request *request, int status);
@@ -104,6 +107,8 @@ void request_stream_begin(
  */
 void request_stream_send(struct request *request, struct evbuffer *data,
     void (*on_drained)(struct request *request));
+/* Ends it with what was emitted as the last piece. */
+void request_stream_reply(struct request *request);
 /* Ends the request; the connection lives on. */
 void request_stream_end(struct request *request);
 /* Ends the request and the connection: the answer isn't whole. */

@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <event2/buffer.h>
 #include <event2/http.h>
@@ -45,6 +46,19 @@ static void on_chunk_drained(struct evhttp_connection *http, void *context)
 
 	(void)http;
 	request->then(request);
+}
+
+void request_stream_reply(struct request *request)
+{
+	struct evbuffer *out = evbuffer_new();
+
+	if (!out || emit_result(&request->emit) < 0 ||
+	    evbuffer_add(out, request->body.data, request->body.len) < 0 ||
+	    evbuffer_add(out, "\n", 1) < 0)
+		abort();
+	request_stream_send(request, out, NULL);
+	evbuffer_free(out);
+	request_stream_end(request);
 }
 
 void request_stream_end(struct request *request)

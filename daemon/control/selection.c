@@ -76,6 +76,7 @@ int selection_set(struct selection *selection, const char *name,
 
 void selection_restrict(struct selection *selection, uid_t uid)
 {
+	selection->is_restricted = true;
 	selection->queue.has_uid = true;
 	selection->queue.uid = uid;
 }
@@ -168,6 +169,8 @@ static int set_submitter(
 {
 	uid_t uid;
 
+	if (selection->is_restricted)
+		return 0;
 	if (users_find(value, &uid) < 0) {
 		snprintf(error, SELECTION_ERROR_SIZE,
 		    "submitter: this host has no user `%.40s`", value);

@@ -22,6 +22,7 @@
 	    1u << MESSAGE_PARKED)
 
 struct selection {
+	bool is_restricted; /* to one uid: others can't be asked for */
 	/* 0: all states */
 	unsigned states;
 	/* All but the state; its texts are the four below. */
@@ -44,7 +45,7 @@ void selection_done(struct selection *selection);
 int selection_set(struct selection *selection, const char *name,
     const char *value, char error[SELECTION_ERROR_SIZE]);
 
-/* Only this submitter's, whatever was set. */
+/* Only this submitter's, whatever is set later. */
 void selection_restrict(struct selection *selection, uid_t uid);
 
 /*

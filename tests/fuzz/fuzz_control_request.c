@@ -32,9 +32,9 @@ static void take(const char *text, size_t len)
 	struct order order;
 	int r;
 
-	r = order_read(&order,
-	    ORDER_REASON | ORDER_UNTIL | ORDER_DRY_RUN | ORDER_FILTER, text,
-	    len, error);
+	order_init(&order,
+	    ORDER_REASON | ORDER_UNTIL | ORDER_DRY_RUN | ORDER_FILTER);
+	r = order_read(&order, text, len, error);
 	assert(r == 0 || error[0]);
 	assert(strlen(order.reason) < sizeof(order.reason));
 	order_done(&order);

@@ -54,7 +54,8 @@ static int tear_down(void **state)
 
 static int read_order(unsigned members, const char *text)
 {
-	return order_read(&order, members, text, strlen(text), error);
+	order_init(&order, members);
+	return order_read(&order, text, strlen(text), error);
 }
 
 static void takes_no_text_as_an_empty_order(void **state)
@@ -171,9 +172,9 @@ static void restricts_to_the_owner_whatever_was_asked(void **state)
 
 	(void)state;
 	selection_init(&selection);
+	selection_restrict(&selection, 33);
 	assert_int_equal(selection_set(&selection, "submitter", "0", error),
 	    0);
-	selection_restrict(&selection, 33);
 	assert_true(selection.queue.has_uid);
 	assert_int_equal(selection.queue.uid, 33);
 	selection_done(&selection);
