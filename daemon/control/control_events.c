@@ -49,7 +49,7 @@ LIST_HEAD(watcher_list, watcher);
 
 struct streams {
 	struct control *control;
-	struct letter letter;
+	struct feed_listener feed;
 	bool is_listening;
 	struct watcher_list streams;
 	struct watcher_list waiters;
@@ -85,11 +85,12 @@ struct streams *streams_new(struct control *control)
 	struct streams *streams = xcalloc(1, sizeof(*streams));
 
 	streams->control = control;
-	streams->letter.open = on_feed;
-	streams->is_listening = true;
+	streams->feed.letter.open = on_feed;
+	streams->feed.mailbox = control->mailbox;
 	LIST_INIT(&streams->streams);
 	LIST_INIT(&streams->waiters);
-	queue_listen_feed(control->queue, control->mailbox, &streams->letter);
+	queue_listen_feed(control->queue, &streams->feed);
+	listen_again(streams);
 	return streams;
 }
 
@@ -100,7 +101,7 @@ void streams_free(struct streams *streams)
 
 static void on_feed(struct letter *letter)
 {
-	struct streams *streams = LETTER_OF(letter, struct streams, letter);
+	struct streams *streams = LETTER_OF(letter, struct streams, feed.letter);
 	struct watcher *watcher, *next;
 
 	streams->is_listening = false;
@@ -121,7 +122,7 @@ static void listen_again(struct streams *streams)
 	if (streams->is_listening)
 		return;
 	streams->is_listening = true;
-	queue_feed_listen_again(streams->control->queue);
+	queue_feed_listen_again(&streams->feed);
 }
 
 /* --------------------------------------------------------------- watchers */

@@ -131,10 +131,14 @@ static uint64_t lifetime_end_ms(const struct settings *settings,
 	uint64_t expire_s = (message->flags & MESSAGE_IS_BOUNCE)
 	    ? settings->bounces.expire_s
 	    : settings->retry.expire_s;
+	uint64_t start_ms = message->submitted_ms;
 	uint64_t end_ms = 0;
 
+	/* What was to wait has its whole time from then on. */
+	if (message->release_ms > start_ms)
+		start_ms = message->release_ms;
 	if (expire_s != 0)
-		end_ms = message->submitted_ms + expire_s * 1000;
+		end_ms = start_ms + expire_s * 1000;
 	if (message->deadline_ms != 0 &&
 	    (end_ms == 0 || message->deadline_ms < end_ms))
 		end_ms = message->deadline_ms;

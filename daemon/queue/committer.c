@@ -113,15 +113,10 @@ void committer_listen_parts(struct committer *committer,
 	homecoming_listen_parts(committer->homecoming, mailbox, open, context);
 }
 
-void committer_listen_feed(struct committer *committer, struct mailbox *mailbox,
-    struct letter *letter)
+void committer_listen_feed(struct committer *committer,
+    struct feed_listener *listener)
 {
-	homecoming_listen_feed(committer->homecoming, mailbox, letter);
-}
-
-void committer_feed_listen_again(struct committer *committer)
-{
-	homecoming_feed_listen_again(committer->homecoming);
+	homecoming_listen_feed(committer->homecoming, listener);
 }
 
 int committer_start(struct committer *committer)

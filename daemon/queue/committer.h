@@ -30,8 +30,7 @@ void committer_listen_parts(struct committer *committer,
     struct mailbox *mailbox, void (*open)(struct letter *letter),
     void *context);
 void committer_listen_feed(struct committer *committer,
-    struct mailbox *mailbox, struct letter *letter);
-void committer_feed_listen_again(struct committer *committer);
+    struct feed_listener *listener);
 
 int committer_start(struct committer *committer);
 /* Does all that was posted before, then ends the thread. */

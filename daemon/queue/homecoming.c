@@ -27,10 +27,7 @@ struct homecoming {
 	struct mailbox *parts_mailbox;
 	void (*parts_open)(struct letter *letter);
 	void *parts_context;
-	struct mailbox *feed_mailbox;
-	struct letter *feed_letter;
-	_Atomic bool is_feed_letter_home;
-	uint64_t told_sequence;
+	struct feed_listener *feed_listeners;
 	struct part_notice *claims; /* to be ended */
 	size_t claim_count;
 	struct leftover *leftovers;
@@ -43,6 +40,7 @@ struct homes {
 	struct job_list jobs[HOMES_MAX];
 };
 
+static void tell_feed(struct homecoming *homecoming, uint64_t last_sequence);
 static void add_to_home(struct homes *homes, struct queue_job *job);
 static void post_homes(struct homes *homes);
 static struct leftover strip(struct queue_job *job);
@@ -75,16 +73,10 @@ void homecoming_listen_parts(struct homecoming *homecoming,
 }
 
 void homecoming_listen_feed(struct homecoming *homecoming,
-    struct mailbox *mailbox, struct letter *letter)
+    struct feed_listener *listener)
 {
-	homecoming->feed_mailbox = mailbox;
-	homecoming->feed_letter = letter;
-	atomic_store(&homecoming->is_feed_letter_home, true);
-}
-
-void homecoming_feed_listen_again(struct homecoming *homecoming)
-{
-	atomic_store(&homecoming->is_feed_letter_home, true);
+	listener->next = homecoming->feed_listeners;
+	homecoming->feed_listeners = listener;
 }
 
 void homecoming_note_claim(struct homecoming *homecoming,
@@ -128,14 +120,20 @@ void homecoming_tell(struct homecoming *homecoming, struct ledger *ledger)
 		mailbox_post_take(homecoming->parts_mailbox, &notice->letter);
 	}
 	ledger->notice_count = 0;
-	if (homecoming->feed_mailbox == NULL ||
-	    ledger->committed.last_sequence == homecoming->told_sequence)
-		return;
-	/* Where the letter is still under way, its reader will see this. */
-	if (atomic_exchange(&homecoming->is_feed_letter_home, false)) {
-		homecoming->told_sequence = ledger->committed.last_sequence;
-		mailbox_post_take(homecoming->feed_mailbox,
-		    homecoming->feed_letter);
+	tell_feed(homecoming, ledger->committed.last_sequence);
+}
+
+/* Who doesn't listen reads the feed once it does, and sees this then. */
+static void tell_feed(struct homecoming *homecoming, uint64_t last_sequence)
+{
+	struct feed_listener *listener = homecoming->feed_listeners;
+
+	for (; listener != NULL; listener = listener->next) {
+		if (listener->told_sequence == last_sequence ||
+		    !atomic_exchange(&listener->is_listening, false))
+			continue;
+		listener->told_sequence = last_sequence;
+		mailbox_post_take(listener->mailbox, &listener->letter);
 	}
 }
 

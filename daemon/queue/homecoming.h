@@ -19,8 +19,7 @@ void homecoming_listen_parts(struct homecoming *homecoming,
     struct mailbox *mailbox, void (*open)(struct letter *letter),
     void *context);
 void homecoming_listen_feed(struct homecoming *homecoming,
-    struct mailbox *mailbox, struct letter *letter);
-void homecoming_feed_listen_again(struct homecoming *homecoming);
+    struct feed_listener *listener);
 
 /* A settlement that could not be done: its claim ends with the next notice. */
 void homecoming_note_claim(struct homecoming *homecoming,

@@ -156,6 +156,7 @@ struct message {
 	uint32_t uid, gid; /* the submitter, by the kernel's word */
 	uint64_t submitted_ms;
 	uint64_t ended_ms;    /* 0: not yet */
+	uint64_t release_ms;  /* wall; not relayed before it; 0: at once */
 	uint64_t deadline_ms; /* wall; not relayed after it; 0: none */
 	uint64_t hold_until_ms; /* wall; 0: no end */
 	uint64_t header_len;  /* octets of the header block, CRLFs included */

@@ -188,15 +188,14 @@ void queue_notice_free(struct queue_notice *notice)
 	free(notice);
 }
 
-void queue_listen_feed(struct queue *queue, struct mailbox *mailbox,
-    struct letter *letter)
+void queue_listen_feed(struct queue *queue, struct feed_listener *listener)
 {
-	committer_listen_feed(queue->committer, mailbox, letter);
+	committer_listen_feed(queue->committer, listener);
 }
 
-void queue_feed_listen_again(struct queue *queue)
+void queue_feed_listen_again(struct feed_listener *listener)
 {
-	committer_feed_listen_again(queue->committer);
+	atomic_store(&listener->is_listening, true);
 }
 
 /* ------------------------------------------------------------------- jobs */

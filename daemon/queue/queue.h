@@ -94,11 +94,21 @@ void queue_notice_free(struct queue_notice *notice);
 
 /*
  * A wake-up that the feed has grown, at most one under way at a time: the
- * listener calls queue_feed_listen_again() before it reads the feed.
+ * listener calls queue_feed_listen_again() before it reads the feed, and
+ * whenever it wants to hear again; until then it is left in peace.
  */
-void queue_listen_feed(struct queue *queue, struct mailbox *mailbox,
-    struct letter *letter);
-void queue_feed_listen_again(struct queue *queue);
+struct feed_listener {
+	struct letter letter; /* `open` is the listener's function */
+	struct mailbox *mailbox;
+	/* the queue's own */
+	_Atomic bool is_listening;
+	uint64_t told_sequence;
+	struct feed_listener *next;
+};
+/* Before queue_start(). The listener outlives the queue's thread. */
+void queue_listen_feed(struct queue *queue, struct feed_listener *listener);
+/* Any thread. */
+void queue_feed_listen_again(struct feed_listener *listener);
 
 /* ------------------------------------------------------------------ jobs */
 

@@ -93,6 +93,7 @@ static void pack_head(struct packer *packer, const struct message *message)
 	pack_number(packer, message->priority);
 	pack_number(packer, message->uid);
 	pack_number(packer, message->gid);
+	pack_number(packer, message->release_ms);
 	pack_number(packer, message->deadline_ms);
 	pack_number(packer, message->hold_until_ms);
 	pack_number(packer, message->header_len);
@@ -284,6 +285,7 @@ static void unpack_head(struct unpacker *unpacker, struct message *message)
 	    PRIORITY_BULK);
 	message->uid = (uint32_t)unpack_number(unpacker, UINT32_MAX);
 	message->gid = (uint32_t)unpack_number(unpacker, UINT32_MAX);
+	message->release_ms = unpack_number(unpacker, UINT64_MAX);
 	message->deadline_ms = unpack_number(unpacker, UINT64_MAX);
 	message->hold_until_ms = unpack_number(unpacker, UINT64_MAX);
 	message->header_len = unpack_number(unpacker, UINT64_MAX);

@@ -33,8 +33,10 @@ static void record_params(struct message *message,
 static int add_recipient(void *context, const char *address);
 
 bool envelope_record(struct message *message, const struct settings *settings,
-    const struct smtp_envelope *envelope, struct smtp_answer *ret_answer)
+    const struct smtp_envelope *envelope, unsigned **ret_ends,
+    struct smtp_answer *ret_answer)
 {
+	unsigned *ends = xcalloc(envelope->recipient_count, sizeof(*ends));
 	struct expansion expansion = { .message = message };
 	size_t size, i;
 	int r = 0;
@@ -48,9 +50,11 @@ bool envelope_record(struct message *message, const struct settings *settings,
 		expansion.source = &envelope->recipients[i];
 		r = aliases_expand(settings, expansion.source->address,
 		    add_recipient, &expansion);
+		ends[i] = expansion.count;
 	}
 	if (r < 0) {
 		free(expansion.list);
+		free(ends);
 		*ret_answer = r == -E2BIG ? smtp_answer(554, "5.4.6",
 		    "An alias stands for too many addresses") :
 		    smtp_answer(452, "4.3.1", "Out of memory; try again later");
@@ -62,6 +66,7 @@ bool envelope_record(struct message *message, const struct settings *settings,
 	memcpy(message->recipients, expansion.list, size);
 	message->recipient_count = expansion.count;
 	free(expansion.list);
+	*ret_ends = ends;
 	return true;
 }
 

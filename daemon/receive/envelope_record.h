@@ -16,10 +16,14 @@
 struct settings;
 
 /*
+ * The client's n-th recipient became recipients [ends[n - 1], ends[n]) of the
+ * message; ends is malloc'ed, the caller's, of envelope->recipient_count.
+ *
  * Fills sender, recipients, parameters and the time of submission. False with
  * an answer where it can't be: an alias with too many targets, no memory.
  */
 bool envelope_record(struct message *message, const struct settings *settings,
-    const struct smtp_envelope *envelope, struct smtp_answer *ret_answer);
+    const struct smtp_envelope *envelope, unsigned **ret_ends,
+    struct smtp_answer *ret_answer);
 
 #endif

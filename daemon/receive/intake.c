@@ -7,14 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "queue/hash.h"
 #include "queue/route.h"
+#include "receive/octets.h"
 #include "runtime/xalloc.h"
 
 /* Most messages fit the first chunk; it grows to a whole piece when not. */
 #define FIRST_CHUNK 8192
 #define CHUNK_ROOM(size) ((size) - sizeof(struct body_chunk))
-#define LINE_MAX_OCTETS 998 /* RFC 5322 2.1.1 */
 
 /* Outlives its intake while letters are under way. */
 struct intake {
@@ -44,6 +45,7 @@ struct intake {
 	int upload_error;
 	bool is_abandoned; /* discard what the flying slice brings */
 	const struct settings *submit_settings; /* after the flying slice */
+	uint32_t submit_relay;
 };
 
 struct flying_upload {
@@ -165,49 +167,15 @@ int intake_add(struct intake *intake, const char *data, size_t len)
 	return 0;
 }
 
-static bool has_high_octet(const char *data, size_t len)
-{
-	const uint64_t high = UINT64_C(0x8080808080808080);
-	uint64_t word, all = 0;
-	size_t i;
-
-	for (i = 0; i + sizeof(word) <= len; i += sizeof(word)) {
-		memcpy(&word, data + i, sizeof(word));
-		all |= word;
-	}
-	for (; i < len; i++)
-		all |= (unsigned char)data[i] & UINT64_C(0x80);
-	return (all & high) != 0;
-}
-
-static bool has_long_line(struct intake *intake, const char *data, size_t len)
-{
-	const char *end = data + len, *line_end;
-
-	while (data < end) {
-		line_end = memchr(data, '\n', (size_t)(end - data));
-		intake->line_octets +=
-		    (size_t)((line_end != NULL ? line_end : end) - data);
-		/* the CR is counted, too */
-		if (intake->line_octets > LINE_MAX_OCTETS + 1)
-			return true;
-		if (line_end == NULL)
-			return false;
-		intake->line_octets = 0;
-		data = line_end + 1;
-	}
-	return false;
-}
-
 static void note_content(struct intake *intake, const char *data, size_t len)
 {
 	struct message *message = intake->message;
 
 	intake->body_bytes += len;
-	if ((message->flags & MESSAGE_8BIT) == 0 && has_high_octet(data, len))
+	if ((message->flags & MESSAGE_8BIT) == 0 && octets_have_high(data, len))
 		message->flags |= MESSAGE_8BIT;
 	if ((message->flags & MESSAGE_LONG_LINES) == 0 &&
-	    has_long_line(intake, data, len))
+	    octets_have_long_line(&intake->line_octets, data, len))
 		message->flags |= MESSAGE_LONG_LINES;
 }
 
@@ -357,7 +325,8 @@ static void on_upload_done(struct letter *letter)
 	release(intake);
 }
 
-void intake_submit(struct intake *intake, const struct settings *settings)
+void intake_submit(struct intake *intake, const struct settings *settings,
+    uint32_t relay)
 {
 	struct message *message = intake->message;
 
@@ -365,8 +334,24 @@ void intake_submit(struct intake *intake, const struct settings *settings)
 	message->header_len = intake->header_len;
 	message->size = intake->header_len + 2 + intake->body_bytes;
 	intake->submit_settings = settings_ref(settings);
+	intake->submit_relay = relay;
 	if (!intake->is_uploading)
 		post_submission(intake);
+}
+
+/* A release is a time of day; a due is queue time. */
+static void set_dues(const struct intake *intake,
+    struct submission *submission)
+{
+	uint64_t release_ms = submission->message->release_ms;
+	uint64_t now_ms = (uint64_t)clock_wall_ms();
+	unsigned i;
+
+	if (release_ms <= now_ms)
+		return;
+	for (i = 0; i < submission->part_count; i++)
+		submission->parts[i].due_ms = queue_time_ms(intake->queue) +
+		    release_ms - now_ms;
 }
 
 /* Only a key ever asks whether it stands for the same bytes. */
@@ -401,7 +386,9 @@ static void post_submission(struct intake *intake)
 	submission->job.on_done = on_submission_done;
 	submission->message = intake->message;
 	submission->upload_id = intake->body_id;
-	route_submission(submission, intake->submit_settings, 0);
+	route_submission(submission, intake->submit_settings,
+	    intake->submit_relay);
+	set_dues(intake, submission);
 	settings_unref(intake->submit_settings);
 	intake->submit_settings = NULL;
 	intake->message = NULL;

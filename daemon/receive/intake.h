@@ -67,9 +67,11 @@ struct message *intake_message(struct intake *intake);
 
 /*
  * The message is complete: routes it and posts it to the queue; on_submitted
- * comes later. settings: for the routes, borrowed for the call.
+ * comes later. settings: for the routes, borrowed for the call; relay: the
+ * id of the one asked for, or 0.
  */
-void intake_submit(struct intake *intake, const struct settings *settings);
+void intake_submit(struct intake *intake, const struct settings *settings,
+    uint32_t relay);
 
 /* The message is not to be: everything of it goes. */
 void intake_abandon(struct intake *intake);

@@ -70,6 +70,9 @@ int receiver_new(struct receiver **ret_receiver, struct loop *loop,
 	r = admission_new(&host->admission);
 	if (r < 0)
 		goto out;
+	r = waiters_new(&host->waiters, host->base, queue, host->home);
+	if (r < 0)
+		goto out;
 
 	*ret_receiver = receiver;
 	receiver = NULL;
@@ -203,6 +206,7 @@ static void on_drain(struct letter *letter)
 		return;
 	}
 	(void)event_add(receiver->drain_timer, &limit);
+	waiters_end_all(receiver->host.waiters);
 	session = TAILQ_FIRST(&receiver->host.sessions);
 	for (; session != NULL; session = next) {
 		next = session_next(session);
@@ -238,6 +242,8 @@ void receiver_free(struct receiver *receiver)
 	if (receiver->drain_timer != NULL)
 		event_free(receiver->drain_timer);
 	admission_free(receiver->host.admission);
+	waiters_free(receiver->host.waiters);
+	queue_reader_free(receiver->host.reader);
 	mailbox_free(receiver->host.home);
 	free(receiver->host.scratch);
 	settings_unref(receiver->settings);

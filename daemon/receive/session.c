@@ -3,18 +3,12 @@
 #include "receive/session.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <event2/event.h>
 
-#include "clock.h"
-#include "queue_id.h"
-#include "receive/envelope_record.h"
-#include "receive/fixup.h"
-#include "runtime/log.h"
+#include "receive/transaction.h"
 #include "runtime/xalloc.h"
 #include "settings.h"
 #include "smtp/extensions.h"
@@ -24,16 +18,14 @@
 #define WRITE_TIMEOUT_S 60
 
 struct session {
-	/* first: what the intake knows of us */
-	struct intake_owner intake_owner;
+	/* first: what its mail knows of us */
+	struct transaction transaction;
 	TAILQ_ENTRY(session) link;
 	struct session_host *host;
 	const struct settings *settings;
-	const struct submitter_rule *rule;
 	struct submitter *submitter;
 	struct peer peer;
 	struct smtp_server *server;
-	struct intake *intake;
 	struct buffer input; /* read, but not yet taken by the engine */
 	struct event *read_event;
 	struct event *write_event;
@@ -44,34 +36,13 @@ struct session {
 	bool is_at_end;  /* the client has closed its side */
 	bool is_broken;  /* nothing can be written any more */
 	bool is_advancing;
-	/* of the open transaction's MAIL */
-	const char *sender;
-	uint64_t size_bytes; /* declared; 0 without */
-	char text[200];
 };
 
 static void on_readable(evutil_socket_t fd, short what, void *argument);
 static void on_writable(evutil_socket_t fd, short what, void *argument);
 static void set_paused(struct session *session, bool is_paused);
 static void advance(struct session *session);
-static void on_slice_done(struct intake_owner *owner);
-static void on_submitted(struct intake_owner *owner,
-    const struct submission *submission);
-static struct smtp_answer on_mail(void *argument,
-    const struct smtp_envelope *envelope);
-static void on_header(void *argument, const char *header, size_t len);
-static void on_content(void *argument, const char *data, size_t len);
-static void on_message_end(void *argument,
-    const struct smtp_envelope *envelope);
-static void on_reset(void *argument);
-
-static const struct smtp_server_callbacks callbacks = {
-	.on_mail = on_mail,
-	.on_header = on_header,
-	.on_content = on_content,
-	.on_message_end = on_message_end,
-	.on_reset = on_reset,
-};
+static void on_progress(struct transaction *transaction);
 
 /* ----------------------------------------------------------- begin, end */
 
@@ -80,14 +51,18 @@ static int make_server(struct session *session)
 	const struct settings_receive *receive = &session->settings->receive;
 	const struct smtp_server_settings settings = {
 		.hostname = session->settings->hostname,
-		.extensions = SMTP_EXT_BASIC,
+		.extensions = SMTP_EXT_BASIC | SMTP_EXT_FUTURERELEASE |
+		    SMTP_EXT_DELIVERBY | SMTP_EXT_MT_PRIORITY |
+		    (session->peer.has_credentials ? SMTP_EXT_XRELAIS : 0),
+		.hold_max_s = WISHES_HOLD_MAX_S,
+		.by_min_s = 1,
 		.message_size_bytes = receive->message_size_bytes,
 		.max_recipients = receive->recipients,
 		.header_size_bytes = receive->header_size_bytes,
 	};
 
-	return smtp_server_new(&session->server, &settings, &callbacks,
-	    session);
+	return smtp_server_new(&session->server, &settings,
+	    &transaction_callbacks, &session->transaction);
 }
 
 static int make_events(struct session *session)
@@ -113,16 +88,13 @@ void session_start(struct session_host *host, int fd, struct peer *peer,
 	session->settings = settings_ref(settings);
 	session->read_timeout.tv_sec = settings->receive.timeout_s;
 	buffer_init(&session->input, 0);
-	session->intake_owner = (struct intake_owner){
-		.queue = host->queue,
-		.home = host->home,
-		.budget = &host->budget,
-		.on_slice_done = on_slice_done,
-		.on_submitted = on_submitted,
-	};
-	session->intake = intake_new(&session->intake_owner);
-	session->rule = settings_find_submitter(settings, peer->uid,
-	    peer->gids, peer->gid_count);
+	session->transaction.host = host;
+	session->transaction.settings = settings;
+	session->transaction.peer = &session->peer;
+	session->transaction.rule = settings_find_submitter(settings,
+	    peer->uid, peer->gids, peer->gid_count);
+	session->transaction.on_progress = on_progress;
+	transaction_init(&session->transaction);
 	TAILQ_INSERT_TAIL(&host->sessions, session, link);
 	host->session_count++;
 	if (make_server(session) < 0 || make_events(session) < 0) {
@@ -130,8 +102,10 @@ void session_start(struct session_host *host, int fd, struct peer *peer,
 		return;
 	}
 
+	session->transaction.server = session->server;
 	session->submitter = admission_enter(host->admission, peer->uid,
-	    session->rule, &refusal);
+	    session->transaction.rule, &refusal);
+	session->transaction.submitter = session->submitter;
 	if (session->submitter == NULL)
 		smtp_server_close(session->server, refusal);
 	else if (host->is_draining ||
@@ -155,7 +129,7 @@ void session_free(struct session *session)
 		event_free(session->read_event);
 	if (session->write_event != NULL)
 		event_free(session->write_event);
-	intake_free(session->intake);
+	transaction_done(&session->transaction);
 	smtp_server_free(session->server);
 	set_paused(session, false);
 	admission_leave(host->admission, session->submitter);
@@ -293,12 +267,12 @@ static bool has_room(struct session *session)
 {
 	struct memory_budget *budget = &session->host->budget;
 
-	if (intake_is_crowded(session->intake))
+	if (intake_is_crowded(session->transaction.intake))
 		return false;
 	if (budget->used_bytes < budget->limit_bytes)
 		return true;
 	/* The large ones stop first; a small message can still be ended. */
-	return intake_held_bytes(session->intake) < BODY_PIECE_MAX &&
+	return intake_held_bytes(session->transaction.intake) < BODY_PIECE_MAX &&
 	    budget->used_bytes < budget->limit_bytes / 4 * 5;
 }
 
@@ -338,7 +312,7 @@ static void advance(struct session *session)
 	}
 	set_paused(session, !has_room(session));
 	if (session->is_paused)
-		intake_relieve(session->intake);
+		intake_relieve(session->transaction.intake);
 	/* While suspended the event stays: most clients wait for the answer,
 	 * and then nothing has to be told to the kernel twice. */
 	if (smtp_server_is_suspended(session->server))
@@ -363,158 +337,9 @@ static void resume_paused(struct session_host *host)
 	}
 }
 
-/* --------------------------------------------------- events of the engine */
-
-static struct smtp_answer answer_for(int result)
+static void on_progress(struct transaction *transaction)
 {
-	switch (result) {
-	case -ENOSPC:
-		return smtp_answer(452, "4.3.1",
-		    "The queue is full: try again later");
-	case -EBUSY:
-		return smtp_answer(452, "4.3.1",
-		    "The disk is too slow just now: try again later");
-	case -ENOMEM:
-		return smtp_answer(452, "4.3.1",
-		    "Out of memory: try again later");
-	default:
-		return smtp_answer(451, "4.3.0",
-		    "The queue can't be written: try again later");
-	}
-}
-
-static struct smtp_answer on_mail(void *argument,
-    const struct smtp_envelope *envelope)
-{
-	struct session *session = argument;
-	uint64_t size_bytes = envelope->params.size_bytes;
-	int r;
-
-	r = queue_may_accept(session->host->queue, size_bytes);
-	if (r < 0)
-		return answer_for(r);
-	session->size_bytes = size_bytes;
-	session->sender = envelope->sender;
-	return admission_check_mail(session->submitter, session->rule,
-	    envelope->sender);
-}
-
-/* The transaction is open: on_mail() came before. */
-static void on_header(void *argument, const char *header, size_t len)
-{
-	struct session *session = argument;
-	struct message *message = message_new();
-	struct smtp_answer answer;
-	char *kept = NULL;
-	size_t kept_len = 0;
-
-	if (!fixup_header(message, session->settings, session->sender,
-		header, len, &kept, &kept_len, &answer)) {
-		message_free(message);
-		smtp_server_fail_message(session->server, answer);
-		return;
-	}
-	intake_begin(session->intake, session->size_bytes);
-	intake_take_header(session->intake, message, kept, kept_len);
-}
-
-static void on_content(void *argument, const char *data, size_t len)
-{
-	struct session *session = argument;
-	int r;
-
-	if (intake_message(session->intake) == NULL)
-		return; /* it has failed; this is drained */
-	r = intake_add(session->intake, data, len);
-	if (r == 0)
-		return;
-	intake_abandon(session->intake);
-	smtp_server_fail_message(session->server, answer_for(r));
-}
-
-static void on_message_end(void *argument, const struct smtp_envelope *envelope)
-{
-	struct session *session = argument;
-	struct message *message = intake_message(session->intake);
-	struct smtp_answer answer;
-
-	message->uid = session->peer.uid;
-	message->gid = session->peer.gid;
-	if (!session->peer.has_credentials)
-		message->flags |= MESSAGE_FROM_TCP;
-	if (smtp_server_is_lmtp(session->server))
-		message->flags |= MESSAGE_LMTP;
-	message->helo = message_dup_text(message,
-	    smtp_server_helo(session->server));
-	if (!envelope_record(message, session->settings, envelope, &answer)) {
-		intake_abandon(session->intake);
-		smtp_server_answer_message(session->server, answer);
-		return;
-	}
-	intake_submit(session->intake, session->settings);
-}
-
-static void on_reset(void *argument)
-{
-	struct session *session = argument;
-
-	intake_abandon(session->intake);
-}
-
-/* ------------------------------------------------- letters of the queue */
-
-static void log_accepted(const struct session *session, uint64_t id)
-{
-	struct log_line line;
-
-	if (!log_is_wanted(LOG_LEVEL_DEBUG))
-		return;
-	log_begin(&line, LOG_LEVEL_DEBUG, "accepted");
-	log_id(&line, "id", id);
-	log_number(&line, "uid", (int64_t)session->peer.uid);
-	log_number(&line, "pid", (int64_t)session->peer.pid);
-	log_text(&line, "sender", session->sender);
-	log_end(&line);
-}
-
-static void on_submitted(struct intake_owner *owner,
-    const struct submission *submission)
-{
-	struct session *session = (struct session *)(void *)owner;
-	struct session_host *host = session->host;
-	char id[QUEUE_ID_SIZE];
-	int result = submission->job.result;
-
-	queue_id_format(submission->id, id);
-	if (result == 0) {
-		(void)snprintf(session->text, sizeof(session->text),
-		    "Ok: queued as %s%s", id,
-		    submission->is_replay ? " (duplicate)" : "");
-		log_accepted(session, submission->id);
-		smtp_server_answer_message(session->server,
-		    smtp_answer(250, "2.0.0", session->text));
-	} else if (result == -EEXIST) {
-		(void)snprintf(session->text, sizeof(session->text),
-		    "The key belongs to another message: %s", id);
-		smtp_server_answer_message(session->server,
-		    smtp_answer(554, "5.5.4", session->text));
-	} else {
-		log_message(LOG_LEVEL_ERR, "refused",
-		    "a message of uid %lu was not stored: %s",
-		    (unsigned long)session->peer.uid, strerror(-result));
-		smtp_server_answer_message(session->server,
-		    answer_for(result));
-	}
-	if (host->is_draining)
-		smtp_server_close(session->server,
-		    smtp_answer(421, "4.3.2", "Service is shutting down"));
-	advance(session);
-	resume_paused(host);
-}
-
-static void on_slice_done(struct intake_owner *owner)
-{
-	struct session *session = (struct session *)(void *)owner;
+	struct session *session = (struct session *)(void *)transaction;
 	struct session_host *host = session->host;
 
 	advance(session);

@@ -14,6 +14,7 @@
 
 #include "receive/admission.h"
 #include "receive/intake.h"
+#include "receive/waiters.h"
 #include "runtime/peer.h"
 
 struct event;
@@ -32,6 +33,8 @@ struct session_host {
 	struct mailbox *home;
 	struct memory_budget budget;
 	struct admission *admission;
+	struct waiters *waiters;
+	struct queue_reader *reader; /* for keys; made when first needed */
 	struct session_list sessions;
 	unsigned session_count;
 	unsigned paused_count; /* that wait for memory */

@@ -310,8 +310,7 @@ static void remembers_relays(void **state)
 static void wakes_those_who_follow_the_feed(void **state)
 {
 	struct fixture *f = *state;
-	struct letter wake = { .open = fixture_no_letter };
-	struct mailbox *listener;
+	struct feed_listener wake = { .letter.open = fixture_no_letter };
 	struct feed_row rows[8];
 	uint64_t oldest, id;
 
@@ -320,26 +319,27 @@ static void wakes_those_who_follow_the_feed(void **state)
 	queue_stop(f->queue);
 	queue_free(f->queue);
 	fixture_open(f);
-	assert_int_equal(mailbox_new_blocking(&listener), 0);
-	queue_listen_feed(f->queue, listener, &wake);
+	assert_int_equal(mailbox_new_blocking(&wake.mailbox), 0);
+	queue_listen_feed(f->queue, &wake);
+	queue_feed_listen_again(&wake);
 	assert_int_equal(queue_start(f->queue), 0);
 	assert_int_equal(queue_reader_new(&f->reader, f->queue), 0);
 
 	id = fixture_submit_one(f, "a@example.org");
-	assert_ptr_equal(mailbox_wait(listener, 60000), &wake);
+	assert_ptr_equal(mailbox_wait(wake.mailbox, 60000), &wake.letter);
 	/* Not again before it listens again. */
 	assert_int_equal(fixture_end(f, id, RECIPIENT_DELIVERED), 0);
-	assert_null(mailbox_wait(listener, 0));
-	queue_feed_listen_again(f->queue);
+	assert_null(mailbox_wait(wake.mailbox, 0));
+	queue_feed_listen_again(&wake);
 	assert_int_equal(queue_read_feed(f->reader, 0, rows, 8, &oldest), 2);
 	assert_int_equal(rows[0].kind, TIMELINE_ACCEPTED);
 	assert_int_equal(rows[1].kind, TIMELINE_DELIVERED);
 	assert_int_equal(rows[1].id, id);
 	(void)fixture_submit_one(f, "b@example.org");
-	assert_ptr_equal(mailbox_wait(listener, 60000), &wake);
+	assert_ptr_equal(mailbox_wait(wake.mailbox, 60000), &wake.letter);
 	assert_int_equal(queue_read_feed(f->reader, 2, rows, 8, &oldest), 1);
 	fixture_stop(f);
-	mailbox_free(listener);
+	mailbox_free(wake.mailbox);
 }
 
 static void counts_what_there_is(void **state)

@@ -1,0 +1,291 @@
+#include "config.h"
+
+#include "receive/transaction.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "queue_id.h"
+#include "receive/envelope_record.h"
+#include "receive/fixup.h"
+#include "receive/session.h"
+#include "runtime/log.h"
+
+static struct smtp_answer on_mail(void *argument,
+    const struct smtp_envelope *envelope);
+static void on_header(void *argument, const char *header, size_t len);
+static void on_content(void *argument, const char *data, size_t len);
+static void on_message_end(void *argument,
+    const struct smtp_envelope *envelope);
+static void on_reset(void *argument);
+static void on_key(void *argument, const char *key);
+static void on_submitted(struct intake_owner *owner,
+    const struct submission *submission);
+static void on_slice_done(struct intake_owner *owner);
+static void on_outcome(struct waiter *waiter, const struct message *message);
+
+const struct smtp_server_callbacks transaction_callbacks = {
+	.on_mail = on_mail,
+	.on_header = on_header,
+	.on_content = on_content,
+	.on_message_end = on_message_end,
+	.on_reset = on_reset,
+	.on_key = on_key,
+};
+
+void transaction_init(struct transaction *transaction)
+{
+	struct session_host *host = transaction->host;
+
+	transaction->intake_owner = (struct intake_owner){
+		.queue = host->queue,
+		.home = host->home,
+		.budget = &host->budget,
+		.on_slice_done = on_slice_done,
+		.on_submitted = on_submitted,
+	};
+	transaction->intake = intake_new(&transaction->intake_owner);
+	transaction->waiter.on_outcome = on_outcome;
+}
+
+void transaction_done(struct transaction *transaction)
+{
+	waiters_leave(&transaction->waiter);
+	intake_free(transaction->intake);
+	free(transaction->ends);
+}
+
+static struct smtp_answer answer_for(int result)
+{
+	switch (result) {
+	case -ENOSPC:
+		return smtp_answer(452, "4.3.1",
+		    "The queue is full: try again later");
+	case -EBUSY:
+		return smtp_answer(452, "4.3.1",
+		    "The disk is too slow just now: try again later");
+	case -ENOMEM:
+		return smtp_answer(452, "4.3.1",
+		    "Out of memory: try again later");
+	default:
+		return smtp_answer(451, "4.3.0",
+		    "The queue can't be written: try again later");
+	}
+}
+
+static struct smtp_answer on_mail(void *argument,
+    const struct smtp_envelope *envelope)
+{
+	struct transaction *transaction = argument;
+	uint64_t size_bytes = envelope->params.size_bytes;
+	struct smtp_answer answer, wish;
+	int r;
+
+	r = queue_may_accept(transaction->host->queue, size_bytes);
+	if (r < 0)
+		return answer_for(r);
+	wish = wishes_read(&transaction->wishes, transaction->settings,
+	    transaction->rule, &envelope->params);
+	if (!smtp_answer_is_positive(wish))
+		return wish;
+	answer = admission_check_mail(transaction->submitter,
+	    transaction->rule, envelope->sender);
+	transaction->size_bytes = size_bytes;
+	transaction->sender = envelope->sender;
+	return smtp_answer_is_positive(answer) ? wish : answer;
+}
+
+/* The transaction is open: on_mail() came before. */
+static void on_header(void *argument, const char *header, size_t len)
+{
+	struct transaction *transaction = argument;
+	struct message *message = message_new();
+	struct smtp_answer answer;
+	char *kept = NULL;
+	size_t kept_len = 0;
+
+	if (!wishes_read_header(&transaction->wishes, message,
+		transaction->settings, transaction->rule, header, len,
+		&answer) ||
+	    !fixup_header(message, transaction->settings, transaction->sender,
+		header, len, &kept, &kept_len, &answer)) {
+		message_free(message);
+		smtp_server_fail_message(transaction->server, answer);
+		return;
+	}
+	intake_begin(transaction->intake, transaction->size_bytes);
+	intake_take_header(transaction->intake, message, kept, kept_len);
+}
+
+static void on_content(void *argument, const char *data, size_t len)
+{
+	struct transaction *transaction = argument;
+	int r;
+
+	if (intake_message(transaction->intake) == NULL)
+		return; /* it has failed; this is drained */
+	r = intake_add(transaction->intake, data, len);
+	if (r == 0)
+		return;
+	intake_abandon(transaction->intake);
+	smtp_server_fail_message(transaction->server, answer_for(r));
+}
+
+static void on_message_end(void *argument, const struct smtp_envelope *envelope)
+{
+	struct transaction *transaction = argument;
+	struct message *message = intake_message(transaction->intake);
+	struct smtp_answer answer;
+
+	message->uid = transaction->peer->uid;
+	message->gid = transaction->peer->gid;
+	if (!transaction->peer->has_credentials)
+		message->flags |= MESSAGE_FROM_TCP;
+	if (smtp_server_is_lmtp(transaction->server))
+		message->flags |= MESSAGE_LMTP;
+	message->helo = message_dup_text(message,
+	    smtp_server_helo(transaction->server));
+	free(transaction->ends);
+	transaction->ends = NULL;
+	transaction->end_count = envelope->recipient_count;
+	if (!envelope_record(message, transaction->settings, envelope,
+		&transaction->ends, &answer)) {
+		intake_abandon(transaction->intake);
+		smtp_server_answer_message(transaction->server, answer);
+		return;
+	}
+	wishes_apply(&transaction->wishes, message);
+	intake_submit(transaction->intake, transaction->settings,
+	    transaction->wishes.relay);
+}
+
+static void on_reset(void *argument)
+{
+	struct transaction *transaction = argument;
+
+	intake_abandon(transaction->intake);
+}
+
+/* RFC 1047 for submitters: did you get it, before the link was lost? */
+static void on_key(void *argument, const char *key)
+{
+	struct transaction *transaction = argument;
+	struct session_host *host = transaction->host;
+	char id_text[QUEUE_ID_SIZE];
+	uint64_t id;
+	int r = 0;
+
+	if (host->reader == NULL)
+		r = queue_reader_new(&host->reader, host->queue);
+	if (r == 0)
+		r = queue_read_key(host->reader, transaction->peer->uid, key,
+		    &id);
+	if (r == 0) {
+		queue_id_format(id, id_text);
+		smtp_server_answer_key(transaction->server,
+		    smtp_answer(250, "2.0.0", id_text));
+	} else if (r == -ENOENT) {
+		smtp_server_answer_key(transaction->server,
+		    smtp_answer(550, "5.5.4", "No message has this key"));
+	} else {
+		smtp_server_answer_key(transaction->server, answer_for(r));
+	}
+}
+
+/* ------------------------------------------------- letters of the queue */
+
+static void log_accepted(const struct transaction *transaction, uint64_t id)
+{
+	struct log_line line;
+
+	if (!log_is_wanted(LOG_LEVEL_DEBUG))
+		return;
+	log_begin(&line, LOG_LEVEL_DEBUG, "accepted");
+	log_id(&line, "id", id);
+	log_number(&line, "uid", (int64_t)transaction->peer->uid);
+	log_number(&line, "pid", (int64_t)transaction->peer->pid);
+	log_text(&line, "sender", transaction->sender);
+	log_end(&line);
+}
+
+static struct smtp_answer answer_submission(struct transaction *transaction,
+    const struct submission *submission)
+{
+	char id[QUEUE_ID_SIZE];
+	int result = submission->job.result;
+
+	queue_id_format(submission->id, id);
+	if (result == 0) {
+		log_accepted(transaction, submission->id);
+		(void)snprintf(transaction->text, sizeof(transaction->text),
+		    "Ok: queued as %s%s", id,
+		    submission->is_replay ? " (duplicate)" : "");
+		return smtp_answer(250, "2.0.0", transaction->text);
+	}
+	if (result == -EEXIST) {
+		(void)snprintf(transaction->text, sizeof(transaction->text),
+		    "The key belongs to another message: %s", id);
+		return smtp_answer(554, "5.5.4", transaction->text);
+	}
+	log_message(LOG_LEVEL_ERR, "refused",
+	    "a message of uid %lu was not stored: %s",
+	    (unsigned long)transaction->peer->uid, strerror(-result));
+	return answer_for(result);
+}
+
+static void answer_message(struct transaction *transaction,
+    struct smtp_answer answer)
+{
+	smtp_server_answer_message(transaction->server, answer);
+	if (transaction->host->is_draining)
+		smtp_server_close(transaction->server,
+		    smtp_answer(421, "4.3.2", "Service is shutting down"));
+	transaction->on_progress(transaction);
+}
+
+static void on_submitted(struct intake_owner *owner,
+    const struct submission *submission)
+{
+	struct transaction *transaction = (struct transaction *)(void *)owner;
+	struct session_host *host = transaction->host;
+	unsigned wait_s = transaction->wishes.wait_s;
+
+	if (submission->job.result == 0 && wait_s > 0 && !host->is_draining) {
+		transaction->id = submission->id;
+		waiters_wait(host->waiters, &transaction->waiter,
+		    submission->id, wait_s);
+		return;
+	}
+	answer_message(transaction, answer_submission(transaction, submission));
+}
+
+/* In LMTP each recipient hears of its own fate (RFC 2033). */
+static void on_outcome(struct waiter *waiter, const struct message *message)
+{
+	struct transaction *transaction = (struct transaction *)(void *)
+	    ((char *)waiter - offsetof(struct transaction, waiter));
+	struct outcome_text *text = &transaction->outcome;
+	uint64_t id = transaction->id;
+	unsigned first = 0;
+	size_t i;
+
+	for (i = 0; i < transaction->end_count &&
+	    smtp_server_is_lmtp(transaction->server); i++) {
+		smtp_server_answer_recipient(transaction->server, i,
+		    outcome_answer(text, id, message, first,
+			transaction->ends[i]));
+		first = transaction->ends[i];
+	}
+	answer_message(transaction,
+	    outcome_answer(text, id, message, 0, UINT_MAX));
+}
+
+static void on_slice_done(struct intake_owner *owner)
+{
+	struct transaction *transaction = (struct transaction *)(void *)owner;
+
+	transaction->on_progress(transaction);
+}

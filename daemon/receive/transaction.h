@@ -1,0 +1,60 @@
+/*
+ * transaction - the mail of one session: from MAIL to the answer
+ *
+ * Stands between the SMTP engine, whose events come here, and the queue,
+ * whose letters come home here. One message at a time.
+ *
+ * Promise (P1): a positive answer to a message is given only when its
+ *               submission has come home with result 0.
+ * Thread: the receive loop's.
+ */
+#ifndef RELAIS_RECEIVE_TRANSACTION_H
+#define RELAIS_RECEIVE_TRANSACTION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "receive/admission.h"
+#include "receive/intake.h"
+#include "receive/outcome.h"
+#include "receive/waiters.h"
+#include "receive/wishes.h"
+#include "runtime/peer.h"
+#include "smtp/server.h"
+
+struct session_host;
+
+/* Embedded in a session, which fills the first part and frees what is its. */
+struct transaction {
+	/* first: what the intake knows of us */
+	struct intake_owner intake_owner;
+	struct session_host *host;
+	const struct settings *settings;
+	const struct submitter_rule *rule;
+	struct submitter *submitter;
+	const struct peer *peer;
+	struct smtp_server *server;
+	/* The engine has an answer, or room: go on. May free the session. */
+	void (*on_progress)(struct transaction *transaction);
+
+	struct intake *intake;
+	/* of the MAIL that is open */
+	const char *sender;
+	uint64_t size_bytes; /* declared; 0 without */
+	struct wishes wishes;
+	unsigned *ends; /* see envelope_record.h; NULL between messages */
+	size_t end_count;
+	struct waiter waiter;
+	uint64_t id; /* of the message that is waited for */
+	struct outcome_text outcome;
+	char text[200];
+};
+
+/* The engine's events, with a struct transaction as its session. */
+extern const struct smtp_server_callbacks transaction_callbacks;
+
+/* host is set. */
+void transaction_init(struct transaction *transaction);
+void transaction_done(struct transaction *transaction);
+
+#endif

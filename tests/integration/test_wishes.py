@@ -1,0 +1,262 @@
+"""What a submitter may ask for: keys, waiting, times, priority, a relay."""
+
+import contextlib
+import threading
+import time
+
+from conftest import wait_until
+from relay import Relay
+
+
+def submit(relaisd, mail=(), to=("user@example.net",), lmtp=False,
+           content=b"Subject: wish\r\n\r\nhello\r\n"):
+    """(MAIL's reply, [the message's replies]) with these parameters."""
+    with contextlib.closing(relaisd.smtp()) as client:
+        client.ehlo_msg = "lhlo" if lmtp else "ehlo"
+        client.ehlo()
+        mail_reply = client.mail("app@example.com", list(mail))
+        if mail_reply[0] >= 400:
+            return mail_reply, []
+        for address in to:
+            assert client.rcpt(address)[0] == 250
+        client.putcmd("data")
+        assert client.getreply()[0] == 354
+        client.send(content + b".\r\n")
+        count = len(to) if lmtp else 1
+        return mail_reply, [client.getreply() for _ in range(count)]
+
+
+def id_of(reply):
+    return reply[1].decode().split("queued as ")[1].split()[0]
+
+
+def test_announces_the_wishes(relaisd):
+    with relaisd.smtp() as client:
+        client.ehlo()
+        for keyword in ("futurerelease", "deliverby", "mt-priority",
+                        "xrelais"):
+            assert client.has_extn(keyword), keyword
+
+
+# ---------------------------------------------------------------------- keys
+
+
+def test_a_replayed_key_gives_the_same_id_and_queues_nothing(relaisd):
+    _, (first,) = submit(relaisd, ["XKEY=order-1"])
+    _, (again,) = submit(relaisd, ["XKEY=order-1"])
+    assert id_of(first) == id_of(again)
+    assert again[1].endswith(b"(duplicate)")
+    assert len(relaisd.api("/v1/messages")[1]["messages"]) == 1
+
+
+def test_a_key_of_another_envelope_is_a_conflict(relaisd):
+    _, (first,) = submit(relaisd, ["XKEY=order-1"])
+    _, (other,) = submit(relaisd, ["XKEY=order-1"], to=("b@example.net",))
+    assert other[0] == 554
+    assert id_of(first).encode() in other[1]
+
+
+def test_a_key_can_be_asked_for(daemon):
+    daemon.start()
+    _, (reply,) = submit(daemon, ["XKEY=order+201"])
+    with daemon.smtp() as client:
+        client.ehlo()
+        assert client.docmd("XKEY", "order+201")[0] == 250
+        assert client.docmd("XKEY", "order+201")[1].decode().split()[-1] == \
+            id_of(reply)
+        assert client.docmd("XKEY", "other")[0] == 550
+    # Also after a crash.
+    daemon.kill()
+    daemon.start()
+    with daemon.smtp() as client:
+        client.ehlo()
+        assert client.docmd("XKEY", "order+201")[0] == 250
+
+
+def test_one_key_of_64_submitters_is_one_message(relaisd):
+    replies = []
+
+    def run():
+        replies.append(submit(relaisd, ["XKEY=race"])[1][0])
+
+    threads = [threading.Thread(target=run) for _ in range(64)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert [code for code, _ in replies] == [250] * 64
+    assert len({id_of(reply) for reply in replies}) == 1
+    assert sum(not text.endswith(b"(duplicate)") for _, text in replies) == 1
+    assert len(relaisd.api("/v1/messages")[1]["messages"]) == 1
+
+
+# ------------------------------------------------------------------- waiting
+
+
+def test_waits_for_the_delivery(daemon, relay):
+    daemon.use_relay(relay)
+    daemon.start()
+    _, (reply,) = submit(daemon, ["XWAIT=60"])
+    assert reply[0] == 250 and reply[1].endswith(b"(delivered)")
+    assert len(relay.messages) == 1
+
+
+def test_tells_the_relays_refusal(daemon, relay):
+    relay.always("RCPT", "550 5.1.1 nobody of that name")
+    daemon.use_relay(relay)
+    daemon.start()
+    _, (reply,) = submit(daemon, ["XWAIT=60"])
+    assert reply[0] == 550
+    assert reply[1].startswith(b"5.1.1 nobody of that name (failed as ")
+
+
+def test_says_pending_when_the_time_is_over(daemon, relay):
+    relay.always("RCPT", "451 4.2.1 later")
+    daemon.use_relay(relay)
+    daemon.start()
+    began = time.monotonic()
+    _, (reply,) = submit(daemon, ["XWAIT=1"])
+    assert time.monotonic() - began >= 0.9
+    assert reply[0] == 250 and reply[1].endswith(b"(pending)")
+
+
+def test_lmtp_tells_each_recipient_its_fate(daemon, relay):
+    relay.always("RCPT", lambda line: "550 5.1.1 no" if "bad" in line
+                 else None)
+    daemon.use_relay(relay)
+    daemon.start()
+    _, replies = submit(daemon, ["XWAIT=60"], lmtp=True,
+                        to=("a@example.net", "bad@example.net",
+                            "c@example.net"))
+    assert [code for code, _ in replies] == [250, 550, 250]
+
+
+def test_many_wait_at_once(daemon, relay):
+    daemon.use_relay(relay)
+    gate = relay.hold(".")
+    daemon.start()
+    replies = []
+
+    def run(number):
+        replies.append(submit(daemon, ["XWAIT=60"],
+                              to=(f"u{number}@example.net",))[1][0])
+
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(50)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: daemon.api("/v1/status")[1]["messages"]["queued"]
+               + daemon.api("/v1/status")[1]["messages"]["delivering"] >= 50,
+               "50 committed messages")
+    assert replies == []
+    gate.set()
+    for thread in threads:
+        thread.join(60)
+    assert [r[1].endswith(b"(delivered)") for r in replies] == [True] * 50
+
+
+def test_a_stop_lets_those_who_wait_go(daemon, relay):
+    relay.always("RCPT", "451 4.2.1 later")
+    daemon.use_relay(relay)
+    daemon.start()
+    replies = []
+    thread = threading.Thread(
+        target=lambda: replies.append(submit(daemon, ["XWAIT=300"])[1][0]))
+    thread.start()
+    wait_until(lambda: daemon.api("/v1/status")[1]["messages"]["queued"] == 1,
+               "the message")
+    assert daemon.stop() == 0
+    thread.join(60)
+    assert replies[0][1].endswith(b"(pending)")
+
+
+# --------------------------------------------------------------------- times
+
+
+def test_holds_until_the_time_has_come(daemon, relay):
+    daemon.use_relay(relay)
+    daemon.start()
+    began = time.monotonic()
+    _, (reply,) = submit(daemon, ["HOLDFOR=2"])
+    message = daemon.show(id_of(reply))
+    assert message["state"] == "queued"
+    assert message["recipients"][0]["next_attempt"] is not None
+    daemon.wait_for_state(id_of(reply), "delivered")
+    assert time.monotonic() - began >= 1.9
+
+
+def test_what_is_scheduled_survives_a_kill_and_can_be_cancelled(daemon, relay):
+    daemon.use_relay(relay)
+    daemon.start()
+    soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
+    _, (reply,) = submit(daemon, [f"HOLDUNTIL={soon}"])
+    far = submit(daemon, ["HOLDUNTIL=2037-01-01T00:00:00Z"])[0]
+    assert far[0] == 501 and far[1].startswith(b"5.5.4")
+    _, (near,) = submit(daemon, ["HOLDFOR=86400"])
+    daemon.kill()
+    daemon.start()
+    assert daemon.show(id_of(near))["state"] == "queued"
+    assert daemon.ctl("cancel", id_of(near)).returncode == 0
+    assert daemon.show(id_of(near))["state"] == "cancelled"
+    assert daemon.show(id_of(reply))["state"] == "queued"
+    assert relay.messages == []
+
+
+def test_is_not_relayed_after_its_deadline(daemon, relay):
+    relay.always("MAIL", "451 4.3.0 later")
+    daemon.use_relay(relay)
+    daemon.settings["retry"] = {"first": "1s"}
+    daemon.start()
+    _, (reply,) = submit(daemon, ["BY=2;R"])
+    message = daemon.wait_for_state(id_of(reply), "expired")
+    assert message["recipients"][0]["state"] == "expired"
+
+
+# ------------------------------------------------------------ priority, relay
+
+
+def test_priority_is_kept_and_lowered_by_the_rule(daemon, relay):
+    daemon.use_relay(relay)
+    daemon.settings["submitters"] = {}
+    del daemon.settings["submitters"]
+    daemon.start()
+    reply, (answer,) = submit(daemon, ["MT-PRIORITY=6"])
+    assert reply[1].startswith(b"2.1.0")  # root may
+    assert daemon.show(id_of(answer))["priority"] == "urgent"
+    _, (bulk,) = submit(daemon, ["MT-PRIORITY=-5"])
+    assert daemon.show(id_of(bulk))["priority"] == "bulk"
+    done = daemon.run("/usr/bin/python3", "-c", NOBODY, daemon.socket,
+                      user=65534)
+    assert b"2.3.6" in done.stdout, done
+    assert b"550" in done.stdout.split(b"\n")[1], done
+
+
+NOBODY = """
+import smtplib, sys
+class UnixSMTP(smtplib.LMTP):
+    ehlo_msg = "ehlo"
+client = UnixSMTP(sys.argv[1])
+client.ehlo()
+print(client.mail("a@example.com", ["MT-PRIORITY=9"]))
+client.rset()
+print(client.mail("a@example.com", ["XRELAY=second"]))
+"""
+
+
+def test_a_relay_can_be_asked_for(daemon, relay):
+    with Relay() as second:
+        daemon.use_relay(relay)
+        daemon.settings["relays"]["second"] = {
+            **daemon.settings["relays"]["office"], "port": second.port}
+        daemon.settings["default_relay"] = "office"
+        daemon.start()
+        _, (reply,) = submit(daemon, ["XRELAY=second"])
+        daemon.wait_for_state(id_of(reply), "delivered")
+        assert len(second.messages) == 1 and relay.messages == []
+        assert submit(daemon, ["XRELAY=third"])[0][0] == 550
+
+
+def test_tag_and_metadata_are_echoed(relaisd):
+    _, (reply,) = submit(relaisd, ["XTAG=invoices", "XMETA=order+3D17"])
+    message = relaisd.show(id_of(reply))
+    assert message["tag"] == "invoices"
+    assert message["meta"] == "order=17"
