@@ -63,6 +63,7 @@ static void give_up(struct committer *committer, unsigned index, int error);
 static bool give_back_mail(struct committer *committer, int error);
 static void put_back(struct committer *committer, int error);
 static void finish_batch(struct committer *committer);
+static void end_if_lost(int error);
 static void do_upkeep(struct committer *committer);
 static void look_at_space(struct committer *committer);
 static void take_settings(struct committer *committer);
@@ -245,10 +246,12 @@ static void do_batch(struct committer *committer)
 			committer->last_error = 0;
 			return;
 		}
-		note_error(committer, r);
-		if (culprit >= 0 && !is_for_the_moment(r))
+		if (culprit >= 0 && !is_for_the_moment(r)) {
 			give_up(committer, (unsigned)culprit, r);
-		else if (!give_back_mail(committer, r))
+			continue;
+		}
+		note_error(committer, r);
+		if (!give_back_mail(committer, r))
 			put_back(committer, r);
 	}
 }
@@ -288,13 +291,19 @@ static int try_batch(struct committer *committer, int *ret_culprit)
 		r = ledger_commit(ledger);
 out:
 	atomic_store(&committer->gauges->working_since_ms, 0);
-	if (r == -ENOTRECOVERABLE) {
-		/* Nobody knows what is on disk: say nothing to anyone. */
-		note_error(committer, r);
-		log_stop();
-		_exit(EXIT_FAILURE);
-	}
+	end_if_lost(r);
 	return r;
+}
+
+/* Nobody knows what is on disk: say nothing to anyone, and start again. */
+static void end_if_lost(int error)
+{
+	if (error != -ENOTRECOVERABLE)
+		return;
+	log_message(LOG_LEVEL_ERR, "store_lost",
+	    "the end of a commit could not be written");
+	log_stop();
+	_exit(EXIT_FAILURE);
 }
 
 static void finish_batch(struct committer *committer)
@@ -434,8 +443,7 @@ static void do_upkeep(struct committer *committer)
 			r = ledger_commit(ledger);
 	}
 	atomic_store(&committer->gauges->working_since_ms, 0);
-	if (r == -ENOTRECOVERABLE)
-		_exit(EXIT_FAILURE);
+	end_if_lost(r);
 	if (r < 0) {
 		note_error(committer, r);
 		return;

@@ -270,9 +270,8 @@ void lane_add_waiting(struct lane *lane, uint64_t size_bytes)
 void lane_drop_waiting(struct ledger *ledger, struct lane *lane,
     uint64_t size_bytes)
 {
-	assert(lane->waiting > 0 && lane->waiting_bytes >= size_bytes);
-	lane->waiting--;
-	lane->waiting_bytes -= size_bytes;
+	ledger_decrease(&lane->waiting, 1);
+	ledger_decrease(&lane->waiting_bytes, size_bytes);
 	note_idle(ledger, lane);
 }
 
@@ -284,8 +283,7 @@ void lane_add_held(struct lane *lane)
 
 void lane_drop_held(struct ledger *ledger, struct lane *lane)
 {
-	assert(lane->held > 0);
-	lane->held--;
+	ledger_decrease(&lane->held, 1);
 	note_idle(ledger, lane);
 }
 

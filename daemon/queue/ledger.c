@@ -135,6 +135,11 @@ void ledger_notice(struct ledger *ledger, enum part_event event, uint64_t id,
 	};
 }
 
+void ledger_decrease(uint64_t *count, uint64_t by)
+{
+	*count -= *count < by ? *count : by;
+}
+
 int ledger_feed(struct ledger *ledger, uint64_t id, enum timeline_kind kind)
 {
 	struct feed_row row = {

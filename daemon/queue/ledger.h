@@ -68,6 +68,9 @@ uint64_t ledger_next_id(struct ledger *ledger);
 void ledger_notice(struct ledger *ledger, enum part_event event, uint64_t id,
     const struct message_part *part);
 
+/* Counts come from disk: one that is wrong there must not end the daemon. */
+void ledger_decrease(uint64_t *count, uint64_t by);
+
 /* One event for the feed. */
 int ledger_feed(struct ledger *ledger, uint64_t id, enum timeline_kind kind);
 

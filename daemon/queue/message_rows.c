@@ -210,7 +210,7 @@ static int write_state(struct ledger *ledger, const struct message *message,
 	int r;
 
 	if (message->state != before) {
-		ledger->totals.messages[before]--;
+		ledger_decrease(&ledger->totals.messages[before], 1);
 		ledger->totals.messages[message->state]++;
 		state_key_put(key, before, message->id);
 		r = store_delete(ledger->txn, TABLE_STATE, key, sizeof(key));
@@ -253,7 +253,7 @@ int message_rows_purge(struct ledger *ledger, uint64_t id,
 	}
 	if (r < 0)
 		return r;
-	ledger->totals.messages[summary->state]--;
+	ledger_decrease(&ledger->totals.messages[summary->state], 1);
 	be64_put(id_key, id);
 	return store_delete(ledger->txn, TABLE_MSG, id_key, sizeof(id_key));
 }

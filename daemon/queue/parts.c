@@ -97,6 +97,13 @@ static int put_sched(struct ledger *ledger, uint64_t id,
 	    sizeof(attempts));
 }
 
+int part_rewrite(struct ledger *ledger, const struct message *message,
+    const struct message_part *part)
+{
+	assert(part->place == PART_SCHED);
+	return put_sched(ledger, message->id, part);
+}
+
 int part_remove(struct ledger *ledger, const struct message *message,
     const struct message_part *part)
 {
@@ -127,7 +134,7 @@ int part_remove(struct ledger *ledger, const struct message *message,
 	if (r < 0 && r != -ENOENT)
 		return r;
 	lane_drop_waiting(ledger, lane, message->size);
-	ledger->totals.waiting_parts--;
+	ledger_decrease(&ledger->totals.waiting_parts, 1);
 	return 0;
 }
 

@@ -34,6 +34,9 @@ void sched_key_put(unsigned char key[SCHED_KEY_SIZE], uint32_t lane,
  */
 int part_place(struct ledger *ledger, const struct message *message,
     struct message_part *part, bool may_be_fresh);
+/* Its attempts have changed; it stays where it is in sched. */
+int part_rewrite(struct ledger *ledger, const struct message *message,
+    const struct message_part *part);
 /* Takes it away from where it is. Tells nobody. */
 int part_remove(struct ledger *ledger, const struct message *message,
     const struct message_part *part);

@@ -33,6 +33,7 @@ struct run {
 static const char run_key[] = "run";
 static const char doubt_key[] = "doubt";
 
+static uint64_t last_moment_ms(const struct ledger *ledger);
 static int read_boot_id(char ret_boot_id[BOOT_ID_SIZE]);
 static int load_run(struct ledger *ledger, struct run *ret_run,
     bool *ret_is_new);
@@ -124,12 +125,24 @@ static int judge_last_run(struct ledger *ledger, struct inflight *inflight,
 		r = apply_marks(ledger, inflight, result);
 	} else {
 		result->was_power_cut = true;
-		ledger->doubt_ms = ledger->committed.committed_ms;
+		ledger->doubt_ms = last_moment_ms(ledger);
 		r = save_doubt(ledger);
 	}
 	memcpy(run->boot_id, boot_id, BOOT_ID_SIZE);
 	run->is_clean = 0;
 	return r;
+}
+
+/*
+ * When the last run was over for sure: before this boot, but a part may have
+ * become due and been sent since its last commit.
+ */
+static uint64_t last_moment_ms(const struct ledger *ledger)
+{
+	uint64_t committed_ms = ledger->committed.committed_ms;
+	uint64_t booted_ms = wall_now_ms() - boot_now_ms();
+
+	return booted_ms > committed_ms ? booted_ms : committed_ms;
 }
 
 static int read_boot_id(char ret_boot_id[BOOT_ID_SIZE])

@@ -2,8 +2,8 @@
  * recovery - what a start makes of how the last run ended
  *
  * Half-received bodies are swept. After kill -9 each mark in flight marks
- * exactly its recipients; after a power cut, what was due at the last commit
- * is in doubt, and marked at its next attempt. After a clean end, nothing.
+ * exactly its recipients; after a power cut, what was due before this boot is
+ * in doubt, and marked at its next attempt. After a clean end, nothing.
  *
  * Thread: the one that opens the queue, before it starts.
  */

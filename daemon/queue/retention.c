@@ -31,11 +31,13 @@
 #define LATE_INTERVAL_MS (60 * 60 * 1000)
 #define BODIES_INTERVAL_MS (60 * 1000)
 #define STEP_INTERVAL_MS 1000
+#define EARLY_VAIN_MS (10 * 60 * 1000)
 
 struct retention {
 	uint64_t next_step_ms; /* queue time */
 	uint64_t next_late_ms;
 	uint64_t next_bodies_ms;
+	uint64_t next_early_ms;
 	uint64_t late_after;  /* ids */
 	uint64_t early_after;
 	uint64_t held_after;
@@ -43,6 +45,7 @@ struct retention {
 	struct idem_hand idem_hand;
 	bool is_busy;
 	bool is_full;
+	bool has_found_early; /* in this walk */
 };
 
 /* Ids found by a walk, before the rows under it are changed. */
@@ -84,7 +87,7 @@ bool retention_is_busy(const struct retention *retention)
 void retention_hurry(struct retention *retention, bool is_full)
 {
 	if (is_full && !retention->is_full)
-		retention->next_step_ms = 0;
+		retention->next_step_ms = retention->next_early_ms = 0;
 	retention->is_full = is_full;
 }
 
@@ -202,8 +205,11 @@ static int purge_early(struct retention *retention, struct ledger *ledger)
 	unsigned looks = 0;
 	int r;
 
-	if (!retention->is_full &&
-	    ledger->used_bytes <= ledger->limits.maximum_bytes / 2)
+	if (ledger->now_ms < retention->next_early_ms ||
+	    (!retention->is_full &&
+		ledger->used_bytes <= ledger->limits.maximum_bytes / 2) ||
+	    ledger->totals.messages[MESSAGE_DELIVERED] +
+		    ledger->totals.messages[MESSAGE_CANCELLED] == 0)
 		return 0;
 	r = store_cursor_open(ledger->txn, TABLE_MSG, &cursor);
 	if (r < 0)
@@ -224,11 +230,16 @@ static int purge_early(struct retention *retention, struct ledger *ledger)
 	store_cursor_close(cursor);
 	if (r < 0 && r != -ENOENT)
 		return r;
-	/* At the end the next walk begins anew, at its own time. */
-	if (r == -ENOENT)
-		retention->early_after = 0;
-	else
+	retention->has_found_early |= find.count > 0;
+	if (r == 0) {
 		retention->is_busy = true;
+		return purge_found(ledger, &find);
+	}
+	/* At the end; a walk that was in vain is not repeated soon. */
+	retention->early_after = 0;
+	retention->next_early_ms = ledger->now_ms +
+	    (retention->has_found_early ? STEP_INTERVAL_MS : EARLY_VAIN_MS);
+	retention->has_found_early = false;
 	return purge_found(ledger, &find);
 }
 

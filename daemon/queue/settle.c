@@ -384,7 +384,8 @@ static int place_group(struct settling *settling, const struct waiter *first,
 		if (recipient->attempts > part->attempts)
 			part->attempts = recipient->attempts;
 	}
-	return is_new ? part_place(settling->ledger, message, part, false) : 0;
+	return is_new ? part_place(settling->ledger, message, part, false)
+		      : part_rewrite(settling->ledger, message, part);
 }
 
 /*

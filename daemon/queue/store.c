@@ -37,6 +37,7 @@ static int open_tables(struct store *store, char **ret_error);
 static int check_format(struct store *store, MDB_txn *txn, char **ret_error);
 static void explain(char **ret_error, const char *what, const char *where,
     int code);
+static bool is_lost(struct store *store);
 
 /* ------------------------------------------------------------- life cycle */
 
@@ -253,12 +254,29 @@ int store_commit(struct store_txn *txn)
 
 	if (r == 0)
 		r = store_fail_on_purpose(txn->store, STORE_CALL_COMMIT);
-	if (r == 0)
+	if (r == 0) {
 		r = store_translate(mdb_txn_commit(txn->txn));
-	else
+		if (r < 0 && is_lost(txn->store))
+			r = -ENOTRECOVERABLE;
+	} else {
 		mdb_txn_abort(txn->txn);
+	}
 	free(txn);
 	return r;
+}
+
+/*
+ * Where the last write of a commit fails, LMDB says why, but not that nobody
+ * knows now what is on disk; only the next transaction is refused for that.
+ */
+static bool is_lost(struct store *store)
+{
+	MDB_txn *txn;
+	int r = mdb_txn_begin(store->env, NULL, 0, &txn);
+
+	if (r == 0)
+		mdb_txn_abort(txn);
+	return r == MDB_PANIC;
 }
 
 void store_abort(struct store_txn *txn)

@@ -220,7 +220,8 @@ static int end_upload(struct ledger *ledger, uint64_t body_id)
 	state_key_put(key, MESSAGE_RECEIVING, body_id);
 	r = store_delete(ledger->txn, TABLE_STATE, key, sizeof(key));
 	if (r == 0)
-		ledger->totals.messages[MESSAGE_RECEIVING]--;
+		ledger_decrease(&ledger->totals.messages[MESSAGE_RECEIVING],
+		    1);
 	return r;
 }
 

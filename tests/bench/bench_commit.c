@@ -176,7 +176,7 @@ static double run_queue(const char *directory, unsigned count, double seconds)
 	queue_free(queue);
 	(void)nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	free(submitters);
-	printf("queue      %4u submitters  %9.0f acks/s  %6.1f acks/fdatasync\n",
+	printf("queue      %4u submitters  %9.0f acks/s  %6.1f acks/sync\n",
 	    count, (double)total / took, (double)total / (double)synced);
 	return (double)total / (double)synced;
 }
