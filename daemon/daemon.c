@@ -323,6 +323,7 @@ static void on_stop_signal(evutil_socket_t number, short what, void *argument)
 	struct timeval limit = {
 		.tv_sec = daemon->settings->delivery.drain_s,
 	};
+	unsigned i;
 
 	(void)what;
 	if (daemon->is_stopping) {
@@ -335,6 +336,8 @@ static void on_stop_signal(evutil_socket_t number, short what, void *argument)
 	receiver_drain(daemon->receiver);
 	(void)event_add(daemon->drain_timer, &limit);
 	scheduler_drain(daemon->scheduler, on_scheduler_idle, daemon);
+	for (i = 0; i < daemon->worker_count; i++)
+		worker_drain(daemon->workers[i]);
 }
 
 static void on_scheduler_idle(void *argument)
@@ -363,7 +366,7 @@ static void stop_all(struct daemon *daemon)
 
 	loop_join(daemon->receive_loop);
 	for (i = 0; i < daemon->worker_count; i++)
-		worker_drain(daemon->workers[i]);
+		worker_cut(daemon->workers[i]);
 	for (i = 0; i < daemon->worker_count; i++)
 		worker_join(daemon->workers[i]);
 	loop_stop(daemon->control_loop);

@@ -45,7 +45,7 @@ struct attempt {
 	struct transport_message transaction;
 	unsigned inflight_slot;
 	bool has_progress;
-	bool is_forgotten, has_body_begun;
+	bool is_forgotten, has_body_begun, has_dot;
 	char *host, *tls; /* of the last result that had some */
 	uint32_t random;
 	char problem[160];
@@ -144,13 +144,6 @@ static int compose(struct attempt *attempt)
 }
 
 /* What is past its time is not relayed any more (RFC 2852 4.3). */
-static bool is_past_deadline(const struct attempt *attempt)
-{
-	uint64_t deadline_ms = attempt->message->deadline_ms;
-
-	return deadline_ms != 0 && (uint64_t)attempt->started_ms >= deadline_ms;
-}
-
 static void decide_past_deadline(struct attempt *attempt)
 {
 	struct verdict verdict;
@@ -228,7 +221,8 @@ enum attempt_start attempt_begin(struct attempt *attempt,
 		reset(attempt);
 		return ATTEMPT_GONE;
 	}
-	if (is_past_deadline(attempt)) {
+	if (message->deadline_ms != 0 &&
+	    (uint64_t)attempt->started_ms >= message->deadline_ms) {
 		decide_past_deadline(attempt);
 		return ATTEMPT_DECIDED;
 	}
@@ -275,7 +269,7 @@ attempt_next_transaction(struct attempt *attempt, unsigned recipients_max)
 		return NULL;
 	attempt->transaction.recipients = attempt->recipients;
 	attempt->transaction.recipient_count = count;
-	attempt->has_body_begun = false;
+	attempt->has_body_begun = attempt->has_dot = false;
 	contents_rewind(attempt->contents);
 	return &attempt->transaction;
 }
@@ -294,6 +288,7 @@ static void on_dot(void *context)
 {
 	struct attempt *attempt = context;
 
+	attempt->has_dot = true;
 	if (attempt->inflight_slot == INFLIGHT_NONE)
 		attempt->inflight_slot = inflight_fill(
 		    attempt->queue, attempt->message->id, attempt->part);
@@ -378,6 +373,21 @@ void attempt_decide_rest(struct attempt *attempt, const struct verdict *verdict)
 			attempt->parties[i].verdict = *verdict;
 }
 
+/* RFC 1047; is_sent goes with the result, so only those are meant. */
+void attempt_cut(struct attempt *attempt)
+{
+	for (unsigned i = 0; i < attempt->party_count; i++) {
+		struct party *party = &attempt->parties[i];
+
+		if (party->is_sent && attempt->has_dot)
+			verdict_local(&party->verdict, VERDICT_UNKNOWN,
+			              SCOPE_CONNECTION, PHASE_DOT, FAULT_NONE,
+			              "relais was stopped before the reply "
+			              "came");
+		party->is_sent = false;
+	}
+}
+
 void attempt_forget(struct attempt *attempt)
 {
 	if (attempt->message && !attempt->has_body_begun)
@@ -388,16 +398,13 @@ bool attempt_is_forgotten(const struct attempt *attempt)
 {
 	if (!attempt->is_forgotten)
 		return false;
-	for (unsigned i = 0; i < attempt->party_count; i++)
-		switch (attempt->parties[i].verdict.class) {
-		case VERDICT_DELIVERED:
-		case VERDICT_PERMANENT:
-		case VERDICT_UNKNOWN:
+	for (unsigned i = 0; i < attempt->party_count; i++) {
+		const struct verdict *verdict = &attempt->parties[i].verdict;
+
+		if (verdict_is_final(verdict) ||
+		    verdict->class == VERDICT_UNKNOWN)
 			return false;
-		case VERDICT_NONE:
-		case VERDICT_TEMPORARY:
-			break;
-		}
+	}
 	return true;
 }
 

@@ -74,6 +74,12 @@ bool attempt_reopen(struct attempt *attempt);
 void attempt_decide_rest(struct attempt *attempt,
                          const struct verdict *verdict);
 
+/*
+ * The connection is cut by us: whoever may have got the message has a verdict
+ * of an unknown outcome now.
+ */
+void attempt_cut(struct attempt *attempt);
+
 /* Cancelled: cut it short if its body hasn't begun. */
 void attempt_forget(struct attempt *attempt);
 /* Was it forgotten, and before anybody had a lasting verdict? */

@@ -239,6 +239,21 @@ int credentials_get(struct credentials *credentials,
 	           waiter);
 }
 
+void credentials_cancel(struct credentials *credentials,
+                        const struct credentials_waiter *waiter)
+{
+	struct entry *entry;
+
+	LIST_FOREACH (entry, &credentials->entries, link) {
+		struct credentials_waiter **link = &entry->waiters;
+
+		while (*link && *link != waiter)
+			link = &(*link)->next;
+		if (*link)
+			*link = waiter->next;
+	}
+}
+
 const char *credentials_problem(const struct credentials *credentials)
 {
 	return credentials->problem;

@@ -45,6 +45,9 @@ int credentials_get(struct credentials *credentials,
                     const struct relay_settings *relay,
                     struct credentials_secrets *ret_secrets,
                     struct credentials_waiter *waiter);
+/* The waiter waits no longer, if it did. */
+void credentials_cancel(struct credentials *credentials,
+                        const struct credentials_waiter *waiter);
 const char *credentials_problem(const struct credentials *credentials);
 
 /*

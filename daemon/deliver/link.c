@@ -42,6 +42,7 @@ struct link {
 	const struct settings *settings;
 	const struct relay_settings *relay; /* of these settings */
 	char domain[LANE_DOMAIN_MAX];
+	struct resolver_query *asked; /* under way */
 	struct resolver_query *hosts; /* as found; NULL: no name to look up */
 	size_t host;                  /* the one in use */
 	int64_t opened_ms;            /* boot clock */
@@ -99,6 +100,11 @@ static void drop_transport(struct link *link)
 
 void link_disconnect(struct link *link)
 {
+	if (link->state == AWAIT_SECRETS)
+		credentials_cancel(link->workshop->credentials, &link->waiter);
+	if (link->asked)
+		link->asked->context = NULL; /* comes home for nobody */
+	link->asked = NULL;
 	drop_transport(link);
 	resolver_query_free(link->hosts);
 	link->hosts = NULL;
@@ -171,6 +177,7 @@ void link_connect(struct link *link, const struct settings *settings,
 	query->on_done = on_addresses;
 	query->context = link;
 	link->state = AWAIT_ADDRESSES;
+	link->asked = query;
 	resolver_ask_take(link->workshop->resolver, query);
 }
 
@@ -191,7 +198,12 @@ static void on_addresses(struct letter *letter)
 	    LETTER_OF(letter, struct resolver_query, letter);
 	struct link *link = query->context;
 
-	assert(link->state == AWAIT_ADDRESSES && !link->hosts);
+	if (!link) {
+		resolver_query_free(query);
+		return;
+	}
+	assert(link->state == AWAIT_ADDRESSES && link->asked == query);
+	link->asked = NULL;
 	link->hosts = query;
 	link->host = find_host(link, 0);
 	if (query->status == RESOLVED) {

@@ -112,11 +112,6 @@ uint32_t slot_number(const struct slot *slot)
 	return slot->number;
 }
 
-bool slot_is_busy(const struct slot *slot)
-{
-	return slot->assignment != NULL;
-}
-
 /* ----------------------------------------------------------------- parts */
 
 void slot_assign_take(struct slot *slot, struct assignment *assignment)
@@ -153,6 +148,23 @@ void slot_on_room(struct slot *slot)
 {
 	if (slot->state == AWAIT_ROOM)
 		next_part(slot);
+}
+
+void slot_cut(struct slot *slot)
+{
+	link_disconnect(slot->connection);
+	switch (slot->state) {
+	case SLOT_IDLE:
+		return;
+	case AWAIT_ROOM:
+		break;
+	case AWAIT_LINK:
+	case AWAIT_RESULT:
+		attempt_cut(slot->attempt);
+		finish_part(slot, NULL);
+		break;
+	}
+	go_home(slot);
 }
 
 static void mark_gone(struct slot *slot)
@@ -291,7 +303,6 @@ static void go_home(struct slot *slot)
 	(void)evtimer_add(slot->unused, &unused);
 	assignment->letter.open = assignment->on_done;
 	mailbox_post_take(assignment->home, &assignment->letter);
-	slot->workshop->on_assignment_done(slot->workshop);
 }
 
 /* ---------------------------------------------------------- transactions */

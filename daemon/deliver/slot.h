@@ -44,7 +44,6 @@ struct workshop {
 	                    struct settlement *settlement);
 	void (*park)(struct workshop *workshop, uint64_t id,
 	             const char *reason);
-	void (*on_assignment_done)(struct workshop *workshop);
 };
 
 /* More verdicts than these waiting for the disk, and no message is begun. */
@@ -63,10 +62,12 @@ uint32_t slot_number(const struct slot *slot);
 
 /* One at a time; it goes home by itself. */
 void slot_assign_take(struct slot *slot, struct assignment *assignment);
-bool slot_is_busy(const struct slot *slot);
 
 /* A verdict has reached the disk: go on if that was waited for. */
 void slot_on_room(struct slot *slot);
+
+/* Ends what is under way, if anything, and goes home. */
+void slot_cut(struct slot *slot);
 
 /* The message has been cancelled. */
 void slot_forget(struct slot *slot, uint64_t id);

@@ -26,6 +26,8 @@ struct worker {
 	struct workshop workshop; /* first: the slots' callbacks lead back */
 	char name[16];
 	struct slot_list slots[BUCKETS];
+	struct letter drain, cut;
+	bool is_cut;
 	/* Verdicts that the disk had no room for; linked by their letters. */
 	struct letter *postponed;
 	struct event *again;
@@ -42,7 +44,6 @@ struct errand {
 static void settle_take(struct workshop *workshop,
                         struct settlement *settlement);
 static void park(struct workshop *workshop, uint64_t id, const char *reason);
-static void on_assignment_done(struct workshop *workshop);
 static void on_again(evutil_socket_t fd, short what, void *context);
 
 /* ----------------------------------------------------------- assignments */
@@ -75,7 +76,6 @@ int worker_new(struct worker **ret_worker, unsigned index, struct queue *queue,
 	workshop->resolver = resolver;
 	workshop->settle_take = settle_take;
 	workshop->park = park;
-	workshop->on_assignment_done = on_assignment_done;
 	for (unsigned i = 0; i < BUCKETS; i++)
 		LIST_INIT(&worker->slots[i]);
 	r = loop_new(&workshop->loop, worker->name);
@@ -210,19 +210,10 @@ void worker_forget(struct worker *worker, uint64_t id)
 
 /* ----------------------------------------------------------------- drain */
 
-static void stop_if_drained(struct worker *worker)
+static void stop_if_cut(struct worker *worker)
 {
-	struct workshop *workshop = &worker->workshop;
-	struct slot *slot;
-
-	if (!workshop->is_draining || workshop->unsettled > 0)
-		return;
-	for (unsigned i = 0; i < BUCKETS; i++)
-		for (slot = LIST_FIRST(&worker->slots[i]); slot;
-		     slot = slot_next(slot))
-			if (slot_is_busy(slot))
-				return;
-	loop_stop(workshop->loop);
+	if (worker->is_cut && worker->workshop.unsettled == 0)
+		loop_stop(worker->workshop.loop);
 }
 
 static void on_room(struct worker *worker)
@@ -238,23 +229,36 @@ static void on_room(struct worker *worker)
 
 static void on_drain(struct letter *letter)
 {
-	struct errand *errand = LETTER_OF(letter, struct errand, letter);
-	struct worker *worker = errand->worker;
+	struct worker *worker = LETTER_OF(letter, struct worker, drain);
 
-	free(errand);
 	worker->workshop.is_draining = true;
 	on_room(worker);
-	stop_if_drained(worker);
 }
 
 void worker_drain(struct worker *worker)
 {
-	send_errand(worker, on_drain, NULL, 0);
+	worker->drain.open = on_drain;
+	mailbox_post_take(worker->workshop.inbox, &worker->drain);
 }
 
-static void on_assignment_done(struct workshop *workshop)
+static void on_cut(struct letter *letter)
 {
-	stop_if_drained((struct worker *)workshop);
+	struct worker *worker = LETTER_OF(letter, struct worker, cut);
+	struct slot *slot;
+
+	worker->workshop.is_draining = true;
+	worker->is_cut = true;
+	for (unsigned i = 0; i < BUCKETS; i++)
+		for (slot = LIST_FIRST(&worker->slots[i]); slot;
+		     slot = slot_next(slot))
+			slot_cut(slot);
+	stop_if_cut(worker);
+}
+
+void worker_cut(struct worker *worker)
+{
+	worker->cut.open = on_cut;
+	mailbox_post_take(worker->workshop.inbox, &worker->cut);
 }
 
 /* ----------------------------------------------------------- settlements */
@@ -268,7 +272,7 @@ static void job_is_home(struct worker *worker)
 	workshop->unsettled--;
 	if (was_full)
 		on_room(worker);
-	stop_if_drained(worker);
+	stop_if_cut(worker);
 }
 
 /* The disk is full or faulty: the verdicts are kept here and posted again. */

@@ -41,13 +41,13 @@ struct assignment {
 	struct letter letter;
 	struct mailbox *home;
 	void (*on_done)(struct letter *letter);
-	void *owner;       /* the scheduler's */
-	uint32_t slot;     /* unique over all relays and workers */
-	const struct settings *settings; /* one reference */
+	void *owner;   /* the scheduler's */
+	uint32_t slot; /* unique over all relays and workers */
+	const struct settings *settings;    /* one reference */
 	const struct relay_settings *relay; /* of these settings */
 	uint32_t lane;
 	char domain[LANE_DOMAIN_MAX]; /* "" but with direct */
-	bool is_draining;  /* the slot's connection is to be closed after it */
+	bool is_draining; /* the slot's connection is to be closed after it */
 	/*
 	 * No attempt is made: the relay is in trouble, as `fault` says (then
 	 * in, not out). What is too old is settled by that verdict; all else
@@ -62,17 +62,17 @@ struct assignment {
 	} parts[ASSIGNMENT_PARTS_MAX];
 	/* out: the last fault of the relay; class VERDICT_NONE without */
 	struct verdict fault;
-	char *fault_host; /* malloc'ed; or NULL */
-	unsigned delivered; /* recipients */
-	unsigned refused;   /* recipients that failed for good */
-	bool had_session;   /* the relay let us in: the breaker may close */
+	char *fault_host;    /* malloc'ed; or NULL */
+	unsigned delivered;  /* recipients */
+	unsigned refused;    /* recipients that failed for good */
+	bool had_session;    /* the relay let us in: the breaker may close */
 	uint64_t size_limit; /* learnt; 0: not said */
 };
 struct assignment *assignment_new(void);
 void assignment_free(struct assignment *assignment);
 
 int worker_new(struct worker **ret_worker, unsigned index, struct queue *queue,
-    struct resolver *resolver, struct command_helper *helper);
+               struct resolver *resolver, struct command_helper *helper);
 int worker_start(struct worker *worker);
 struct loop *worker_loop(struct worker *worker);
 
@@ -82,15 +82,22 @@ void worker_assign_take(struct worker *worker, struct assignment *assignment);
 /* Any thread: this message was cancelled; skipped if not yet at DATA. */
 void worker_forget(struct worker *worker, uint64_t id);
 
-/* No new parts; what runs may end; then the loop stops. Any thread. */
+/* No new parts are begun; what runs may end. Any thread. */
 void worker_drain(struct worker *worker);
+
+/*
+ * What runs is cut: where the final dot was sent the recipients' outcome is
+ * settled as unknown, the rest goes home as returned. The loop stops once all
+ * verdicts are on disk. Any thread.
+ */
+void worker_cut(struct worker *worker);
+
+/* Waits until the loop has stopped. */
 void worker_join(struct worker *worker);
 
 /*
- * With its loop ended (worker_join(), after worker_drain() or loop_stop()) and
- * the resolver's loop, the committer and the command helper stopped: what they
- * still had to answer would come home to it. Attempts that were cut leave their
- * marks in flight.
+ * With its loop ended and the resolver's loop, the committer and the command helper stopped: what they
+ * still had to answer would come home to it.
  */
 void worker_free(struct worker *worker);
 
