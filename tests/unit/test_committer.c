@@ -6,9 +6,11 @@
 #include "../support/queue_fixture.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "clock.h"
@@ -230,6 +232,55 @@ static void survives_a_full_map(void **state)
 	store_close(store);
 }
 
+/*
+ * LMDB writes the page that makes a commit count through a descriptor of its
+ * own, a few octets only. Fails that write, as a dying disk would.
+ */
+static _Atomic bool is_end_of_commit_failing;
+
+__attribute__((visibility("default"))) ssize_t pwrite(int fd,
+    const void *data, size_t len, off_t at)
+{
+	if (len < STORE_PAGE_BYTES && atomic_load(&is_end_of_commit_failing)) {
+		errno = EIO;
+		return -1;
+	}
+	return syscall(SYS_pwrite64, fd, data, len, at);
+}
+
+__attribute__((visibility("default"))) ssize_t pwrite64(int fd,
+    const void *data, size_t len, off64_t at)
+{
+	return pwrite(fd, data, len, at);
+}
+
+static void ends_without_an_answer_when_the_outcome_is_unknown(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t kept = fixture_submit_one(f, "a@example.org");
+	int status, answered[2];
+	char byte;
+	pid_t child;
+
+	fixture_stop(f);
+	assert_int_equal(pipe(answered), 0);
+	child = fork();
+	if (child == 0) {
+		fixture_start(f);
+		atomic_store(&is_end_of_commit_failing, true);
+		(void)fixture_submit_one(f, "b@example.org");
+		_exit(write(answered[1], "!", 1) == 1 ? 0 : 2);
+	}
+	(void)close(answered[1]);
+	assert_int_equal(read(answered[0], &byte, 1), 0);
+	(void)close(answered[0]);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), EXIT_FAILURE);
+	fixture_start(f);
+	assert_int_equal(fixture_state(f, kept), MESSAGE_QUEUED);
+}
+
 static void refuses_another_format_in_plain_words(void **state)
 {
 	static const unsigned char version[4] = { 0, 0, 0, 9 };
@@ -315,6 +366,67 @@ static void keeps_queue_time_when_the_wall_clock_jumps(void **state)
 	assert_true(queue_time_ms(f->queue) < before + 3000);
 	third = fixture_submit_one(f, "c@example.org");
 	assert_true(third > second);
+	fixture_stop(f);
+	clock_replace(NULL);
+	fixture_start(f);
+}
+
+struct gate {
+	_Atomic bool is_closed;
+	_Atomic bool is_waiting;
+};
+
+/* A disk that does not answer while the gate is closed. */
+static int wait_at_gate(enum store_call call, void *context)
+{
+	struct gate *gate = context;
+
+	if (call != STORE_CALL_COMMIT)
+		return 0;
+	while (atomic_load(&gate->is_closed)) {
+		atomic_store(&gate->is_waiting, true);
+		sched_yield();
+	}
+	return 0;
+}
+
+static void refuses_mail_while_the_disk_stalls(void **state)
+{
+	struct fixture *f = *state;
+	const char *to[] = { "a@example.org", NULL };
+	struct submission *s = fixture_mail(to, "body\r\n");
+	struct gate gate = { .is_closed = true };
+	struct queue_counts counts;
+
+	fixture_stop(f);
+	fake_wall_ms = 1795000000000;
+	fake_boot_ms = 5000000;
+	clock_replace(&fake_clock);
+	fixture_start(f);
+	store_set_fault(f->queue->store, wait_at_gate, &gate);
+	s->job.home = f->home;
+	s->job.on_done = fixture_no_letter;
+	queue_post_take(f->queue, &s->job);
+	while (!atomic_load(&gate.is_waiting))
+		sched_yield();
+	fake_boot_ms += 4000;
+	assert_int_equal(queue_may_accept(f->queue, 1000), 0);
+	fake_boot_ms += 2000;
+	fake_wall_ms += 6000;
+	assert_int_equal(queue_may_accept(f->queue, 1000), -EBUSY);
+	assert_int_equal(queue_read_counts(f->reader, &counts), 0);
+	assert_int_equal(counts.stalled_since_ms, 1795000000000);
+	/* A slow disk is no reason to restart us, one that is dead is. */
+	assert_int_equal(queue_last_progress_ms(f->queue), 5006000);
+	fake_boot_ms += 600000;
+	assert_true(queue_last_progress_ms(f->queue) <= 5000000);
+
+	atomic_store(&gate.is_closed, false);
+	assert_ptr_equal(mailbox_wait(f->home, 60000), &s->job.letter);
+	assert_int_equal(s->job.result, 0);
+	submission_free(s);
+	assert_true(fixture_submit_one(f, "b@example.org") > 0);
+	assert_int_equal(queue_may_accept(f->queue, 1000), 0);
 	fixture_stop(f);
 	clock_replace(NULL);
 	fixture_start(f);
@@ -566,9 +678,11 @@ int main(void)
 		TEST(settles_alone_what_finds_no_room_with_new_mail),
 		TEST(refuses_mail_when_full_and_still_settles),
 		TEST(survives_a_full_map),
+		TEST(ends_without_an_answer_when_the_outcome_is_unknown),
 		TEST(refuses_another_format_in_plain_words),
 		TEST(lets_one_process_in),
 		TEST(keeps_queue_time_when_the_wall_clock_jumps),
+		TEST(refuses_mail_while_the_disk_stalls),
 		TEST(keeps_what_was_acknowledged_when_killed),
 		TEST(marks_only_what_was_in_flight),
 		TEST(doubts_what_was_due_after_a_power_cut),
