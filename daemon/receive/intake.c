@@ -15,7 +15,9 @@
 
 /* Most messages fit the first chunk; it grows to a whole piece when not. */
 #define FIRST_CHUNK 8192
-#define CHUNK_ROOM(size) ((size) - sizeof(struct body_chunk))
+/* Half of what one may have, so that gathering and storing overlap. */
+#define SLICE_PIECES (QUEUE_SLICE_PIECES / 2)
+#define SLICE_BYTES  (SLICE_PIECES * BODY_PIECE_MAX)
 
 /* Outlives its intake while letters are under way. */
 struct intake {
@@ -138,7 +140,14 @@ size_t intake_held_bytes(const struct intake *intake)
 
 bool intake_is_crowded(const struct intake *intake)
 {
-	return intake->is_uploading && intake->chunk_bytes >= QUEUE_SLICE_MAX;
+	return intake->is_uploading && intake->chunk_bytes >= SLICE_BYTES;
+}
+
+/* What is more than fits one transaction goes in slices from there on. */
+static bool has_slice(const struct intake *intake)
+{
+	return intake->chunk_bytes >
+	    (intake->is_sliced ? SLICE_BYTES : QUEUE_SLICE_MAX);
 }
 
 int intake_add(struct intake *intake, const char *data, size_t len)
@@ -161,8 +170,7 @@ int intake_add(struct intake *intake, const char *data, size_t len)
 		data += part;
 		len -= part;
 	}
-	/* More than fits one transaction: from here on it goes in slices. */
-	if (intake->chunk_bytes > QUEUE_SLICE_MAX && !intake->is_uploading)
+	if (has_slice(intake) && !intake->is_uploading)
 		post_slice(intake, false);
 	return 0;
 }
@@ -237,7 +245,7 @@ static struct body_chunk *take_chunks(struct intake *intake, bool is_all,
 	unsigned count = 0;
 
 	*ret_bytes = 0;
-	while (*end != NULL && count < QUEUE_SLICE_PIECES &&
+	while (*end != NULL && count < SLICE_PIECES &&
 	    (is_all || (*end)->len == BODY_PIECE_MAX)) {
 		*ret_bytes += (*end)->size;
 		intake->chunk_bytes -= (*end)->len;
@@ -316,8 +324,7 @@ static void on_upload_done(struct letter *letter)
 
 	if (intake->submit_settings != NULL)
 		post_submission(intake);
-	else if (intake->upload_error == 0 &&
-	    intake->chunk_bytes > QUEUE_SLICE_MAX)
+	else if (intake->upload_error == 0 && has_slice(intake))
 		post_slice(intake, false);
 	if (intake->owner != NULL)
 		intake->owner->on_slice_done(intake->owner);
