@@ -41,7 +41,10 @@ struct bufferevent *connection_accept(struct event_base *base, void *context)
 	struct connection *connection = xcalloc(1, sizeof(*connection));
 
 	connection->control = control;
-	connection->bev = bufferevent_socket_new(base, -1, 0);
+	/* The descriptor is closed after its events are gone: evhttp itself
+	 * would do it before, and take another thread's out of epoll. */
+	connection->bev =
+	    bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
 	connection->admission =
 	    event_new(base, -1, 0, on_admission, connection);
 	connection->deadline = event_new(base, -1, 0, on_deadline, connection);
