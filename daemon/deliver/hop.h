@@ -38,6 +38,7 @@ struct hop {
 	struct alarm alarm;
 	unsigned in_use; /* slots that work for it */
 	bool is_expiry_due; /* its oldest parts may be too old */
+	bool has_passed_over; /* lanes with work that are not in memory */
 	struct hop_lanes lanes;
 	struct hop *chain;
 };

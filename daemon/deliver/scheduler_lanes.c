@@ -5,7 +5,8 @@
  * because rows of it are due, or somebody has parts of it. Others are dropped
  * as room is needed, the one that rests longest first; `wake` brings them
  * back. The rows of wake are walked once, from a cursor, and again from the
- * front only when a lane was passed over and may have its turn now.
+ * front (not more than once a second) only when a lane was passed over, for its
+ * hop or for lack of room, and may have its turn now.
  */
 #include "config.h"
 
@@ -23,6 +24,9 @@
 /* How many idle lanes are looked at to find one that may go. */
 #define DROP_TRIES 8
 
+/* Between two walks from the front. */
+#define WALK_AGAIN_MS 1000
+
 /* A read that failed is tried again after so long. */
 #define READ_AGAIN_MS 1000
 
@@ -37,6 +41,8 @@ static void drop_lane(struct scheduler *scheduler, struct lane *lane);
 static void drop_window(struct scheduler *scheduler, struct lane *lane);
 static void drop_hop_if_unused(struct scheduler *scheduler, struct hop *hop);
 static bool load_lane(struct scheduler *scheduler, uint32_t id);
+static void look_again(struct scheduler *scheduler, struct hop *hop);
+static bool walk_wake(struct scheduler *scheduler);
 static void wake_at(struct scheduler *scheduler, uint64_t due_ms);
 
 static bool is_full(const struct scheduler *scheduler)
@@ -81,6 +87,7 @@ static struct lane *add_lane(struct scheduler *scheduler,
 
 void scheduler_lane_changed(struct scheduler *scheduler, struct lane *lane)
 {
+	struct relay *relay = lane->hop->relay;
 	enum lane_kind kind = lane_kind_now(lane, scheduler->now_ms);
 	bool has_due = lane->next_due_ms > scheduler->now_ms &&
 	    lane->next_due_ms != UINT64_MAX;
@@ -97,8 +104,12 @@ void scheduler_lane_changed(struct scheduler *scheduler, struct lane *lane)
 		alarm_set(&scheduler->alarms, &lane->alarm, lane->next_due_ms);
 	else if (!has_due)
 		alarm_clear(&scheduler->alarms, &lane->alarm);
-	if (scheduler->is_full && kind == LANE_IDLE)
+	if (kind != LANE_IDLE)
+		return;
+	if (scheduler->is_full)
 		wake_at(scheduler, scheduler->now_ms + 1);
+	if (relay->ready[LANE_RETRY] < SCHEDULER_RELAY_LANES_MAX / 2)
+		look_again(scheduler, &relay->hop);
 }
 
 void scheduler_on_lane_alarm(struct alarm *alarm)
@@ -136,8 +147,8 @@ static void drop_lane(struct scheduler *scheduler, struct lane *lane)
 {
 	struct hop *hop = lane->hop;
 
-	if (lane->retries.count > 0 || lane->next_due_ms <= scheduler->now_ms)
-		scheduler->has_passed_over = true;
+	if (lane_has_work(lane, scheduler->now_ms))
+		hop->has_passed_over = true;
 	else
 		wake_at(scheduler, lane->next_due_ms);
 	drop_window(scheduler, lane);
@@ -181,8 +192,7 @@ void scheduler_hop_changed(struct scheduler *scheduler, struct hop *hop)
 		scheduler_lane_changed(scheduler, lane);
 	alarm_set(&scheduler->alarms, &hop->alarm,
 	    hop_next_ms(hop, scheduler->now_ms));
-	if (hop_may_start(hop, scheduler->now_ms))
-		scheduler_look_again(scheduler);
+	look_again(scheduler, hop);
 	drop_hop_if_unused(scheduler, hop);
 }
 
@@ -197,7 +207,7 @@ void scheduler_on_hop_alarm(struct alarm *alarm)
 		scheduler_hop_changed(scheduler, hop);
 		return;
 	}
-	scheduler_look_again(scheduler);
+	look_again(scheduler, hop);
 	if (forget_ms > scheduler->now_ms)
 		alarm_set(&scheduler->alarms, alarm, forget_ms);
 	else
@@ -255,12 +265,15 @@ void scheduler_row_due(struct scheduler *scheduler,
 	} else if (notice->due_ms > scheduler->now_ms) {
 		wake_at(scheduler, notice->due_ms);
 	} else if (!load_lane(scheduler, notice->lane)) {
-		scheduler->has_passed_over = true;
+		scheduler->must_walk_again = true;
 		scheduler->is_full = true;
 	}
 }
 
-/* False where there is no room; a lane to a closed hop is passed over. */
+/*
+ * False where there is no room. A lane to a closed hop is passed over, and one
+ * of a relay that has its share of lanes in memory.
+ */
 static bool load_lane(struct scheduler *scheduler, uint32_t id)
 {
 	struct lane *lane = lanes_table_find(&scheduler->lanes, id);
@@ -276,11 +289,15 @@ static bool load_lane(struct scheduler *scheduler, uint32_t id)
 	if (queue_read_lane(scheduler->reader, id, &info) < 0)
 		return true;
 	relay = scheduler_relay(scheduler, info.key.relay);
+	if (relay->ready[LANE_RETRY] >= SCHEDULER_RELAY_LANES_MAX) {
+		relay->hop.has_passed_over = true;
+		return true;
+	}
 	hop = info.key.domain[0] == '\0' ? NULL :
 	    hops_find(&scheduler->hops, relay, info.key.domain);
 	if (hop != NULL &&
 	    !breaker_may_pass(&hop->breaker, scheduler->now_ms)) {
-		scheduler->has_passed_over = true;
+		hop->has_passed_over = true;
 		return true;
 	}
 	lane = add_lane(scheduler, &info, relay);
@@ -294,48 +311,64 @@ static void wake_at(struct scheduler *scheduler, uint64_t due_ms)
 		alarm_set(&scheduler->alarms, &scheduler->wake, due_ms);
 }
 
-/* A few at a time; the loop has its turn in between. */
+/* Lanes to this hop were passed over; they may have their turn now. */
+static void look_again(struct scheduler *scheduler, struct hop *hop)
+{
+	if (!hop->has_passed_over || !hop_may_start(hop, scheduler->now_ms))
+		return;
+	hop->has_passed_over = false;
+	scheduler->must_walk_again = true;
+	wake_at(scheduler, scheduler->now_ms + 1);
+}
+
 void scheduler_on_wake_alarm(struct alarm *alarm)
 {
 	struct scheduler *scheduler = ALARM_OF(alarm, struct scheduler, wake);
-	struct wake_row rows[WAKE_ROWS];
-	int count;
+	uint64_t again_ms = scheduler->walked_ms + WALK_AGAIN_MS;
 
-	if (scheduler->is_full && scheduler->has_passed_over) {
-		scheduler->has_passed_over = false;
+	if (!scheduler->is_walking && scheduler->must_walk_again &&
+	    scheduler->now_ms >= again_ms) {
+		scheduler->must_walk_again = false;
 		scheduler->wake_from = (struct wake_row){ 0 };
+		scheduler->walked_ms = scheduler->now_ms;
 	}
+	scheduler->is_walking = walk_wake(scheduler);
+	if (!scheduler->is_walking && scheduler->must_walk_again)
+		wake_at(scheduler, again_ms > scheduler->now_ms
+		    ? again_ms
+		    : scheduler->now_ms + 1);
+}
+
+/* A few rows, the loop has its turn in between; true if more are due. */
+static bool walk_wake(struct scheduler *scheduler)
+{
+	struct wake_row rows[WAKE_ROWS];
+	int count = queue_read_wake(scheduler->reader, &scheduler->wake_from,
+	    rows, WAKE_ROWS);
+
 	scheduler->is_full = false;
-	count = queue_read_wake(scheduler->reader, &scheduler->wake_from, rows,
-	    WAKE_ROWS);
 	if (count < 0) {
 		wake_at(scheduler, scheduler->now_ms + READ_AGAIN_MS);
-		return;
+		return true;
 	}
 	for (int i = 0; i < count; i++) {
 		if (rows[i].due_ms > scheduler->now_ms) {
 			wake_at(scheduler, rows[i].due_ms);
-			return;
+			return false;
 		}
 		if (!load_lane(scheduler, rows[i].lane)) {
+			/* Goes on when a lane has nothing more to do. */
 			scheduler->is_full = true;
-			return;
+			return true;
 		}
 		scheduler->wake_from = rows[i];
 		if (++scheduler->wake_from.lane == 0)
 			scheduler->wake_from.due_ms++;
 	}
-	if (count == WAKE_ROWS)
-		wake_at(scheduler, scheduler->now_ms + 1);
-}
-
-void scheduler_look_again(struct scheduler *scheduler)
-{
-	if (!scheduler->has_passed_over)
-		return;
-	scheduler->has_passed_over = false;
-	scheduler->wake_from = (struct wake_row){ 0 };
+	if (count < WAKE_ROWS)
+		return false;
 	wake_at(scheduler, scheduler->now_ms + 1);
+	return true;
 }
 
 void scheduler_load_fresh(struct scheduler *scheduler)

@@ -28,8 +28,10 @@
 
 struct event;
 
-/* Lanes in memory that have no fresh parts. */
-#define SCHEDULER_LANES_MAX 4096
+/* Lanes in memory that have no fresh parts; and those of one relay that stand
+   in line with nothing but retries, so that it leaves room for others. */
+#define SCHEDULER_LANES_MAX       4096
+#define SCHEDULER_RELAY_LANES_MAX (SCHEDULER_LANES_MAX / 4)
 
 struct scheduler {
 	struct loop *loop;
@@ -55,8 +57,10 @@ struct scheduler {
 
 	struct alarm wake;         /* rows of wake are due */
 	struct wake_row wake_from; /* rows before it have been looked at */
-	bool has_passed_over; /* some lanes of these lead to a closed hop */
 	bool is_full;         /* the next one found no room */
+	bool is_walking;      /* rows behind it are due, too */
+	bool must_walk_again; /* from the front: some were passed over */
+	uint64_t walked_ms;   /* when the walk began at the front */
 
 	size_t changing;  /* changes of others at the committer */
 	size_t rerouting; /* and of its own */
@@ -111,8 +115,6 @@ void scheduler_load_fresh(struct scheduler *scheduler);
 void scheduler_on_wake_alarm(struct alarm *alarm);
 void scheduler_on_lane_alarm(struct alarm *alarm);
 void scheduler_on_hop_alarm(struct alarm *alarm);
-/* Lanes that were passed over are looked at again. */
-void scheduler_look_again(struct scheduler *scheduler);
 void scheduler_forget_lanes(struct scheduler *scheduler);
 
 /* scheduler_change.c */

@@ -24,8 +24,10 @@ static const char one_connection[] =
     " limits: {connections: 1}}\n";
 static const char direct[] =
     "hostname: host.example.com\n"
+    "default_relay: main\n"
     "relays:\n"
-    "  main: {url: \"direct:\", limits: {connections: 8}}\n";
+    "  main: {url: \"direct:\", limits: {connections: 8}}\n"
+    "  other: {url: \"smtp://other.example.com:25\"}\n";
 
 static int set_up(void **state)
 {
@@ -190,6 +192,21 @@ static void wakes_for_a_deferred_part_when_it_is_due(void **state)
 	fake_advance(1000);
 	assert_int_equal(fake_deliver_all(), 1);
 	assert_int_equal(fake_rows(), 0);
+}
+
+static void wakes_for_a_lane_that_it_does_not_know(void **state)
+{
+	uint32_t lane = normal_lane();
+
+	(void)state;
+	fake_start();
+	fake_sched(lane, fake_now_ms + 5000);
+	fake_send_notices();
+	fake_run();
+	fake_advance(4999);
+	assert_int_equal(fake_at_workers(), 0);
+	fake_advance(1);
+	assert_int_equal(fake_deliver_all(), 1);
 }
 
 static void gives_no_part_twice_whatever_is_told_twice(void **state)
@@ -414,6 +431,124 @@ static void keeps_connections_for_fresh_mail_from_slow_retries(void **state)
 	assert_int_equal(fake_given[7]->lane, fresh);
 }
 
+/* One has two deep domains, the other a part each for many. */
+static void shares_by_parts_however_they_are_spread(void **state)
+{
+	unsigned deep = 0, wide = 0;
+
+	(void)state;
+	fake_is_silent = true;
+	for (unsigned i = 0; i < 300; i++) {
+		char domain[32];
+
+		snprintf(domain, sizeof(domain), "wide%u.example", i);
+		fake_fresh(fake_lane("main", PRIORITY_NORMAL, 2, domain));
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		uint32_t lane = fake_lane("main", PRIORITY_NORMAL, 1,
+		    i == 0 ? "deep0.example" : "deep1.example");
+
+		for (unsigned j = 0; j < 400; j++)
+			fake_fresh(lane);
+	}
+	fake_is_silent = false;
+	fake_start();
+	while (deep + wide < 300) {
+		struct assignment *given = fake_oldest();
+
+		if (strncmp(given->domain, "deep", 4) == 0)
+			deep += given->part_count;
+		else
+			wide += given->part_count;
+		fake_settle_all(given);
+		fake_send_notices();
+		fake_home(given, NULL);
+	}
+	assert_in_range(wide, 120, 180);
+}
+
+#define DEAD_LANES 6000
+
+static void serves_a_live_domain_behind_thousands_of_dead_ones(void **state)
+{
+	uint32_t live = 0;
+	unsigned dead = 0, probes = 0;
+	struct assignment *given;
+
+	(void)state;
+	fake_is_silent = true;
+	for (unsigned i = 0; i < DEAD_LANES; i++) {
+		char domain[32];
+
+		snprintf(domain, sizeof(domain), "dead%u.example", i);
+		fake_sched(fake_lane("main", PRIORITY_NORMAL, 1, domain),
+		    fake_now_ms - 1);
+	}
+	live = fake_lane("main", PRIORITY_NORMAL, 1, "live.example");
+	fake_sched(live, fake_now_ms - 1);
+	fake_is_silent = false;
+	fake_start();
+	for (unsigned i = 0; i < 5000 && live != 0; i++) {
+		while ((given = fake_oldest()) != NULL) {
+			if (given->lane != live) {
+				dead++;
+				fake_return(given, FAULT_NETWORK);
+				continue;
+			}
+			fake_settle_all(given);
+			fake_send_notices();
+			fake_home(given, NULL);
+			live = 0;
+		}
+		fake_advance(1);
+	}
+	assert_int_equal(live, 0);
+	assert_int_equal(dead, DEAD_LANES);
+	assert_int_equal(fake_rows(), DEAD_LANES);
+
+	/* And the dead ones, those out of memory too, are asked again. */
+	for (unsigned i = 0; i < 3000; i++) {
+		fake_advance(20);
+		while ((given = fake_oldest()) != NULL) {
+			probes++;
+			fake_return(given, FAULT_NETWORK);
+		}
+	}
+	assert_in_range(probes, DEAD_LANES, DEAD_LANES + DEAD_LANES / 2);
+}
+
+static void leaves_room_for_the_lanes_of_other_relays(void **state)
+{
+	bool is_served = false;
+	uint32_t other;
+
+	(void)state;
+	fake_is_silent = true;
+	for (unsigned i = 0; i < 5000; i++) {
+		char domain[32];
+
+		snprintf(domain, sizeof(domain), "d%u.example", i);
+		fake_sched(fake_lane("main", PRIORITY_NORMAL, 1, domain),
+		    fake_now_ms - 100);
+	}
+	other = fake_lane("other", PRIORITY_NORMAL, 1, "");
+	fake_sched(other, fake_now_ms - 1);
+	fake_is_silent = false;
+	fake_start();
+	/* None of the 5,000 comes back from its worker. */
+	for (unsigned i = 0; i < 200; i++)
+		fake_advance(1);
+	for (unsigned i = 0; i < fake_given_count; i++)
+		is_served = is_served || fake_given[i]->lane == other;
+	assert_true(is_served);
+	/* And when they do, all have their turn. */
+	for (unsigned i = 0; i < 20000 && fake_rows() > 0; i++) {
+		fake_deliver_all();
+		fake_advance(1);
+	}
+	assert_int_equal(fake_rows(), 0);
+}
+
 #define MANY_LANES 100000
 
 static void delivers_100000_lanes_in_flat_memory(void **state)
@@ -460,6 +595,7 @@ int main(void)
 		TEST(reuses_the_warm_connection, set_up),
 		TEST(reads_what_is_due_and_nothing_before, set_up),
 		TEST(wakes_for_a_deferred_part_when_it_is_due, set_up),
+		TEST(wakes_for_a_lane_that_it_does_not_know, set_up),
 		TEST(gives_no_part_twice_whatever_is_told_twice, set_up),
 		TEST(gives_a_part_again_that_is_settled_before_it_is_home,
 		    set_up),
@@ -471,6 +607,11 @@ int main(void)
 		    set_up_one_connection),
 		TEST(gives_each_domain_two_connections, set_up_direct),
 		TEST(keeps_connections_for_fresh_mail_from_slow_retries,
+		    set_up_direct),
+		TEST(shares_by_parts_however_they_are_spread, set_up_direct),
+		TEST(serves_a_live_domain_behind_thousands_of_dead_ones,
+		    set_up_direct),
+		TEST(leaves_room_for_the_lanes_of_other_relays,
 		    set_up_direct),
 		TEST(delivers_100000_lanes_in_flat_memory, set_up_direct),
 	};

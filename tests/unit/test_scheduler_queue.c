@@ -12,7 +12,7 @@
 #include "runtime/xalloc.h"
 #include "settings_errors.h"
 
-#define MESSAGES   400
+#define MESSAGES   150
 #define DEADLINE_S 60
 
 static const struct settings *settings;

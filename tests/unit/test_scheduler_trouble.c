@@ -406,6 +406,22 @@ static void sends_no_more_than_its_rate_in_any_window(void **state)
 	assert_true(sent_count >= 230);
 }
 
+static void keeps_to_its_rate_when_the_settings_change(void **state)
+{
+	const struct settings *settings = fake_settings_load(limited);
+
+	(void)state;
+	backlog(100);
+	fake_start();
+	assert_int_equal(fake_deliver_all(), 30);
+	scheduler_apply_settings(fake_scheduler, settings);
+	settings_unref(settings);
+	fake_run();
+	assert_int_equal(fake_at_workers(), 0);
+	fake_advance(MINUTE + 1);
+	assert_int_equal(fake_deliver_all(), 30);
+}
+
 static void expires_what_is_too_old_behind_an_open_breaker(void **state)
 {
 	uint32_t lane = fake_lane("main", PRIORITY_NORMAL, 1000, "");
@@ -494,6 +510,8 @@ int main(void)
 		TEST(takes_a_connection_away_where_there_are_too_many, set_up),
 		TEST(halves_its_pace_where_it_is_too_fast, set_up),
 		TEST(sends_no_more_than_its_rate_in_any_window,
+		    set_up_limited),
+		TEST(keeps_to_its_rate_when_the_settings_change,
 		    set_up_limited),
 		TEST(expires_what_is_too_old_behind_an_open_breaker, set_up),
 		TEST(waits_where_mail_comes_back_without_a_word, set_up),
