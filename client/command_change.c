@@ -161,8 +161,9 @@ static int change_selected(
 		command_print_json(invocation, answer);
 	else
 		print_counts(invocation, change, answer);
+	r = json_text(answer, "failure") ? EXIT_NO_SERVICE : EXIT_FINE;
 	json_free(answer);
-	return EXIT_FINE;
+	return r;
 }
 
 static int ask_bulk(struct invocation *invocation, const struct wording *change,
@@ -219,22 +220,27 @@ static void print_counts(const struct invocation *invocation,
     const struct wording *change, const struct json *answer)
 {
 	FILE *file = invocation->output.file;
-	int64_t matched = json_number(answer, "matched");
+	const char *failure = json_text(answer, "failure");
 	int64_t changed = json_number(answer, "changed");
 	int64_t accepted = json_number(answer, "accepted");
+	char number[OUTPUT_WORDS_SIZE];
 
-	if (matched == 0) {
+	if (json_number(answer, "matched") == 0) {
 		fprintf(file, "There is nothing to %s.\n", change->verb);
 		return;
 	}
 	if (json_flag(answer, "dry_run")) {
-		fprintf(file, "%" PRId64 " message%s would be %s.\n", matched,
-		    matched == 1 ? "" : "s", change->done);
+		output_number(json_number(answer, "matched"), number);
+		fprintf(file, "%s message%s would be %s.\n", number,
+		    strcmp(number, "1") == 0 ? "" : "s", change->done);
 		return;
 	}
-	fprintf(file, "%" PRId64 " message%s: %s.\n", changed,
-	    changed == 1 ? "" : "s", change->done);
+	output_number(changed, number);
+	fprintf(file, "%s message%s: %s.\n", number, changed == 1 ? "" : "s",
+	    change->done);
+	output_number(accepted, number);
 	if (accepted > 0)
-		fprintf(file, "%" PRId64 " more: %s.\n", accepted,
-		    change->accepted);
+		fprintf(file, "%s more: %s.\n", number, change->accepted);
+	if (failure)
+		command_complain("not all of them: %s", failure);
 }

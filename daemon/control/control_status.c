@@ -33,6 +33,8 @@ static const char *relay_name(
     struct request *request, const struct relay_status *status);
 static void shape_problems(
     struct request *request, const struct queue_counts *counts);
+static void shape_set_aside(
+    struct emitter *emit, uint64_t count, const char *state, const char *more);
 static void shape_relay_problem(
     struct emitter *emit, const char *name, const struct relay_status *status);
 static void shape_problem(struct emitter *emit, const char *next,
@@ -237,20 +239,30 @@ static void shape_problems(
 		shape_relay_problem(emit,
 		    relay_name(request, &scheduler->relays[i]),
 		    &scheduler->relays[i]);
-	if (counts->messages[MESSAGE_PARKED])
-		shape_problem(emit, "relaisctl list --state parked",
-		    "%llu messages are parked: someone must decide",
-		    (unsigned long long)counts->messages[MESSAGE_PARKED]);
-	if (counts->messages[MESSAGE_HELD])
-		shape_problem(emit, "relaisctl list --state held",
-		    "%llu messages are held",
-		    (unsigned long long)counts->messages[MESSAGE_HELD]);
+	shape_set_aside(emit, counts->messages[MESSAGE_PARKED], "parked",
+	    ": someone must decide");
+	shape_set_aside(emit, counts->messages[MESSAGE_HELD], "held", "");
 	emit_end(emit);
+}
+
+static void shape_set_aside(
+    struct emitter *emit, uint64_t count, const char *state, const char *more)
+{
+	char next[64];
+
+	if (count == 0)
+		return;
+	snprintf(next, sizeof(next), "relaisctl list --state %s", state);
+	shape_problem(emit, next, "%llu message%s %s%s",
+	    (unsigned long long)count, count == 1 ? " is" : "s are", state,
+	    more);
 }
 
 static void shape_relay_problem(
     struct emitter *emit, const char *name, const struct relay_status *status)
 {
+	const char *reason = status->fault.text;
+	const char *colon = *reason ? ": " : "";
 	char *next = NULL;
 
 	switch (status->state) {
@@ -259,20 +271,20 @@ static void shape_relay_problem(
 		return;
 	case BREAKER_OPEN:
 		next = xasprintf("relaisctl relay show %s", name);
-		shape_problem(emit, next, "relay %s does not work: %s", name,
-		    status->fault.text);
+		shape_problem(emit, next, "relay %s does not work%s%s", name,
+		    colon, reason);
 		break;
 	case BREAKER_HELD:
 		next = xasprintf(
 		    "mend the cause, then: relaisctl relay resume %s", name);
 		shape_problem(emit, next,
-		    "relay %s is held until someone acts: %s", name,
-		    status->fault.text);
+		    "relay %s is held until someone acts%s%s", name, colon,
+		    reason);
 		break;
 	case BREAKER_PAUSED:
 		next = xasprintf("relaisctl relay resume %s", name);
-		shape_problem(emit, next, "relay %s is paused: %s", name,
-		    status->fault.text);
+		shape_problem(
+		    emit, next, "relay %s is paused%s%s", name, colon, reason);
 		break;
 	}
 	free(next);

@@ -1,10 +1,12 @@
 """The control API: messages are listed, shown, held, retried, cancelled."""
 
+import re
+import socket
 import threading
 
 import pytest
 
-from conftest import UnixHTTPConnection, wait_until
+from conftest import PATIENCE, UnixHTTPConnection, wait_until
 
 
 @pytest.fixture
@@ -273,6 +275,44 @@ def test_bulk_changes_what_the_filter_says(deferring):
     status, answer = deferring.api("/v1/messages:release", "POST",
                                    {"filter": {}})
     assert (status, answer["matched"]) == (200, 0)
+
+
+def test_bulk_stops_when_its_client_leaves(relaisd):
+    assert relaisd.api("/v1/relays/capture/pause", "POST")[0] == 200
+    total = 3200
+
+    def submit():
+        with relaisd.smtp() as client:
+            client.ehlo_or_helo_if_needed()
+            for _ in range(total // 32):
+                client.mail("a@example.com")
+                client.rcpt("b@example.com")
+                client.data(b"x")
+
+    threads = [threading.Thread(target=submit) for _ in range(32)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert relaisd.api("/v1/status")[1]["messages"]["queued"] == total
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(PATIENCE)
+        client.connect(str(relaisd.control))
+        client.sendall(b"POST /v1/messages:cancel HTTP/1.1\r\n"
+                       b"Content-Length: 14\r\n\r\n"
+                       b'{"filter": {}}')
+        # More than one page: the answer begins before all is done.
+        assert client.recv(1) == b"H"
+
+    def audit_line():
+        return re.search(r"action=cancel messages=(\d+) uid=0",
+                         relaisd.log_text())
+
+    done = int(wait_until(audit_line, "the end of the change").group(1))
+    counts = relaisd.api("/v1/status")[1]["messages"]
+    assert 0 < done < total
+    assert counts["cancelled"] == done
+    assert counts["queued"] == total - done
 
 
 def test_bulk_needs_a_filter(deferring):
