@@ -5,6 +5,7 @@ Everything runs from the build tree in a private directory under a short path
 the test. Nothing sleeps for a fixed time: wait_until() waits for a condition.
 """
 
+import contextlib
 import http.client
 import json
 import os
@@ -26,8 +27,14 @@ PEERS = pathlib.Path(os.environ.get("RELAIS_PEERS", BUILD / "peers"))
 sys.path.insert(0, str(SOURCE / "tests" / "support"))
 
 from relay import Relay  # noqa: E402  (needs the path above)
+from servers import Unavailable, free_port  # noqa: E402,F401
 
 PATIENCE = 60  # seconds; far beyond what any step takes on a busy machine
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "xdist_group(name): tests that share a costly server")
 
 
 def wait_until(condition, what="the condition", patience=PATIENCE):
@@ -87,6 +94,9 @@ def scalar(value):
         return "off"
     if isinstance(value, (int, float)):
         return str(value)
+    if isinstance(value, dict):
+        pairs = (f"{key}: {scalar(item)}" for key, item in value.items())
+        return "{" + ", ".join(pairs) + "}"
     return json.dumps(str(value))
 
 
@@ -239,6 +249,18 @@ class Relaisd:
         finally:
             connection.close()
 
+    def relay_state(self, name=None):
+        """What the API shows of a relay; of the only one without a name."""
+        relays = self.api("/v1/relays")[1]["relays"]
+        return [r for r in relays if name in (None, r["name"])][0]
+
+    def wait_for_relay(self, *states):
+        def is_there():
+            relay = self.relay_state()
+            return relay if relay["state"] in states else None
+
+        return wait_until(is_there, f"the relay to be {states}")
+
     def show(self, queue_id):
         status, message = self.api(f"/v1/messages/{queue_id}")
         assert status == 200, (status, message)
@@ -315,8 +337,28 @@ def peers():
     return find
 
 
-def free_port():
-    """A port that was free a moment ago, for programs that want a number."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+@pytest.fixture
+def serve(directory):
+    """Starts a real server for this test (see tests/support/servers.py), or
+    skips with the reason."""
+    with contextlib.ExitStack() as stack:
+
+        def start(kind, *arguments, **options):
+            folder = directory / f"peer{start.count}"
+            start.count += 1
+            try:
+                return stack.enter_context(
+                    kind(PEERS, folder, *arguments, **options))
+            except Unavailable as reason:
+                pytest.skip(f"{kind.__name__}: {reason}")
+
+        start.count = 0
+        yield start
+
+
+@pytest.fixture
+def dead_port():
+    """A port that refuses and that nobody else gets: bound, not listening."""
+    with socket.socket() as dead:
+        dead.bind(("127.0.0.1", 0))
+        yield dead.getsockname()[1]
