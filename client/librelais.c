@@ -17,8 +17,7 @@
 
 #include "outcome.h"
 #include "session.h"
-
-#define DEFAULT_SOCKET "/run/relais/submit.sock"
+#include "submit_socket.h"
 
 static enum relais_result start(struct relais_session *session,
     const struct relais_envelope *envelope, unsigned timeout_ms);
@@ -39,9 +38,7 @@ struct relais_session *relais_open(const char *socket)
 
 	if (!session)
 		return NULL;
-	if (!socket)
-		socket = getenv("RELAIS_SOCKET");
-	session->path = strdup(socket && *socket ? socket : DEFAULT_SOCKET);
+	session->path = strdup(submit_socket_path(socket));
 	if (!session->path) {
 		free(session);
 		return NULL;
