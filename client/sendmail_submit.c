@@ -243,11 +243,12 @@ static int send_header(struct submission *submission)
 	block = header_scanner_block_borrow(&submission->header, &len);
 	buffer_init(&out, 0);
 	if (!header_find(block, len, "From", &field)) {
-		if (!name)
+		/* The account's name is not that of another address. */
+		if (!name && !options->sender)
 			name = person_of(submission)->full_name;
 		if (*sender == '\0')
 			sender = person_of(submission)->login;
-		if (*name)
+		if (name && *name)
 			r = person_append_from(&out, name, sender);
 	}
 	if (r == 0)
