@@ -2,11 +2,12 @@
 
 import json
 import os
+import re
 import subprocess
 
 import pytest
 
-from conftest import BUILD, wait_until
+from conftest import BUILD, SOURCE, wait_until
 
 
 def lines(result, code=0):
@@ -212,3 +213,43 @@ def test_a_full_disk_is_no_success(relaisd):
                                 stdout=full, stderr=subprocess.PIPE,
                                 env=relaisd.environment())
     assert result.returncode == 69
+
+
+def documented():
+    """Each command and its options, as relaisctl itself tells them."""
+    def say(*words):
+        return subprocess.run([str(BUILD / "relaisctl"), *words, "--help"],
+                              capture_output=True, check=True,
+                              text=True).stdout
+
+    names = re.findall(r"^  ((?:relay )?[a-z]+)", say(), re.MULTILINE)
+    return {name: set(re.findall(r"^  (--[a-z-]+)", say(*name.split()),
+                                 re.MULTILINE)) for name in names}
+
+
+def complete(*words):
+    script = SOURCE / "docs" / "completion" / "relaisctl.bash"
+    result = subprocess.run(
+        ["bash", "-c", 'source "$1"; shift; COMP_WORDS=("$@"); '
+         "COMP_CWORD=$(($# - 1)); _relaisctl; "
+         'printf "%s\\n" "${COMPREPLY[@]}"', "bash", str(script),
+         "relaisctl", *words],
+        capture_output=True, text=True, check=True,
+        env={**os.environ, "PATH": f"{BUILD}:{os.environ['PATH']}"})
+    return set(result.stdout.split())
+
+
+def test_completion_offers_every_command_and_option():
+    for name, options in documented().items():
+        words = name.split()
+        assert words[-1] in complete(*words[:-1], ""), name
+        assert options <= complete(*words, "--"), name
+    assert complete("list", "--state", "de") == {"delivering", "delivered"}
+
+
+def test_the_manual_has_every_command_and_option():
+    page = (SOURCE / "docs" / "man" / "relaisctl.8").read_text()
+    for name, options in documented().items():
+        assert f".It Cm {name}" in page, name
+        for option in options:
+            assert f"Fl -{option[2:]}" in page, option
