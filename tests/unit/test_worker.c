@@ -351,6 +351,52 @@ static void expires_what_is_too_old_behind_a_faulty_relay(void **state)
 	assert_non_null(strstr(story_of(id, 0), "5.4.7"));
 }
 
+static void expires_without_a_connection_where_told(void **state)
+{
+	const char *to[] = { "a@example.org", NULL };
+	struct submission *old = fixture_mail(to, "old\r\n");
+	struct assignment *assignment;
+	uint64_t ids[2];
+
+	(void)state;
+	use_peer("");
+	old->message->submitted_ms -= UINT64_C(6) * 86400 * 1000;
+	ids[0] = fixture_submit(f.queue, old);
+	ids[1] = submit("b@example.org");
+	assignment = assignment_for(ids, 2);
+	assignment->is_expiring = true;
+	verdict_local(&assignment->fault, VERDICT_TEMPORARY, SCOPE_RELAY,
+	              PHASE_CONNECT, FAULT_NETWORK, "no route");
+	assignment = run(assignment);
+	assert_int_equal(assignment->parts[0].outcome, PART_SETTLED);
+	assert_int_equal(assignment->parts[1].outcome, PART_RETURNED);
+	assignment_free(assignment);
+	assert_int_equal(smtp_peer_connections(f.peer), 0);
+	assert_int_equal(fixture_state(f.queue, ids[0]), MESSAGE_EXPIRED);
+	assert_non_null(strstr(story_of(ids[0], 0), "5.4.7"));
+	assert_int_equal(fixture_state(f.queue, ids[1]), MESSAGE_QUEUED);
+}
+
+static void sets_aside_what_the_connection_is_lost_over(void **state)
+{
+	struct assignment *assignment;
+	uint64_t ids[2];
+
+	(void)state;
+	use_peer("");
+	smtp_peer_answer(f.peer, "RCPT TO:<bad@", NULL, 0);
+	ids[0] = submit("bad@example.org");
+	ids[1] = submit("b@example.org");
+	assignment = run(assignment_for(ids, 2));
+	/* Written down, uncharged, so that the other is the next probe. */
+	assert_int_equal(assignment->parts[0].outcome, PART_SETTLED);
+	assert_int_equal(assignment->parts[1].outcome, PART_NOT_TRIED);
+	assert_int_equal(assignment->fault.class, VERDICT_TEMPORARY);
+	assignment_free(assignment);
+	assert_int_equal(state_of(ids[0], 0), RECIPIENT_WAITING);
+	assert_int_equal(story_of(ids[0], 0)[0], '0');
+}
+
 static void does_not_send_past_the_deadline(void **state)
 {
 	const char *to[] = { "a@example.org", NULL };
@@ -911,6 +957,8 @@ int main(void)
 		TEST(returns_what_a_faulty_relay_did_not_take),
 		TEST(blames_the_settings_for_a_relay_that_does_not_exist),
 		TEST(expires_what_is_too_old_behind_a_faulty_relay),
+		TEST(expires_without_a_connection_where_told),
+		TEST(sets_aside_what_the_connection_is_lost_over),
 		TEST(does_not_send_past_the_deadline),
 		TEST(refuses_what_is_too_large_without_connecting),
 		TEST(gives_each_recipient_its_own_verdict),
