@@ -250,8 +250,8 @@ static int look_in_block(struct lister *lister, uint64_t last_id,
 			return r < 0 && r != -ENOENT ? r : -EBADMSG;
 	}
 	for (size_t e = count; e > 0 && *ret_step == STEP_ON; e--) {
-		uint64_t id = be64_get(ids->data + 8 * (e - 1));
 		unsigned i = 0;
+		uint64_t id;
 		int r;
 
 		while (i < lister->wanted_count &&
@@ -259,8 +259,11 @@ static int look_in_block(struct lister *lister, uint64_t last_id,
 			be16_get(columns[i].data + 2 * (e - 1)),
 			lister->wanted[i].print))
 			i++;
-		if (i < lister->wanted_count || id >= before ||
-		    id == lister->last_id)
+		if (i < lister->wanted_count)
+			continue;
+		/* The column of ids is long: read only where it is a hit. */
+		id = be64_get(ids->data + 8 * (e - 1));
+		if (id >= before || id == lister->last_id)
 			continue;
 		r = look_at(lister, id, NULL, ret_step);
 		if (r < 0)
