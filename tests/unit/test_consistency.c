@@ -1,0 +1,368 @@
+/*
+ * test_consistency - whatever happens, the tables agree with each other
+ *
+ * Random submissions, attempts and changes with failing calls in between; then
+ * every row is looked at and must be where the records say, and nowhere else.
+ */
+#include "config.h"
+
+#include "../support/queue_fixture.h"
+
+#include <errno.h>
+
+#include "queue/bigendian.h"
+#include "queue/inflight.h"
+#include "queue/lane_row.h"
+#include "queue/message_rows.h"
+#include "queue/parts.h"
+
+#define LANES 7
+#define LIVE_MAX 40
+
+static unsigned seed;
+
+static unsigned pick(unsigned below)
+{
+	seed = seed * 1103515245 + 12345;
+	return (seed >> 16) % below;
+}
+
+/* --------------------------------------------------------------- the look */
+
+/* What the records say there should be. */
+struct tally {
+	uint64_t messages[MESSAGE_STATES];
+	uint64_t fresh, sched, states, bodies;
+	uint64_t waiting[LANES * 100], bytes[LANES * 100], held[LANES * 100];
+	uint64_t wake[LANES * 100];
+};
+
+static bool has_row(struct store_txn *txn, enum store_table table,
+    const void *key, size_t key_len)
+{
+	int r = store_get(txn, table, key, key_len, NULL);
+
+	assert_true(r == 0 || r == -ENOENT);
+	return r == 0;
+}
+
+static void look_at_part(struct store_txn *txn, const struct message *m,
+    const struct message_part *part, struct tally *tally)
+{
+	unsigned char key[SCHED_KEY_SIZE];
+	unsigned users = 0;
+
+	for (unsigned i = 0; i < m->recipient_count; i++)
+		users += m->recipients[i].state == RECIPIENT_WAITING &&
+		    m->recipients[i].part == part->number;
+	assert_true(users > 0);
+	assert_in_range(part->lane, 1, LANES * 100 - 1);
+	switch (part->place) {
+	case PART_FRESH:
+		fresh_key_put(key, m->id, part->number);
+		assert_true(has_row(txn, TABLE_FRESH, key, FRESH_KEY_SIZE));
+		tally->fresh++;
+		break;
+	case PART_SCHED:
+		sched_key_put(key, part->lane, part->due_ms, m->id,
+		    part->number);
+		assert_true(has_row(txn, TABLE_SCHED, key, SCHED_KEY_SIZE));
+		tally->sched++;
+		if (part->due_ms < tally->wake[part->lane])
+			tally->wake[part->lane] = part->due_ms;
+		break;
+	case PART_HELD:
+		assert_true(m->state == MESSAGE_HELD ||
+		    m->state == MESSAGE_PARKED);
+		tally->held[part->lane]++;
+		return;
+	}
+	assert_int_equal(m->state, MESSAGE_QUEUED);
+	tally->waiting[part->lane]++;
+	tally->bytes[part->lane] += m->size;
+}
+
+static void look_at_message(struct store_txn *txn, struct message *m,
+    struct tally *tally)
+{
+	unsigned char key[STATE_KEY_SIZE], body[12] = { 0 };
+
+	tally->messages[m->state]++;
+	tally->states += m->state != MESSAGE_DELIVERED;
+	for (unsigned s = 0; s < MESSAGE_STATES; s++) {
+		state_key_put(key, (enum message_state)s, m->id);
+		assert_int_equal(has_row(txn, TABLE_STATE, key, sizeof(key)),
+		    s == m->state && s != MESSAGE_DELIVERED);
+	}
+	for (unsigned i = 0; i < m->part_count; i++)
+		look_at_part(txn, m, &m->parts[i], tally);
+	for (unsigned i = 0; i < m->recipient_count; i++)
+		if (m->recipients[i].state == RECIPIENT_WAITING)
+			assert_non_null(message_find_part(m,
+			    m->recipients[i].part));
+	assert_int_equal(m->ended_ms != 0, m->part_count == 0);
+	assert_int_equal(m->body_id == 0,
+	    (m->flags & MESSAGE_BODY_GONE) != 0);
+	if (m->body_id != 0) {
+		be64_put(body, m->body_id);
+		assert_true(has_row(txn, TABLE_BODY, body, sizeof(body)));
+		tally->bodies++;
+	}
+}
+
+static void look_at_lanes(struct store_txn *txn, const struct tally *tally)
+{
+	struct store_cursor *cursor;
+	struct store_bytes key, row;
+	uint64_t wakes = 0;
+	unsigned lanes = 0;
+	int r;
+
+	assert_int_equal(store_cursor_open(txn, TABLE_LANE, &cursor), 0);
+	for (r = store_cursor_first(cursor, &key, &row); r == 0;
+	     r = store_cursor_next(cursor, &key, &row)) {
+		uint32_t id = be32_get(key.data);
+		unsigned char wake[12];
+		struct lane *lane;
+
+		if (id == 0)
+			continue;
+		lanes++;
+		lane = lane_from_row(id, &row);
+		assert_non_null(lane);
+		assert_int_equal(lane->waiting, tally->waiting[id]);
+		assert_int_equal(lane->waiting_bytes, tally->bytes[id]);
+		assert_int_equal(lane->held, tally->held[id]);
+		assert_int_equal(lane->wake_ms, tally->wake[id]);
+		if (lane->wake_ms != LANE_NEVER) {
+			wakes++;
+			be64_put(wake, lane->wake_ms);
+			be32_put(wake + 8, id);
+			assert_true(has_row(txn, TABLE_WAKE, wake, 12));
+		}
+		free(lane);
+	}
+	store_cursor_close(cursor);
+	assert_int_equal(store_count(txn, TABLE_WAKE), wakes);
+	assert_int_equal(store_count(txn, TABLE_LANE_KEY), lanes);
+}
+
+static void look_at_everything(struct fixture *f)
+{
+	struct tally *tally = calloc(1, sizeof(*tally));
+	struct store_cursor *cursor;
+	struct store_bytes key, row;
+	struct store_txn *txn;
+	struct totals totals;
+	int r;
+
+	memset(tally->wake, 0xff, sizeof(tally->wake));
+	assert_int_equal(store_reader_new(&txn, f->queue->store), 0);
+	assert_int_equal(store_reader_begin(txn), 0);
+	assert_int_equal(store_cursor_open(txn, TABLE_MSG, &cursor), 0);
+	for (r = store_cursor_first(cursor, &key, &row); r == 0;
+	     r = store_cursor_next(cursor, &key, &row)) {
+		struct message *m = NULL;
+
+		assert_int_equal(message_rows_decode(&m, txn,
+				     be64_get(key.data), &row, true), 0);
+		look_at_message(txn, m, tally);
+		message_free(m);
+	}
+	store_cursor_close(cursor);
+	assert_int_equal(r, -ENOENT);
+	look_at_lanes(txn, tally);
+	assert_int_equal(store_count(txn, TABLE_FRESH), tally->fresh);
+	assert_int_equal(store_count(txn, TABLE_SCHED), tally->sched);
+	assert_int_equal(store_count(txn, TABLE_STATE), tally->states);
+	/* The bodies here are of one piece each. */
+	assert_int_equal(store_count(txn, TABLE_BODY), tally->bodies);
+	assert_int_equal(totals_load(&totals, txn), 0);
+	assert_int_equal(totals.waiting_parts, tally->fresh + tally->sched);
+	assert_memory_equal(totals.messages, tally->messages,
+	    sizeof(totals.messages));
+	store_reader_end(txn);
+	store_reader_free(txn);
+	free(tally);
+}
+
+/* ------------------------------------------------------------- what happens */
+
+struct faults {
+	_Atomic unsigned seed;
+	_Atomic unsigned count;
+};
+
+static int fail_sometimes(enum store_call call, void *context)
+{
+	struct faults *faults = context;
+	unsigned next = faults->seed * 1103515245 + 12345;
+
+	(void)call;
+	faults->seed = next;
+	if ((next >> 16) % 150 != 0)
+		return 0;
+	faults->count++;
+	return -ENOSPC;
+}
+
+static void use_lanes(struct submission *s, unsigned count)
+{
+	static const char *const domains[LANES] = { "a", "b", "c", "d", "e",
+		"f", "g" };
+
+	s->parts = message_allocate(s->message, count * sizeof(*s->parts));
+	memset(s->parts, 0, count * sizeof(*s->parts));
+	for (unsigned i = 0; i < count; i++) {
+		s->parts[i].lane.relay = 1;
+		s->parts[i].lane.domain = domains[pick(LANES)];
+		if (pick(8) == 0)
+			s->parts[i].due_ms = wall_now_ms() + pick(100000);
+	}
+	s->part_count = count;
+	for (unsigned i = 0; i < s->message->recipient_count; i++)
+		s->message->recipients[i].part = (uint16_t)(i % count);
+}
+
+static uint64_t submit_something(struct fixture *f)
+{
+	const char *to[80] = { NULL };
+	unsigned count = pick(10) == 0 ? 60 + pick(10) : 1 + pick(5);
+	unsigned parts = 1 + pick(count < 4 ? count : 4);
+	struct submission *s;
+
+	for (unsigned i = 0; i < count; i++)
+		to[i] = "someone@example.org";
+	s = fixture_mail(to, "short\r\n");
+	use_lanes(s, parts);
+	if (pick(12) == 0) {
+		s->message->state = MESSAGE_HELD;
+		s->message->hold_reason = "test";
+	}
+	return fixture_submit(f, s);
+}
+
+static void attempt_something(struct fixture *f, uint64_t id)
+{
+	struct message *m = fixture_read(f, id);
+	struct settlement *s;
+	unsigned count = 0;
+	uint16_t number;
+	int r;
+
+	if (m->part_count == 0) {
+		message_free(m);
+		return;
+	}
+	number = m->parts[pick(m->part_count)].number;
+	s = settlement_new(m->recipient_count);
+	s->id = id;
+	s->part = number;
+	s->relay = strdup(pick(3) == 0 ? "backup" : "office");
+	s->inflight_slot = inflight_fill(f->queue, id, number);
+	for (unsigned i = 0; i < m->recipient_count; i++) {
+		static const enum recipient_state states[] = {
+			RECIPIENT_DELIVERED, RECIPIENT_DELIVERED,
+			RECIPIENT_WAITING, RECIPIENT_WAITING,
+			RECIPIENT_FAILED, RECIPIENT_EXPIRED };
+
+		if (m->recipients[i].state != RECIPIENT_WAITING ||
+		    m->recipients[i].part != number || pick(20) == 0)
+			continue;
+		fixture_say(&s->recipients[count++], (uint16_t)i,
+		    states[pick(6)],
+		    queue_time_ms(f->queue) + 1000 * pick(6));
+	}
+	s->recipient_count = count;
+	message_free(m);
+	r = fixture_settle(f, s);
+	assert_int_equal(r, 0);
+}
+
+static void change_something(struct fixture *f, uint64_t id)
+{
+	static const enum change_kind kinds[] = { CHANGE_HOLD, CHANGE_RELEASE,
+		CHANGE_RELEASE, CHANGE_RETRY, CHANGE_RETRY, CHANGE_CANCEL,
+		CHANGE_PARK, CHANGE_REROUTE };
+	struct change *change = change_new(kinds[pick(8)], id);
+	struct message *m = fixture_read(f, id);
+	int r;
+
+	if (change->kind == CHANGE_REROUTE) {
+		change->lanes = calloc(m->recipient_count,
+		    sizeof(*change->lanes));
+		for (unsigned i = 0; i < m->recipient_count; i++) {
+			change->lanes[i].relay = 2 + pick(3);
+			change->lanes[i].domain = "";
+		}
+	}
+	message_free(m);
+	r = fixture_do(f, &change->job);
+	assert_true(r == 0 || r == -EALREADY || r == -ENOSPC);
+	change_free(change);
+}
+
+static void run_at_random(struct fixture *f, unsigned steps)
+{
+	uint64_t live[LIVE_MAX];
+	unsigned count = 0;
+
+	while (steps-- > 0) {
+		unsigned at = count > 0 ? pick(count) : 0;
+		unsigned what = pick(10);
+
+		if (count == 0 || (what < 3 && count < LIVE_MAX)) {
+			uint64_t id = submit_something(f);
+
+			if (id != 0)
+				live[count++] = id;
+		} else if (what < 8) {
+			attempt_something(f, live[at]);
+		} else {
+			change_something(f, live[at]);
+		}
+		if (count > 0 && at < count &&
+		    fixture_state(f, live[at]) > MESSAGE_PARKED)
+			live[at] = live[--count];
+	}
+}
+
+static void tables_agree_after_anything(void **state)
+{
+	struct fixture *f = *state;
+
+	seed = 1;
+	run_at_random(f, 800);
+	look_at_everything(f);
+	fixture_restart(f);
+	look_at_everything(f);
+	run_at_random(f, 200);
+	look_at_everything(f);
+}
+
+static void tables_agree_when_calls_fail(void **state)
+{
+	struct fixture *f = *state;
+	struct faults faults = { .seed = 99 };
+
+	seed = 2;
+	store_set_fault(f->queue->store, fail_sometimes, &faults);
+	run_at_random(f, 800);
+	store_set_fault(f->queue->store, NULL, NULL);
+	assert_true(faults.count > 20);
+	look_at_everything(f);
+	fixture_restart(f);
+	look_at_everything(f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, \
+    fixture_teardown)
+		TEST(tables_agree_after_anything),
+		TEST(tables_agree_when_calls_fail),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
