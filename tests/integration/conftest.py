@@ -46,6 +46,7 @@ def wait_until(condition, what="the condition", patience=PATIENCE):
         if result:
             return result
         if time.monotonic() > deadline:
+            what = what() if callable(what) else what
             raise AssertionError(f"waited {patience} s in vain for {what}")
         time.sleep(pause)  # between two looks at a condition
         pause = min(pause * 1.5, 0.05)
@@ -271,8 +272,8 @@ class Relaisd:
             message = self.show(queue_id)
             return message if message["state"] in states else None
 
-        return wait_until(is_there, f"{queue_id} to be {states}: "
-                                    f"{self.show(queue_id)}")
+        return wait_until(is_there, lambda: f"{queue_id} to be {states}: "
+                                            f"{self.show(queue_id)}")
 
     def captured(self):
         """The files that the capture relay has delivered."""

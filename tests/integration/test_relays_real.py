@@ -62,9 +62,8 @@ def check_unharmed(daemon, queue_id, *states):
     """The breaker is open, and the message neither charged nor bounced."""
     relay = daemon.wait_for_relay(*states or ("open", "held"))
     assert relay["reason"], relay
-    message = daemon.show(queue_id)
+    message = daemon.wait_for_state(queue_id, "queued")
     (recipient,) = message["recipients"]
-    assert message["state"] == "queued"
     assert recipient["state"] == "waiting"
     assert recipient["attempts"] == 0
     assert recipient["maybe_duplicate"] is False

@@ -40,7 +40,8 @@ class Relay:
     def __init__(self, extensions=("PIPELINING", "8BITMIME", "SMTPUTF8",
                                    "SIZE 0", "DSN", "ENHANCEDSTATUSCODES"),
                  tls=None, implicit_tls=False, users=None,
-                 mechanisms="PLAIN LOGIN", require_tls=False):
+                 mechanisms="PLAIN LOGIN", require_tls=False,
+                 listener=None):
         self.extensions = list(extensions)
         self.tls = tls                  # (certificate, key), or None
         self.implicit_tls = implicit_tls
@@ -56,7 +57,8 @@ class Relay:
         self._open = set()
         self.most_at_once = 0
         self._gates = {}
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.listener = listener or socket.create_server(
+            ("127.0.0.1", 0), backlog=512)
         self.port = self.listener.getsockname()[1]
         self._is_closed = False
 
@@ -237,8 +239,10 @@ class _Dialogue:
         self._on_ehlo(line)
 
     def _on_starttls(self, line):
-        self._say(self.relay.reply_to("STARTTLS", line, "220 2.0.0 go"))
-        self._start_tls()
+        reply = self.relay.reply_to("STARTTLS", line, "220 2.0.0 go")
+        self._say(reply)
+        if reply.startswith("220"):
+            self._start_tls()
 
     def _on_auth(self, line):
         words = line.split(" ")

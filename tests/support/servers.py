@@ -21,12 +21,18 @@ class Unavailable(Exception):
     """The reason why a server cannot run here."""
 
 
-def free_port(host="127.0.0.1", kind=socket.SOCK_STREAM):
-    """A port that was free a moment ago, for programs that want a number."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, kind) as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
+def free_port():
+    """A port that was free a moment ago, both of TCP and of UDP, for programs
+    that want a number."""
+    while True:
+        with socket.socket() as tcp, \
+                socket.socket(type=socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", 0))
+            try:
+                udp.bind(tcp.getsockname())
+            except OSError:
+                continue
+            return tcp.getsockname()[1]
 
 
 def certificates(folder):
@@ -300,7 +306,6 @@ class Nsd(Server):
     def __init__(self, peers, folder, records):
         super().__init__(peers, folder)
         self.records = records
-        self.port = free_port(kind=socket.SOCK_DGRAM)
 
     @property
     def address(self):
