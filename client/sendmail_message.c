@@ -96,7 +96,8 @@ static bool find_dot(const struct sendmail_message *message, size_t len,
 		size_t line_len = (lf ? (size_t)(lf - data) : len) - at;
 
 		if (data[at] == '.' && is_line_start(message, at) &&
-		    (line_len == 1 || (line_len == 2 && data[at + 1] == '\r')) &&
+		    (line_len == 1 ||
+		        (line_len == 2 && data[at + 1] == '\r')) &&
 		    (lf || message->is_at_end)) {
 			*ret_start = at;
 			return true;

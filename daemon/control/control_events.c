@@ -101,7 +101,8 @@ void streams_free(struct streams *streams)
 
 static void on_feed(struct letter *letter)
 {
-	struct streams *streams = LETTER_OF(letter, struct streams, feed.letter);
+	struct streams *streams =
+	    LETTER_OF(letter, struct streams, feed.letter);
 	struct watcher *watcher, *next;
 
 	streams->is_listening = false;

@@ -96,8 +96,8 @@ void worker_cut(struct worker *worker);
 void worker_join(struct worker *worker);
 
 /*
- * With its loop ended and the resolver's loop, the committer and the command helper stopped: what they
- * still had to answer would come home to it.
+ * With its loop ended and the resolver's loop, the committer and the command
+ * helper stopped: what they still had to answer would come home to it.
  */
 void worker_free(struct worker *worker);
 

@@ -272,7 +272,8 @@ static bool has_room(struct session *session)
 	if (budget->used_bytes < budget->limit_bytes)
 		return true;
 	/* The large ones stop first; a small message can still be ended. */
-	return intake_held_bytes(session->transaction.intake) < BODY_PIECE_MAX &&
+	return intake_held_bytes(session->transaction.intake) <
+	        BODY_PIECE_MAX &&
 	    budget->used_bytes < budget->limit_bytes / 4 * 5;
 }
 

@@ -199,7 +199,8 @@ bool wishes_read_header(struct wishes *wishes, struct message *message,
 	unsigned i;
 
 	/* Mail that comes from elsewhere speaks for itself, not for us. */
-	if (!rule->header_parameters || header_count(header, len, "Received") > 0)
+	if (!rule->header_parameters ||
+	    header_count(header, len, "Received") > 0)
 		return true;
 	if (!find_fields(values, header, len)) {
 		*ret_answer = smtp_answer(550, "5.6.0",
