@@ -346,10 +346,10 @@ demo_stock_client()
 
 demo_show()
 {
-	ids=$(relaisctl list --json | sed -n 's/.*"id": *"\([0-9a-z]*\)".*/\1/p')
+	ids=$(relaisctl list --all --json | sed -n 's/.*"id": *"\([0-9a-z]*\)".*/\1/p')
 	relaisctl wait $ids >/dev/null
-	say "relaisctl list"
-	relaisctl list
+	say "relaisctl list --all"
+	relaisctl list --all
 	for id in $ids; do
 		say "relaisctl show $id"
 		relaisctl show "$id"

@@ -13,7 +13,6 @@
 
 #define LINE_SIZE 1024
 
-__attribute__((format(printf, 2, 0)))
 static void format_line(char line[LINE_SIZE], const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 static int code_of_refusal(const struct relais_answer *answer);
