@@ -28,7 +28,6 @@
 
 #include <event2/event.h>
 
-#include "buffer.h"
 #include "clock.h"
 #include "command_helper.h"
 #include "control/control.h"
@@ -37,16 +36,14 @@
 #include "deliver/worker.h"
 #include "queue/queue.h"
 #include "receive/receiver.h"
+#include "reload.h"
 #include "runtime/log.h"
 #include "runtime/loop.h"
 #include "runtime/mailbox.h"
 #include "runtime/xalloc.h"
 #include "service.h"
 #include "settings.h"
-#include "settings_errors.h"
 
-/* A loop turns once a second; one that doesn't for so long is stuck. */
-#define LOOP_STUCK_MS  30000
 #define DISK_STUCK_MS  600000 /* a commit may take its time on a slow disk */
 #define STATUS_EVERY_S 10
 
@@ -101,21 +98,6 @@ static int reload(struct daemon *daemon, char **ret_report);
 static void ask_reload_take(void *context, struct control_reload *request);
 static void on_reload_request(struct letter *letter);
 
-static enum log_level level_of(const struct settings *settings)
-{
-	switch (settings->log_level) {
-	case SETTINGS_LOG_ERROR:
-		return LOG_LEVEL_ERR;
-	case SETTINGS_LOG_WARNING:
-		return LOG_LEVEL_WARNING;
-	case SETTINGS_LOG_INFO:
-		return LOG_LEVEL_INFO;
-	case SETTINGS_LOG_DEBUG:
-		return LOG_LEVEL_DEBUG;
-	}
-	return LOG_LEVEL_INFO;
-}
-
 int daemon_run(const struct settings *settings, const char *settings_path)
 {
 	struct daemon daemon = { .settings_path = settings_path };
@@ -160,7 +142,7 @@ static int make_all(struct daemon *daemon, char **ret_error)
 	r = loop_prepare_process();
 	if (r < 0)
 		return r;
-	r = log_start(level_of(daemon->settings));
+	r = log_start(reload_log_level(daemon->settings));
 	if (r < 0)
 		return r;
 	r = queue_open(&daemon->queue, daemon->settings, ret_error);
@@ -426,17 +408,6 @@ static void on_status(evutil_socket_t fd, short what, void *argument)
 	    counts.is_full ? "; the queue is FULL" : "");
 }
 
-static bool is_turning(struct loop *loop)
-{
-	uint64_t last = loop_last_turn_ms(loop);
-
-	if ((uint64_t)clock_boottime_ms() - last < LOOP_STUCK_MS)
-		return true;
-	log_message(LOG_LEVEL_ERR, "stuck", "%s does not turn",
-	    loop_name(loop));
-	return false;
-}
-
 /* A word only while every thread makes progress. */
 static void on_watchdog(evutil_socket_t fd, short what, void *argument)
 {
@@ -446,17 +417,20 @@ static void on_watchdog(evutil_socket_t fd, short what, void *argument)
 
 	(void)fd;
 	(void)what;
-	is_well = is_turning(daemon->control_loop) &&
-	    is_turning(daemon->resolver_loop) &&
-	    (daemon->is_stopping || is_turning(daemon->receive_loop));
+	is_well = loop_is_turning(daemon->control_loop) &&
+	    loop_is_turning(daemon->resolver_loop) &&
+	    (daemon->is_stopping || loop_is_turning(daemon->receive_loop));
 	for (i = 0; i < daemon->worker_count; i++)
 		is_well = is_well &&
-		    is_turning(worker_loop(daemon->workers[i]));
+		    loop_is_turning(worker_loop(daemon->workers[i]));
 	if ((uint64_t)clock_boottime_ms() -
 		queue_last_progress_ms(daemon->queue) > DISK_STUCK_MS)
 		is_well = false;
 	if (is_well)
 		service_notify("WATCHDOG=1");
+	else
+		log_message(LOG_LEVEL_ERR, "stuck",
+		    "a thread makes no progress");
 }
 
 /* ---------------------------------------------------------------- reload */
@@ -471,61 +445,21 @@ static void on_hup(evutil_socket_t number, short what, void *argument)
 	free(report);
 }
 
-/* Every line is logged, and joined for who asked. */
-static char *report_errors(const struct settings_errors *errors)
-{
-	struct buffer text;
-	char *report = NULL;
-	size_t i;
-
-	buffer_init(&text, 0);
-	for (i = 0; i < errors->count; i++) {
-		log_message(errors->entries[i].is_warning ?
-			LOG_LEVEL_WARNING : LOG_LEVEL_ERR,
-		    "settings", "%s", errors->entries[i].text);
-		(void)buffer_appendf(&text, "%s\n", errors->entries[i].text);
-	}
-	if (text.len > 0 && buffer_take(&text, &report, NULL) < 0)
-		report = NULL;
-	buffer_done(&text);
-	return report;
-}
-
-static void warn_of_restart(const struct settings *old_settings,
-    const struct settings *new_settings)
-{
-	const char *paths[32];
-	size_t count, i;
-
-	count = settings_needing_restart(old_settings, new_settings, paths,
-	    sizeof(paths) / sizeof(paths[0]));
-	for (i = 0; i < count; i++)
-		log_message(LOG_LEVEL_WARNING, "restart-needed",
-		    "%s is as it was until relaisd is started again",
-		    paths[i]);
-}
-
 static int reload(struct daemon *daemon, char **ret_report)
 {
 	const struct settings *settings = NULL;
-	struct settings_errors errors;
 	int r;
 
 	service_notify_reloading();
-	settings_errors_init(&errors);
-	r = settings_load(daemon->settings_path, &settings, &errors);
-	*ret_report = report_errors(&errors);
-	settings_errors_done(&errors);
+	r = reload_settings(&settings, daemon->settings_path,
+	    daemon->settings, ret_report);
 	if (r < 0) {
-		log_message(LOG_LEVEL_ERR, "reload-refused",
-		    "the settings are as they were");
 		service_notify("READY=1\nSTATUS=Reload refused: the settings "
 			       "have errors");
 		return r;
 	}
 
-	warn_of_restart(daemon->settings, settings);
-	log_set_level(level_of(settings));
+	log_set_level(reload_log_level(settings));
 	queue_apply_settings(daemon->queue, settings);
 	resolver_apply_settings_take(daemon->resolver, settings_ref(settings));
 	scheduler_apply_settings(daemon->scheduler, settings);

@@ -16,6 +16,8 @@
 #include "clock.h"
 #include "runtime/log.h"
 
+#define STUCK_MS 30000
+
 struct loop {
 	const char *name;
 	struct event_base *base;
@@ -157,12 +159,8 @@ bool loop_is_mine(const struct loop *loop)
 	    pthread_equal(atomic_load(&loop->owner), pthread_self());
 }
 
-uint64_t loop_last_turn_ms(const struct loop *loop)
+bool loop_is_turning(const struct loop *loop)
 {
-	return atomic_load(&loop->last_turn_ms);
-}
-
-const char *loop_name(const struct loop *loop)
-{
-	return loop->name;
+	return (uint64_t)clock_boottime_ms() -
+	    atomic_load(&loop->last_turn_ms) < STUCK_MS;
 }

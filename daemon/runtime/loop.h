@@ -45,11 +45,9 @@ struct event_base *loop_base(struct loop *loop);
 bool loop_is_mine(const struct loop *loop);
 
 /*
- * When the loop last turned, in milliseconds of CLOCK_BOOTTIME; any thread.
- * A loop turns at least once a second, so an older value means it is stuck.
+ * Has the loop turned of late? It does at least once a second; one that has
+ * not for half a minute is stuck. Any thread.
  */
-uint64_t loop_last_turn_ms(const struct loop *loop);
-
-const char *loop_name(const struct loop *loop);
+bool loop_is_turning(const struct loop *loop);
 
 #endif
