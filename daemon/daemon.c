@@ -7,6 +7,7 @@
  *  workers        outbound connections
  *  control loop   control: the API
  *  resolver loop  names
+ *  report loop    bounces and other mail of our own
  *  log            lines to stderr
  *  helper         a process that runs the administrator's commands
  *
@@ -31,6 +32,7 @@
 #include "clock.h"
 #include "command_helper.h"
 #include "control/control.h"
+#include "deliver/reporter.h"
 #include "deliver/resolver.h"
 #include "deliver/scheduler.h"
 #include "deliver/worker.h"
@@ -63,6 +65,7 @@ struct daemon {
 	struct loop *main_loop, *receive_loop, *control_loop, *resolver_loop;
 	struct mailbox *inbox;
 	struct resolver *resolver;
+	struct reporter *reporter;
 	struct worker **workers;
 	unsigned worker_count;
 	struct scheduler *scheduler;
@@ -202,6 +205,9 @@ static int make_workers(struct daemon *daemon)
 	r = queue_reader_new(&daemon->reader, daemon->queue);
 	if (r < 0)
 		return r;
+	r = reporter_new(&daemon->reporter, daemon->queue, daemon->settings);
+	if (r < 0)
+		return r;
 	return scheduler_new(&daemon->scheduler, daemon->main_loop,
 	    daemon->queue, daemon->settings, daemon->workers,
 	    daemon->worker_count);
@@ -289,6 +295,8 @@ static int start_all(struct daemon *daemon)
 	if (r == 0)
 		r = scheduler_start(daemon->scheduler);
 	if (r == 0)
+		r = reporter_start(daemon->reporter);
+	if (r == 0)
 		r = loop_start(daemon->control_loop);
 	if (r == 0)
 		r = loop_start(daemon->receive_loop);
@@ -353,6 +361,7 @@ static void stop_all(struct daemon *daemon)
 		worker_join(daemon->workers[i]);
 	loop_stop(daemon->control_loop);
 	loop_join(daemon->control_loop);
+	reporter_stop(daemon->reporter);
 	queue_stop(daemon->queue);
 	loop_stop(daemon->resolver_loop);
 	loop_join(daemon->resolver_loop);
@@ -377,6 +386,7 @@ static void free_all(struct daemon *daemon)
 		worker_free(daemon->workers[i]);
 	free(daemon->workers);
 	resolver_free(daemon->resolver);
+	reporter_free(daemon->reporter);
 	mailbox_free(daemon->inbox);
 	queue_reader_free(daemon->reader);
 	queue_free(daemon->queue);
@@ -419,6 +429,7 @@ static void on_watchdog(evutil_socket_t fd, short what, void *argument)
 	(void)what;
 	is_well = loop_is_turning(daemon->control_loop) &&
 	    loop_is_turning(daemon->resolver_loop) &&
+	    loop_is_turning(reporter_loop(daemon->reporter)) &&
 	    (daemon->is_stopping || loop_is_turning(daemon->receive_loop));
 	for (i = 0; i < daemon->worker_count; i++)
 		is_well = is_well &&
@@ -463,6 +474,7 @@ static int reload(struct daemon *daemon, char **ret_report)
 	queue_apply_settings(daemon->queue, settings);
 	resolver_apply_settings_take(daemon->resolver, settings_ref(settings));
 	scheduler_apply_settings(daemon->scheduler, settings);
+	reporter_apply_settings_take(daemon->reporter, settings_ref(settings));
 	receiver_apply_settings(daemon->receiver, settings);
 	control_apply_settings(daemon->control, settings);
 	settings_unref(daemon->settings);

@@ -223,6 +223,9 @@ struct settings_bounces {
 	char *to;          /* NULL: the sender */
 	char *from;        /* NULL: the null sender */
 	uint32_t expire_s; /* of the bounces themselves */
+	uint32_t gather_s;  /* failures of one message are told together */
+	uint32_t summary_s; /* so are those of a relay's outage */
+	uint64_t content_bytes; /* larger messages: their header alone */
 };
 
 struct settings_queue {

@@ -204,6 +204,22 @@ const struct settings_key settings_keys_main[] = {
 	  .initial = "2d", RANGE(60, YEAR_S),
 	  .sentence = "A bounce that is undelivered for so long is dropped." },
 
+	{ "bounces.content", TYPE(size), SETTING(bounces.content_bytes),
+	  .initial = "64KiB", RANGE(0, 16 * MIB),
+	  .sentence = "A bounce to the sender has the whole message with it up "
+		      "to this size, and of a larger one the header; always "
+		      "the header alone where the sender wants no more "
+		      "(RET=HDRS), and in bounces to another address." },
+	{ "bounces.gather", TYPE(time), SETTING(bounces.gather_s),
+	  .initial = "10s", RANGE(1, DAY_S),
+	  .sentence = "How long a bounce waits for further failures of the "
+		      "same message, while any of it is undecided." },
+	{ "bounces.summary", TYPE(time), SETTING(bounces.summary_s),
+	  .initial = "1h", RANGE(1, DAY_S),
+	  .sentence = "What expires because a relay does not work is told in "
+		      "one summary a sender and this time, not in one bounce "
+		      "each." },
+
 	{ "log.level", TYPE(choice), SETTING(log_level), .initial = "info",
 	  .choices = choices_log_level,
 	  .sentence = "The least important lines that are logged." },

@@ -209,6 +209,12 @@ const struct verdict *smtp_client_fault(const struct smtp_client *client)
 	return &client->fault;
 }
 
+bool smtp_client_has_dsn(const struct smtp_client *client)
+{
+	return (client->capabilities.extensions & SMTP_EXT_DSN) != 0 &&
+	       !client->has_no_parameters;
+}
+
 bool smtp_client_is_stale(const struct smtp_client *client)
 {
 	return client->is_stale;

@@ -162,6 +162,9 @@ const struct verdict *smtp_client_fault(const struct smtp_client *client);
  * as, before DATA: the message was not tried, take a new connection. */
 bool smtp_client_is_stale(const struct smtp_client *client);
 
+/* Was the sender's wish for reports handed over (RFC 3461)? */
+bool smtp_client_has_dsn(const struct smtp_client *client);
+
 /* READY, and the server's own limits allow one more message. */
 bool smtp_client_may_send(const struct smtp_client *client);
 

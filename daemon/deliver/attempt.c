@@ -15,6 +15,7 @@
 #include "deliver/compose.h"
 #include "deliver/contents.h"
 #include "deliver/delivery_log.h"
+#include "deliver/notify.h"
 #include "deliver/retry.h"
 #include "queue/message.h"
 #include "runtime/xalloc.h"
@@ -24,6 +25,7 @@
 struct party {
 	uint16_t index;         /* in the record */
 	bool is_sent;           /* in the transaction under way */
+	bool relay_tells;       /* the sender, of its success */
 	struct verdict verdict; /* class VERDICT_NONE: none yet */
 };
 
@@ -115,6 +117,7 @@ static void add_party(struct attempt *attempt, unsigned index)
 	party = &attempt->parties[attempt->party_count++];
 	party->index = (uint16_t)index;
 	party->is_sent = false;
+	party->relay_tells = false;
 	party->verdict.class = VERDICT_NONE;
 }
 
@@ -334,6 +337,7 @@ void attempt_on_result(struct attempt *attempt,
 		    is_for_next(verdict, has_delivered))
 			continue;
 		party->verdict = *verdict;
+		party->relay_tells = result->tells_success;
 		attempt->has_progress = true;
 	}
 }
@@ -448,6 +452,8 @@ static bool decide(struct attempt *attempt, const struct party *party,
 		return false;
 	ret_decision->index = party->index;
 	retry_decide(ret_decision, attempt->settings, &question);
+	notify_decide(ret_decision, attempt->settings, &question,
+	              party->relay_tells);
 	return has_verdict || ret_decision->state == RECIPIENT_EXPIRED;
 }
 

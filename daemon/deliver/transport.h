@@ -100,6 +100,8 @@ struct transport_result {
 	const char *host; /* "name:port" or address as connected; may be NULL */
 	const char *tls;  /* "TLSv1.3", or NULL */
 	enum smtp_phase phase; /* how far it came */
+	/* Who takes mail here tells its sender of its success (RFC 3461). */
+	bool tells_success;
 	/* Learnt from EHLO; 0: not said. */
 	uint64_t size_limit;
 	uint32_t recipient_limit;

@@ -480,6 +480,7 @@ static void report(struct smtp_transport *t)
 		result.is_closed |= !smtp_client_may_send(t->client);
 		result.size_limit = offer->size_max_bytes;
 		result.recipient_limit = offer->rcpt_max;
+		result.tells_success = smtp_client_has_dsn(t->client);
 	}
 	if (t->is_handed_over) {
 		result.verdicts = smtp_client_verdicts(t->client);

@@ -56,6 +56,8 @@ static struct job_list *line_of(struct backlog *backlog,
 	case QUEUE_SUBMIT:
 	case QUEUE_UPLOAD:
 	case QUEUE_DISCARD:
+	case QUEUE_REPORT:
+	case QUEUE_RESEND:
 		break;
 	}
 	/* A discard stays behind the slices it is about. */
@@ -96,7 +98,14 @@ uint64_t backlog_job_bytes(const struct queue_job *job)
 	case QUEUE_UPLOAD:
 		upload = (const struct upload *)job;
 		return upload->header_len + body_chunks_len(upload->chunks);
+	case QUEUE_REPORT:
+		submission = ((const struct report *)job)->submission;
+		return submission == NULL
+		    ? 0
+		    : submission->header_len +
+			body_chunks_len(submission->body);
 	case QUEUE_DISCARD:
+	case QUEUE_RESEND:
 	case QUEUE_SETTLE:
 	case QUEUE_CHANGE:
 	case QUEUE_REMEMBER:

@@ -120,6 +120,17 @@ void committer_listen_feed(struct committer *committer,
 	homecoming_listen_feed(committer->homecoming, listener);
 }
 
+void committer_listen_reports(struct committer *committer,
+    struct mailbox *mailbox, struct letter *letter)
+{
+	homecoming_listen_reports(committer->homecoming, mailbox, letter);
+}
+
+void committer_reports_listen_again(struct committer *committer)
+{
+	homecoming_reports_listen_again(committer->homecoming);
+}
+
 int committer_start(struct committer *committer)
 {
 	sigset_t all, before;
@@ -469,4 +480,6 @@ static void take_settings(struct committer *committer)
 	limits->keep_finished_ms = atomic_load(&gauges->keep_finished_ms);
 	limits->keep_failed_bodies_ms =
 	    atomic_load(&gauges->keep_failed_bodies_ms);
+	limits->gather_ms = atomic_load(&gauges->gather_ms);
+	limits->summary_ms = atomic_load(&gauges->summary_ms);
 }

@@ -31,6 +31,9 @@ void committer_listen_parts(struct committer *committer,
     void *context);
 void committer_listen_feed(struct committer *committer,
     struct feed_listener *listener);
+void committer_listen_reports(struct committer *committer,
+    struct mailbox *mailbox, struct letter *letter);
+void committer_reports_listen_again(struct committer *committer);
 
 int committer_start(struct committer *committer);
 /* Does all that was posted before, then ends the thread. */

@@ -25,6 +25,8 @@ struct gauges {
 	_Atomic uint64_t maximum_bytes;
 	_Atomic uint64_t keep_finished_ms;
 	_Atomic uint64_t keep_failed_bodies_ms;
+	_Atomic uint64_t gather_ms;
+	_Atomic uint64_t summary_ms;
 };
 
 #endif

@@ -28,6 +28,9 @@ struct homecoming {
 	void (*parts_open)(struct letter *letter);
 	void *parts_context;
 	struct feed_listener *feed_listeners;
+	struct mailbox *reports_mailbox;
+	struct letter *reports_letter;
+	_Atomic bool is_reports_letter_home;
 	struct part_notice *claims; /* to be ended */
 	size_t claim_count;
 	struct leftover *leftovers;
@@ -79,6 +82,19 @@ void homecoming_listen_feed(struct homecoming *homecoming,
 	homecoming->feed_listeners = listener;
 }
 
+void homecoming_listen_reports(struct homecoming *homecoming,
+    struct mailbox *mailbox, struct letter *letter)
+{
+	homecoming->reports_mailbox = mailbox;
+	homecoming->reports_letter = letter;
+	atomic_store(&homecoming->is_reports_letter_home, true);
+}
+
+void homecoming_reports_listen_again(struct homecoming *homecoming)
+{
+	atomic_store(&homecoming->is_reports_letter_home, true);
+}
+
 void homecoming_note_claim(struct homecoming *homecoming,
     const struct settlement *settlement)
 {
@@ -120,6 +136,10 @@ void homecoming_tell(struct homecoming *homecoming, struct ledger *ledger)
 		mailbox_post_take(homecoming->parts_mailbox, &notice->letter);
 	}
 	ledger->notice_count = 0;
+	if (ledger->has_reports && homecoming->reports_mailbox != NULL &&
+	    atomic_exchange(&homecoming->is_reports_letter_home, false))
+		mailbox_post_take(homecoming->reports_mailbox,
+		    homecoming->reports_letter);
 	tell_feed(homecoming, ledger->committed.last_sequence);
 }
 
@@ -212,6 +232,8 @@ static struct leftover strip(struct queue_job *job)
 	case QUEUE_SETTLE:
 	case QUEUE_CHANGE:
 	case QUEUE_REMEMBER:
+	case QUEUE_REPORT:
+	case QUEUE_RESEND:
 		break;
 	}
 	return leftover;

@@ -1,7 +1,7 @@
 /*
  * homecoming - after a commit: who is told, and how jobs come home
  *
- * Thread: the committer's, but for homecoming_feed_listen_again().
+ * Thread: the committer's, but for the two _listen_again().
  */
 #ifndef RELAIS_QUEUE_HOMECOMING_H
 #define RELAIS_QUEUE_HOMECOMING_H
@@ -20,6 +20,9 @@ void homecoming_listen_parts(struct homecoming *homecoming,
     void *context);
 void homecoming_listen_feed(struct homecoming *homecoming,
     struct feed_listener *listener);
+void homecoming_listen_reports(struct homecoming *homecoming,
+    struct mailbox *mailbox, struct letter *letter);
+void homecoming_reports_listen_again(struct homecoming *homecoming);
 
 /* A settlement that could not be done: its claim ends with the next notice. */
 void homecoming_note_claim(struct homecoming *homecoming,

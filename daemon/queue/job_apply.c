@@ -8,6 +8,8 @@
 #include "queue/bigendian.h"
 #include "queue/change.h"
 #include "queue/ledger.h"
+#include "queue/reports.h"
+#include "queue/resend.h"
 #include "queue/settle.h"
 #include "queue/submit.h"
 
@@ -30,6 +32,12 @@ int job_apply(struct ledger *ledger, struct queue_job *job, bool is_full)
 		return change_apply(ledger, (struct change *)job);
 	case QUEUE_REMEMBER:
 		return remember(ledger, (struct relay_memory *)job);
+	case QUEUE_REPORT:
+		return is_full ? -ENOSPC
+			       : report_apply(ledger, (struct report *)job);
+	case QUEUE_RESEND:
+		return is_full ? -ENOSPC
+			       : resend_apply(ledger, (struct resend *)job);
 	}
 	return -EINVAL;
 }

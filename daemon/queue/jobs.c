@@ -6,6 +6,7 @@
 #include "queue/queue.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "runtime/xalloc.h"
 
@@ -85,4 +86,61 @@ void change_free(struct change *change)
 	free(change->reason);
 	free(change->lanes);
 	free(change);
+}
+
+struct report *report_new(void)
+{
+	struct report *report = xcalloc(1, sizeof(*report));
+
+	report->job.kind = QUEUE_REPORT;
+	return report;
+}
+
+void report_free(struct report *report)
+{
+	if (report == NULL)
+		return;
+	submission_free(report->submission);
+	for (unsigned i = 0; i < report->subject_count; i++)
+		free(report->subjects[i].recipients);
+	free(report->subjects);
+	free(report);
+}
+
+void report_add_subject(struct report *report, uint64_t id, uint64_t due_ms,
+    const struct reported *recipients, unsigned count)
+{
+	struct report_subject *subject;
+
+	report->subjects = xrealloc(report->subjects,
+	    (report->subject_count + 1) * sizeof(*report->subjects));
+	subject = &report->subjects[report->subject_count++];
+	*subject = (struct report_subject){
+		.id = id,
+		.due_ms = due_ms,
+		.count = count,
+	};
+	if (count == 0)
+		return;
+	subject->recipients = xcalloc(count, sizeof(*recipients));
+	memcpy(subject->recipients, recipients, count * sizeof(*recipients));
+}
+
+struct resend *resend_new(uint64_t id)
+{
+	struct resend *resend = xcalloc(1, sizeof(*resend));
+
+	resend->job.kind = QUEUE_RESEND;
+	resend->id = id;
+	resend->submission = submission_new();
+	return resend;
+}
+
+void resend_free(struct resend *resend)
+{
+	if (resend == NULL)
+		return;
+	submission_free(resend->submission);
+	free(resend->reason);
+	free(resend);
 }

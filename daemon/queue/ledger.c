@@ -60,6 +60,7 @@ int ledger_begin(struct ledger *ledger)
 	ledger->now_ms = queue_time_now_ms(&ledger->time);
 	ledger->wall_ms = wall_now_ms();
 	ledger->notice_count = 0;
+	ledger->has_reports = false;
 	return store_begin(ledger->store, &ledger->txn);
 }
 

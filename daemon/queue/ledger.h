@@ -28,6 +28,8 @@ struct ledger_limits {
 	uint64_t maximum_bytes;
 	uint64_t keep_finished_ms;
 	uint64_t keep_failed_bodies_ms;
+	uint64_t gather_ms;  /* a report waits for more so long */
+	uint64_t summary_ms; /* and so long where a relay was at fault */
 };
 
 struct ledger {
@@ -49,6 +51,7 @@ struct ledger {
 	struct part_notice *notices;
 	size_t notice_count;
 	size_t notice_size;
+	bool has_reports; /* some are owed, or earlier than before */
 	uint64_t used_bytes; /* as of the last commit */
 };
 

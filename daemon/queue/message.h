@@ -63,6 +63,9 @@ enum message_state {
 /* recipient.flags, on disk */
 #define RECIPIENT_MAYBE_DUPLICATE 0x01u
 #define RECIPIENT_HAS_NOTIFY 0x02u
+#define RECIPIENT_REPORT_OWED 0x04u /* the sender is to hear of it */
+#define RECIPIENT_DELAY_TOLD 0x08u  /* or is about to be */
+#define RECIPIENT_RELAY_FAULT 0x10u /* expired while its relay was at fault */
 
 /* recipient.notify: RFC 3461 4.1 */
 #define NOTIFY_NEVER 0x01u
@@ -159,6 +162,7 @@ struct message {
 	uint64_t release_ms;  /* wall; not relayed before it; 0: at once */
 	uint64_t deadline_ms; /* wall; not relayed after it; 0: none */
 	uint64_t hold_until_ms; /* wall; 0: no end */
+	uint64_t report_ms;   /* queue time its report is due; 0: none owed */
 	uint64_t header_len;  /* octets of the header block, CRLFs included */
 	uint64_t size;        /* octets of header block, empty line and body */
 	/* SHA-256 over header block and body, cut; all zero: not known */

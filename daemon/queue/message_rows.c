@@ -16,6 +16,8 @@ static bool has_rows_of_its_own(const struct message *message);
 static void rcpt_key_put(unsigned char key[RCPT_KEY_SIZE], uint64_t id,
     unsigned index);
 static int read_recipients(struct store_txn *txn, struct message *message);
+static int shared_with(struct ledger *ledger, uint64_t body_id,
+    uint32_t *ret_others);
 static int delete_prefix(struct ledger *ledger, enum store_table table,
     uint64_t prefix, size_t key_len);
 static bool is_body_wanted(const struct message *message);
@@ -172,9 +174,12 @@ int message_rows_write(struct ledger *ledger, struct message *message,
 	    ledger->scratch.bytes, ledger->scratch.len);
 }
 
-/* Of what failed or expired for somebody, for resending and looking at. */
+/* Of what failed or expired for somebody, for resending and looking at; and
+ * of what the sender is still to be told about. */
 static bool is_body_wanted(const struct message *message)
 {
+	if (message->report_ms != 0)
+		return true;
 	for (unsigned i = 0; i < message->recipient_count; i++) {
 		enum recipient_state state = message->recipients[i].state;
 
@@ -258,8 +263,56 @@ int message_rows_purge(struct ledger *ledger, uint64_t id,
 	return store_delete(ledger->txn, TABLE_MSG, id_key, sizeof(id_key));
 }
 
+int body_rows_share(struct ledger *ledger, uint64_t body_id)
+{
+	unsigned char key[8], count[4];
+	uint32_t others = 0;
+	int r;
+
+	r = shared_with(ledger, body_id, &others);
+	if (r < 0)
+		return r;
+	be64_put(key, body_id);
+	be32_put(count, others + 1);
+	return store_put(ledger->txn, TABLE_SHARED, key, sizeof(key), count,
+	    sizeof(count));
+}
+
+/* How many other messages have the body. */
+static int shared_with(struct ledger *ledger, uint64_t body_id,
+    uint32_t *ret_others)
+{
+	struct store_bytes row;
+	unsigned char key[8];
+	int r;
+
+	*ret_others = 0;
+	if (store_count(ledger->txn, TABLE_SHARED) == 0)
+		return 0;
+	be64_put(key, body_id);
+	r = store_get(ledger->txn, TABLE_SHARED, key, sizeof(key), &row);
+	if (r == 0 && row.len == 4)
+		*ret_others = be32_get(row.data);
+	return r == -ENOENT ? 0 : r;
+}
+
 int body_rows_delete(struct ledger *ledger, uint64_t body_id)
 {
+	unsigned char key[8], count[4];
+	uint32_t others;
+	int r;
+
+	r = shared_with(ledger, body_id, &others);
+	if (r < 0)
+		return r;
+	be64_put(key, body_id);
+	be32_put(count, others - 1);
+	if (others > 1)
+		return store_put(ledger->txn, TABLE_SHARED, key, sizeof(key),
+		    count, sizeof(count));
+	if (others == 1)
+		return store_delete(ledger->txn, TABLE_SHARED, key,
+		    sizeof(key));
 	return delete_prefix(ledger, TABLE_BODY, body_id, BODY_KEY_SIZE);
 }
 

@@ -48,7 +48,10 @@ int message_rows_write_recipient(struct ledger *ledger,
 int message_rows_purge(struct ledger *ledger, uint64_t id,
     const struct record_summary *summary);
 
-/* Deletes the pieces of a body. */
+/* One more message has this body. */
+int body_rows_share(struct ledger *ledger, uint64_t body_id);
+
+/* One message less has it; deletes the pieces with the last. */
 int body_rows_delete(struct ledger *ledger, uint64_t body_id);
 
 #endif

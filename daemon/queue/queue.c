@@ -136,6 +136,10 @@ void queue_apply_settings(struct queue *queue, const struct settings *settings)
 	    1000ull * wanted->keep_finished_s);
 	atomic_store(&queue->gauges.keep_failed_bodies_ms,
 	    1000ull * wanted->keep_failed_bodies_s);
+	atomic_store(&queue->gauges.gather_ms,
+	    1000ull * settings->bounces.gather_s);
+	atomic_store(&queue->gauges.summary_ms,
+	    1000ull * settings->bounces.summary_s);
 }
 
 int queue_start(struct queue *queue)
@@ -196,6 +200,17 @@ void queue_listen_feed(struct queue *queue, struct feed_listener *listener)
 void queue_feed_listen_again(struct feed_listener *listener)
 {
 	atomic_store(&listener->is_listening, true);
+}
+
+void queue_listen_reports(struct queue *queue, struct mailbox *mailbox,
+    struct letter *letter)
+{
+	committer_listen_reports(queue->committer, mailbox, letter);
+}
+
+void queue_reports_listen_again(struct queue *queue)
+{
+	committer_reports_listen_again(queue->committer);
 }
 
 /* ------------------------------------------------------------------- jobs */

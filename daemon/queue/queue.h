@@ -110,6 +110,14 @@ void queue_listen_feed(struct queue *queue, struct feed_listener *listener);
 /* Any thread. */
 void queue_feed_listen_again(struct feed_listener *listener);
 
+/*
+ * The same for reports that are owed: the letter comes when there are more, or
+ * an earlier one; then queue_reports_listen_again() before they are read.
+ */
+void queue_listen_reports(struct queue *queue, struct mailbox *mailbox,
+    struct letter *letter);
+void queue_reports_listen_again(struct queue *queue);
+
 /* ------------------------------------------------------------------ jobs */
 
 enum queue_job_kind {
@@ -119,6 +127,8 @@ enum queue_job_kind {
 	QUEUE_SETTLE,  /* struct settlement */
 	QUEUE_CHANGE,  /* struct change */
 	QUEUE_REMEMBER, /* struct relay_memory */
+	QUEUE_REPORT,  /* struct report */
+	QUEUE_RESEND,  /* struct resend */
 };
 
 /* First member of every job. */
@@ -175,6 +185,9 @@ struct submission {
 	size_t header_len;
 	struct body_chunk *body; /* unless upload_id: it is in the store then */
 	uint64_t upload_id;
+	/* Or: header and body are those of another message that has them still
+	 * (struct resend); message->header_len is the caller's to set. */
+	uint64_t shared_body_id;
 	uint64_t id;
 	bool is_replay;
 };
@@ -210,6 +223,8 @@ struct settlement_recipient {
 	enum recipient_state state; /* RECIPIENT_WAITING: again at due_ms */
 	bool is_charged;
 	bool is_maybe_duplicate;
+	bool is_report_owed; /* the sender is to hear of it */
+	bool is_relay_fault; /* it expired while the relay was at fault */
 	uint64_t due_ms; /* queue time */
 	struct verdict verdict;
 };
@@ -269,6 +284,54 @@ struct change {
 };
 struct change *change_new(enum change_kind kind, uint64_t id);
 void change_free(struct change *change);
+
+/* A recipient that a report tells of, as it was when that was written. */
+struct reported {
+	uint16_t index;
+	enum recipient_state state;
+};
+struct report_subject {
+	uint64_t id;
+	uint64_t due_ms; /* of its row */
+	unsigned count;
+	struct reported *recipients; /* ascending */
+};
+
+/*
+ * Tells senders what became of their mail: one transaction adds the message
+ * that says so and takes away the marks of what it tells, so that no crash
+ * loses a report or sends it twice.
+ * result -ESTALE: something of it has changed; nothing was done, look again.
+ */
+struct report {
+	struct queue_job job;
+	/* NULL: there is nothing to be told, the marks go all the same. */
+	struct submission *submission;
+	struct report_subject *subjects; /* each message once */
+	unsigned subject_count;
+};
+struct report *report_new(void);
+void report_free(struct report *report); /* and its submission */
+/* The recipients are copied. */
+void report_add_subject(struct report *report, uint64_t id, uint64_t due_ms,
+    const struct reported *recipients, unsigned count);
+
+/*
+ * Sends again what failed or expired, as a new message with the same content.
+ * The submission has the new envelope and shared_body_id of message `id`.
+ * result: -ENOENT (no such message, or not one of owner_uid's), -EALREADY
+ * (its content is gone, or another's by now).
+ */
+struct resend {
+	struct queue_job job;
+	uint64_t id;
+	bool is_for_owner_only;
+	uint32_t owner_uid;
+	char *reason; /* shown; malloc'ed, freed with it; or NULL */
+	struct submission *submission;
+};
+struct resend *resend_new(uint64_t id);
+void resend_free(struct resend *resend); /* and its submission */
 
 /*
  * What a relay is to be remembered for over a restart (breaker, buckets,
@@ -352,6 +415,19 @@ struct wake_row {
 /* The earliest lanes of wake from (due, lane) inclusive; the number. */
 int queue_read_wake(struct queue_reader *reader, const struct wake_row *from,
     struct wake_row *rows, unsigned max);
+
+/*
+ * Reports that are due up to `until_ms`, from (due, id) inclusive, up to max;
+ * the number. *ret_next_due: the due of the first not given, UINT64_MAX
+ * without one.
+ */
+struct report_row {
+	uint64_t due_ms;
+	uint64_t id;
+};
+int queue_read_reports(struct queue_reader *reader,
+    const struct report_row *from, uint64_t until_ms, struct report_row *rows,
+    unsigned max, uint64_t *ret_next_due);
 
 /* The message that a submitter's key belongs to; -ENOENT without. */
 int queue_read_key(struct queue_reader *reader, uint32_t uid, const char *key,

@@ -21,6 +21,7 @@
 #include "queue/parts.h"
 #include "queue/queue_private.h"
 #include "queue/record.h"
+#include "queue/reports.h"
 
 #define BODY_KEY_SIZE 12
 #define WAKE_KEY_SIZE 12
@@ -399,4 +400,55 @@ int queue_read_counts(struct queue_reader *reader, struct queue_counts *ret)
 	ret->commits = atomic_load(&queue->gauges.commits);
 	ret->committed_jobs = atomic_load(&queue->gauges.committed_jobs);
 	return r;
+}
+
+/* ---------------------------------------------------------------- reports */
+
+struct report_walk {
+	uint64_t until_ms;
+	struct report_row *rows;
+	unsigned count, max;
+	uint64_t next_due;
+};
+
+static bool on_report(void *context, const struct store_bytes *key,
+    const struct store_bytes *value)
+{
+	struct report_walk *walk = context;
+	uint64_t due_ms;
+
+	(void)value;
+	if (key->len != REPORT_KEY_SIZE)
+		return false;
+	due_ms = be64_get(key->data);
+	if (due_ms > walk->until_ms || walk->count == walk->max) {
+		walk->next_due = due_ms;
+		return false;
+	}
+	walk->rows[walk->count++] = (struct report_row){
+		.due_ms = due_ms,
+		.id = be64_get(key->data + 8),
+	};
+	return true;
+}
+
+int queue_read_reports(struct queue_reader *reader,
+    const struct report_row *from, uint64_t until_ms, struct report_row *rows,
+    unsigned max, uint64_t *ret_next_due)
+{
+	struct report_walk walk = {
+		.until_ms = until_ms,
+		.rows = rows,
+		.max = max,
+		.next_due = UINT64_MAX,
+	};
+	unsigned char key[REPORT_KEY_SIZE];
+	int r;
+
+	be64_put(key, from->due_ms);
+	be64_put(key + 8, from->id);
+	r = walk_rows(reader->txn, TABLE_REPORT, key, sizeof(key), on_report,
+	    &walk);
+	*ret_next_due = walk.next_due;
+	return r < 0 ? r : (int)walk.count;
 }

@@ -418,6 +418,11 @@ static int drop_body(struct ledger *ledger, uint64_t id)
 		return 0;
 	if (r < 0)
 		return r;
+	/* The report shows its header; it comes before the next look. */
+	if (message->report_ms != 0) {
+		message_free(message);
+		return 0;
+	}
 	r = body_rows_delete(ledger, message->body_id);
 	if (r == 0) {
 		message->flags |= MESSAGE_BODY_GONE;

@@ -11,6 +11,7 @@
 #include "queue/ledger.h"
 #include "queue/message_rows.h"
 #include "queue/parts.h"
+#include "queue/reports.h"
 #include "queue/story.h"
 #include "runtime/xalloc.h"
 #include "settings.h"
@@ -42,6 +43,8 @@ static int settling_begin(struct settling *settling, struct ledger *ledger,
 static void settling_done(struct settling *settling);
 static bool is_in_part(const struct settling *settling, unsigned index);
 static void set_recipient(struct settling *settling, unsigned index);
+static void note_report(struct message_recipient *recipient,
+    const struct settlement_recipient *said);
 static void keep_reply(struct settling *settling,
     struct message_recipient *recipient, const struct verdict *verdict);
 static void tell_story(struct settling *settling);
@@ -79,6 +82,8 @@ int settle_apply(struct ledger *ledger, const struct settlement *settlement)
 		goto out;
 	parts_drop(settling.message, settling.part.number);
 	r = place_waiters(&settling);
+	if (r == 0)
+		r = reports_schedule(ledger, settling.message);
 	if (r == 0)
 		r = write_recipients(&settling);
 	if (r == 0)
@@ -170,6 +175,7 @@ static void set_recipient(struct settling *settling, unsigned index)
 			recipient->flags |= RECIPIENT_MAYBE_DUPLICATE;
 		keep_reply(settling, recipient, &said->verdict);
 		recipient->state = said->state;
+		note_report(recipient, said);
 		if (said->due_ms > due_ms)
 			due_ms = said->due_ms;
 	}
@@ -178,6 +184,22 @@ static void set_recipient(struct settling *settling, unsigned index)
 			.due_ms = due_ms,
 			.index = (uint16_t)index,
 		};
+}
+
+/* What was owed before is told in the light of what is so now. */
+static void note_report(struct message_recipient *recipient,
+    const struct settlement_recipient *said)
+{
+	bool was_owed = (recipient->flags & RECIPIENT_REPORT_OWED) != 0;
+	bool is_waiting = said->state == RECIPIENT_WAITING;
+
+	recipient->flags &= (uint8_t)~RECIPIENT_REPORT_OWED;
+	if (said->is_report_owed || (was_owed && is_waiting))
+		recipient->flags |= RECIPIENT_REPORT_OWED;
+	if (said->is_report_owed && is_waiting)
+		recipient->flags |= RECIPIENT_DELAY_TOLD;
+	if (said->is_relay_fault)
+		recipient->flags |= RECIPIENT_RELAY_FAULT;
 }
 
 static void keep_reply(struct settling *settling,

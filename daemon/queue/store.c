@@ -26,7 +26,8 @@ static const char *const table_names[STORE_TABLES] = {
 	[TABLE_WAKE] = "wake",	     [TABLE_STATE] = "state",
 	[TABLE_FEED] = "feed",	     [TABLE_LATE] = "late",
 	[TABLE_FILTER] = "filter",   [TABLE_IDEM] = "idem",
-	[TABLE_RELAY] = "relay",
+	[TABLE_RELAY] = "relay",     [TABLE_REPORT] = "report",
+	[TABLE_SHARED] = "shared",
 };
 
 static int lock_directory(struct store *store, const char *directory,

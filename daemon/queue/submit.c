@@ -71,7 +71,7 @@ static int add_message(struct ledger *ledger, struct submission *submission)
 	if (r < 0)
 		return r;
 	message->id = submission->id = ledger_next_id(ledger);
-	if (submission->upload_id == 0)
+	if (submission->upload_id == 0 && submission->shared_body_id == 0)
 		message->header_len = submission->header_len;
 	r = idem_claim(ledger, message);
 	if (r == 0)
@@ -105,6 +105,10 @@ static int store_body(struct ledger *ledger, struct submission *submission)
 	if (submission->upload_id != 0) {
 		message->body_id = submission->upload_id;
 		return 0;
+	}
+	if (submission->shared_body_id != 0) {
+		message->body_id = submission->shared_body_id;
+		return body_rows_share(ledger, message->body_id);
 	}
 	message->body_id = ++ledger->totals.last_body_id;
 	body_plan_whole(&plan, submission->header_len,
