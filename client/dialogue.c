@@ -88,7 +88,7 @@ static enum relais_result read_hello(struct dialogue *dialogue,
 		if (r < 0)
 			return lose(dialogue, r, answer);
 		if (!smtp_reply_is_positive(&reply)) {
-			(void)outcome_take_reply(answer, &reply);
+			(void)outcome_take_reply(answer, &reply, false);
 			dialogue_close(dialogue);
 			return answer->result;
 		}
@@ -116,8 +116,8 @@ enum relais_result dialogue_begin(struct dialogue *dialogue,
 	dialogue->recipient_count = envelope->recipient_count;
 	dialogue->sent = ENVELOPE_REPLIES(dialogue);
 	dialogue->is_complete = false;
-	dialogue->cannot_wait = envelope->wait_s > 0 &&
-	    !(dialogue->offers.private_words & PRIVATE_WAIT);
+	dialogue->waits = envelope->wait_s > 0;
+	dialogue->can_wait = dialogue->offers.private_words & PRIVATE_WAIT;
 	buffer_clear(&dialogue->commands);
 	if (envelope_append(&dialogue->commands, envelope, &dialogue->offers,
 		size_bytes, key) < 0)
@@ -204,7 +204,7 @@ enum relais_result dialogue_ask(struct dialogue *dialogue, const char *key,
 		r = connection_read_reply(&dialogue->connection, &reply);
 	if (r < 0)
 		return lose(dialogue, r, answer);
-	return outcome_take_reply(answer, &reply);
+	return outcome_take_reply(answer, &reply, false);
 }
 
 /* ---------------------------------------------------------------- replies */
@@ -255,13 +255,14 @@ static enum relais_result take_reply(struct dialogue *dialogue,
 	    dialogue->is_complete && dialogue->answered == dialogue->sent;
 
 	if (is_final || !smtp_reply_is_positive(reply))
-		(void)outcome_take_reply(answer, reply);
+		(void)outcome_take_reply(answer, reply,
+		    is_final && dialogue->waits);
 	if (smtp_reply_is_positive(reply)) {
 		if (!is_final)
 			return RELAIS_OK;
 		dialogue->is_used = true;
 		dialogue->is_complete = false;
-		if (dialogue->cannot_wait)
+		if (dialogue->waits && !dialogue->can_wait)
 			answer->result = RELAIS_PENDING;
 		return answer->result;
 	}

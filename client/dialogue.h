@@ -39,8 +39,9 @@ struct dialogue {
 	/* Is all of the message with the kernel? From then on it is unknown
 	   what became of it, until the reply comes. */
 	bool is_complete;
-	/* Was an outcome to be waited for that relaisd can't wait for? */
-	bool cannot_wait;
+	/* Is an outcome to be waited for, and can relaisd do so? */
+	bool waits;
+	bool can_wait;
 };
 
 void dialogue_init(struct dialogue *dialogue);

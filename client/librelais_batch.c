@@ -40,11 +40,8 @@ size_t relais_submit_batch(struct relais_session *session,
 			send_one(session, link, &submissions[i]);
 	}
 	submit_rest(session, submissions, count);
-	for (size_t i = 0; i < count; i++) {
-		enum relais_result result = submissions[i].answer.result;
-
-		done += result == RELAIS_OK || result == RELAIS_PENDING;
-	}
+	for (size_t i = 0; i < count; i++)
+		done += submissions[i].answer.id[0] != '\0';
 	return done;
 }
 

@@ -10,7 +10,7 @@
 #include "queue_id.h"
 #include "smtp/reply.h"
 
-static bool find_id(const char *text, char id[RELAIS_ID_SIZE]);
+static void find_id(const char *text, char id[RELAIS_ID_SIZE]);
 
 void outcome_clear(struct relais_answer *answer)
 {
@@ -32,10 +32,8 @@ enum relais_result outcome_fail(struct relais_answer *answer,
 }
 
 enum relais_result outcome_take_reply(struct relais_answer *answer,
-    const struct smtp_reply *reply)
+    const struct smtp_reply *reply, bool waits)
 {
-	bool has_id;
-
 	outcome_clear(answer);
 	answer->code = reply->code;
 	if (reply->enhanced[0] != 0)
@@ -43,13 +41,19 @@ enum relais_result outcome_take_reply(struct relais_answer *answer,
 		    "%u.%u.%u", reply->enhanced[0], reply->enhanced[1],
 		    reply->enhanced[2]);
 	smtp_reply_text(reply, answer->text, sizeof(answer->text));
-	has_id = find_id(answer->text, answer->id);
-	answer->is_duplicate = strstr(answer->text, "(duplicate)") != NULL;
-	if (smtp_reply_is_positive(reply))
-		answer->result = strstr(answer->text, "(pending)")
-		    ? RELAIS_PENDING
-		    : RELAIS_OK;
-	else if (has_id)
+	if (smtp_reply_is_positive(reply)) {
+		find_id(answer->text, answer->id);
+		answer->is_duplicate =
+		    strstr(answer->text, "(duplicate)") != NULL;
+		if (strstr(answer->text, "(pending)"))
+			answer->result = RELAIS_PENDING;
+		else if (strstr(answer->text, "(partial)"))
+			answer->result = RELAIS_PARTIAL;
+		return answer->result;
+	}
+	if (waits)
+		find_id(answer->text, answer->id);
+	if (answer->id[0])
 		answer->result = RELAIS_FAILED;
 	else if (reply->code >= 500)
 		answer->result = RELAIS_REJECTED;
@@ -58,28 +62,22 @@ enum relais_result outcome_take_reply(struct relais_answer *answer,
 	return answer->result;
 }
 
-/* "… queued as <id> …"; in the answer to XKEY it may stand alone. */
-static bool find_id(const char *text, char id[RELAIS_ID_SIZE])
+/* "Ok: queued as <id>", "... (failed as <id>)", or nothing but the id. */
+static void find_id(const char *text, char id[RELAIS_ID_SIZE])
 {
-	static const char phrase[] = "queued as ";
-	const char *at = strstr(text, phrase);
+	static const char phrase[] = " as ";
+	const char *at = text;
 	uint64_t number;
 
-	at = at ? at + strlen(phrase) : text;
+	for (const char *next = text; (next = strstr(next, phrase)) != NULL;)
+		at = next += strlen(phrase);
+	id[0] = '\0';
 	if (strlen(at) < QUEUE_ID_SIZE - 1)
-		return false;
+		return;
 	memcpy(id, at, QUEUE_ID_SIZE - 1);
 	id[QUEUE_ID_SIZE - 1] = '\0';
 	at += QUEUE_ID_SIZE - 1;
-	if ((*at == '\0' || strchr(" ).,;", *at)) &&
-	    queue_id_parse(id, &number) == 0)
-		return true;
-	id[0] = '\0';
-	return false;
-}
-
-bool outcome_is_committed(enum relais_result result)
-{
-	return result == RELAIS_OK || result == RELAIS_PENDING ||
-	    result == RELAIS_FAILED;
+	if ((*at != '\0' && !strchr(" ).,;", *at)) ||
+	    queue_id_parse(id, &number) < 0)
+		id[0] = '\0';
 }

@@ -20,11 +20,11 @@ enum relais_result outcome_fail(struct relais_answer *answer,
     enum relais_result result, int error, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* The last reply of a message: 2xx, 4xx or 5xx, with the id it names. */
+/*
+ * A reply: 2xx, 4xx or 5xx. waits: it answers a message whose outcome was to
+ * be waited for, and a refusal that names an id is the relay's.
+ */
 enum relais_result outcome_take_reply(struct relais_answer *answer,
-    const struct smtp_reply *reply);
-
-/* Does it say that the message has been committed? */
-bool outcome_is_committed(enum relais_result result);
+    const struct smtp_reply *reply, bool waits);
 
 #endif

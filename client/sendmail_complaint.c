@@ -75,6 +75,9 @@ int complain_of_answer(const struct sendmail_options *options,
 	else if (answer->result == RELAIS_FAILED)
 		complain("%s was refused by the relay (%s; relaisctl show %s)",
 		    answer->id, reply, answer->id);
+	else if (answer->result == RELAIS_PARTIAL)
+		complain("%s was refused for some of its recipients "
+			 "(relaisctl show %s)", answer->id, answer->id);
 	else if (answer->result == RELAIS_UNKNOWN)
 		complain("the message may be queued or not (%s; relaisctl list "
 			 "shows it if it is)", reply);
@@ -127,6 +130,7 @@ int sendmail_exit_code(const struct sendmail_options *options,
 	case RELAIS_PENDING:
 		return EX_TEMPFAIL;
 	case RELAIS_FAILED:
+	case RELAIS_PARTIAL:
 		return EX_PROTOCOL;
 	case RELAIS_REJECTED:
 		return code_of_refusal(answer);

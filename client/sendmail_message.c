@@ -95,9 +95,11 @@ static bool find_dot(const struct sendmail_message *message, size_t len,
 		const char *lf = memchr(data + at, '\n', len - at);
 		size_t line_len = (lf ? (size_t)(lf - data) : len) - at;
 
-		if (data[at] == '.' && is_line_start(message, at) &&
+		bool is_dot = data[at] == '.' &&
 		    (line_len == 1 ||
-		        (line_len == 2 && data[at + 1] == '\r')) &&
+			(line_len == 2 && data[at + 1] == '\r'));
+
+		if (is_dot && is_line_start(message, at) &&
 		    (lf || message->is_at_end)) {
 			*ret_start = at;
 			return true;

@@ -42,6 +42,11 @@ int sendmail_recipients_add_operand(struct sendmail_recipients *recipients,
 		    "front of the addresses)", operand);
 		return -EINVAL;
 	}
+	if (strpbrk(operand, "\r\n")) {
+		(void)snprintf(recipients->error, sizeof(recipients->error),
+		    "an address has a line end in it");
+		return -EINVAL;
+	}
 	return add_list(recipients, operand, strlen(operand), "address", 7);
 }
 
@@ -130,6 +135,9 @@ int sendmail_recipients_parse_sender(struct sendmail_recipients *recipients,
 	*ret_sender = "";
 	if (*text == '\0' || (angle && strcmp(angle, "<>") == 0))
 		return 0;
+	/* In a header they would fold; on a command line they are a trick. */
+	if (strpbrk(text, "\r\n"))
+		goto bad;
 	address_list_init(&list, text, strlen(text),
 	    ADDRESS_UTF8 | ADDRESS_BARE);
 	if (address_list_next(&list) < 0)

@@ -101,7 +101,8 @@ static int say(struct dialogue *dialogue,
 	r = connection_send(connection, &iov, 1);
 	for (int i = 0; i < 2 && r == 0; i++) {
 		r = connection_read_reply(connection, &reply);
-		if (r == 0 && outcome_take_reply(answer, &reply) != RELAIS_OK)
+		if (r == 0 &&
+		    outcome_take_reply(answer, &reply, false) != RELAIS_OK)
 			return EX_NOUSER;
 	}
 	if (r == 0)

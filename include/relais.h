@@ -42,6 +42,9 @@ enum relais_result {
 	/* The message is on record, and the relay has refused it for good
 	   while the outcome was waited for. No bounce is sent. */
 	RELAIS_FAILED = 2,
+	/* The same, for some of the recipients; to the others the message has
+	   been delivered. */
+	RELAIS_PARTIAL = 3,
 
 	/* All below: nothing was queued, unless they say otherwise. */
 
@@ -243,7 +246,7 @@ struct relais_submission {
  *
  * @param submissions  borrowed for the call
  * @param timeout_ms   whole call, milliseconds; 0 waits for ever
- * @return how many have RELAIS_OK or RELAIS_PENDING
+ * @return how many were queued: those with an id
  */
 RELAIS_EXPORT size_t relais_submit_batch(struct relais_session *session,
     struct relais_submission *submissions, size_t count, unsigned timeout_ms);

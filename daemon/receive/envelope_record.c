@@ -84,6 +84,15 @@ static void record_sender(struct message *message,
 	free(full);
 }
 
+/* It came as xtext, checked; what it means is kept. */
+static const char *decode_envid(struct message *message, const char *envid)
+{
+	size_t len = strlen(envid);
+	char *decoded = message_allocate(message, len + 1);
+
+	return xtext_decode(envid, len, decoded) == 0 ? decoded : NULL;
+}
+
 static void record_params(struct message *message,
     const struct smtp_mail_params *params)
 {
@@ -96,8 +105,7 @@ static void record_params(struct message *message,
 	if (params->ret == SMTP_RET_HDRS)
 		message->flags |= MESSAGE_RET_HDRS;
 	if (params->envid != NULL)
-		message->envelope_id = message_dup_text(message,
-		    params->envid);
+		message->envelope_id = decode_envid(message, params->envid);
 	if (params->key != NULL)
 		message->key = message_dup_text(message, params->key);
 	if (params->tag != NULL)

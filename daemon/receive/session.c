@@ -247,6 +247,15 @@ static void flush_output(struct session *session)
 	}
 }
 
+/* Is something left over that the engine will take? */
+static bool may_feed(const struct session *session)
+{
+	return session->input.len > 0 && !session->is_broken &&
+	    smtp_server_output(session->server)->len == 0 &&
+	    !smtp_server_is_suspended(session->server) &&
+	    !smtp_server_is_finished(session->server);
+}
+
 /* Feeds what was left over, as far as the engine takes it now. */
 static void feed_rest(struct session *session)
 {
@@ -304,8 +313,12 @@ static void advance(struct session *session)
 	if (session->is_advancing)
 		return;
 	session->is_advancing = true;
-	feed_rest(session);
-	flush_output(session);
+	/* Pipelined commands whose replies fill the output are taken up again
+	 * as soon as those are written: nothing else would wake us. */
+	do {
+		feed_rest(session);
+		flush_output(session);
+	} while (may_feed(session));
 	session->is_advancing = false;
 	if (is_over(session)) {
 		session_free(session);

@@ -214,6 +214,7 @@ class Relaisd:
 
     def run(self, program, *arguments, input=None, user=None):
         """Runs one of ours (or any program) with our sockets."""
+        program = str(program)
         if "/" not in program:
             program = str(BUILD / program)
         words = [program, *map(str, arguments)]
