@@ -15,6 +15,7 @@
 #include "queue/lane_row.h"
 #include "queue/message_rows.h"
 #include "queue/parts.h"
+#include "queue/reports.h"
 
 #define LANES 7
 #define LIVE_MAX 40
@@ -32,7 +33,7 @@ static unsigned pick(unsigned below)
 /* What the records say there should be. */
 struct tally {
 	uint64_t messages[MESSAGE_STATES];
-	uint64_t fresh, sched, states, bodies;
+	uint64_t fresh, sched, states, bodies, reports;
 	uint64_t waiting[LANES * 100], bytes[LANES * 100], held[LANES * 100];
 	uint64_t wake[LANES * 100];
 };
@@ -82,6 +83,20 @@ static void look_at_part(struct store_txn *txn, const struct message *m,
 	tally->bytes[part->lane] += m->size;
 }
 
+static void look_at_report(struct store_txn *txn, const struct message *m,
+    struct tally *tally)
+{
+	unsigned char key[REPORT_KEY_SIZE];
+
+	assert_int_equal(m->report_ms != 0, reports_are_owed(m));
+	if (m->report_ms == 0)
+		return;
+	be64_put(key, m->report_ms);
+	be64_put(key + 8, m->id);
+	assert_true(has_row(txn, TABLE_REPORT, key, sizeof(key)));
+	tally->reports++;
+}
+
 static void look_at_message(struct store_txn *txn, struct message *m,
     struct tally *tally)
 {
@@ -100,6 +115,7 @@ static void look_at_message(struct store_txn *txn, struct message *m,
 		if (m->recipients[i].state == RECIPIENT_WAITING)
 			assert_non_null(message_find_part(m,
 			    m->recipients[i].part));
+	look_at_report(txn, m, tally);
 	assert_int_equal(m->ended_ms != 0, m->part_count == 0);
 	assert_int_equal(m->body_id == 0,
 	    (m->flags & MESSAGE_BODY_GONE) != 0);
@@ -175,6 +191,7 @@ static void look_at_everything(struct fixture *f)
 	assert_int_equal(store_count(txn, TABLE_FRESH), tally->fresh);
 	assert_int_equal(store_count(txn, TABLE_SCHED), tally->sched);
 	assert_int_equal(store_count(txn, TABLE_STATE), tally->states);
+	assert_int_equal(store_count(txn, TABLE_REPORT), tally->reports);
 	/* The bodies here are of one piece each. */
 	assert_int_equal(store_count(txn, TABLE_BODY), tally->bodies);
 	assert_int_equal(totals_load(&totals, txn), 0);
@@ -269,9 +286,12 @@ static void attempt_something(struct fixture *f, uint64_t id)
 		if (m->recipients[i].state != RECIPIENT_WAITING ||
 		    m->recipients[i].part != number || pick(20) == 0)
 			continue;
-		fixture_say(&s->recipients[count++], (uint16_t)i,
+		fixture_say(&s->recipients[count], (uint16_t)i,
 		    states[pick(6)],
 		    queue_time_ms(f->queue) + 1000 * pick(6));
+		s->recipients[count].is_report_owed = pick(2) == 0;
+		s->recipients[count].is_relay_fault = pick(4) == 0;
+		count++;
 	}
 	s->recipient_count = count;
 	message_free(m);
@@ -302,6 +322,39 @@ static void change_something(struct fixture *f, uint64_t id)
 	change_free(change);
 }
 
+static void report_something(struct fixture *f)
+{
+	static const char *const to[] = { "sender@example.com", NULL };
+	static const struct report_row from;
+	struct reported reported[80];
+	struct report_row row;
+	struct report *report;
+	struct message *m;
+	unsigned count = 0;
+	uint64_t next;
+	int r;
+
+	if (queue_read_reports(f->reader, &from, UINT64_MAX, &row, 1, &next) !=
+	    1)
+		return;
+	m = fixture_read(f, row.id);
+	for (unsigned i = 0; i < m->recipient_count; i++)
+		if ((m->recipients[i].flags & RECIPIENT_REPORT_OWED) != 0 &&
+		    pick(4) != 0)
+			reported[count++] = (struct reported){
+				.index = (uint16_t)i,
+				.state = m->recipients[i].state,
+			};
+	message_free(m);
+	report = report_new();
+	if (pick(2) == 0)
+		report->submission = fixture_mail(to, "short\r\n");
+	report_add_subject(report, row.id, row.due_ms, reported, count);
+	r = fixture_do(f, &report->job);
+	assert_true(r == 0 || r == -ENOSPC);
+	report_free(report);
+}
+
 static void run_at_random(struct fixture *f, unsigned steps)
 {
 	uint64_t live[LIVE_MAX];
@@ -309,7 +362,7 @@ static void run_at_random(struct fixture *f, unsigned steps)
 
 	while (steps-- > 0) {
 		unsigned at = count > 0 ? pick(count) : 0;
-		unsigned what = pick(10);
+		unsigned what = pick(12);
 
 		if (count == 0 || (what < 3 && count < LIVE_MAX)) {
 			uint64_t id = submit_something(f);
@@ -318,8 +371,10 @@ static void run_at_random(struct fixture *f, unsigned steps)
 				live[count++] = id;
 		} else if (what < 8) {
 			attempt_something(f, live[at]);
-		} else {
+		} else if (what < 10) {
 			change_something(f, live[at]);
+		} else {
+			report_something(f);
 		}
 		if (count > 0 && at < count &&
 		    fixture_state(f, live[at]) > MESSAGE_PARKED)
