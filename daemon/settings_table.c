@@ -281,7 +281,8 @@ const struct settings_key settings_keys_relay[] = {
 		      "30 seconds." },
 	{ "token_command", TYPE(command), DRAFT(token_command),
 	  .sentence = "The same for an OAuth 2.0 access token, for XOAUTH2 and "
-		      "OAUTHBEARER." },
+		      "OAUTHBEARER. A number behind the token is its life in "
+		      "seconds; without one it is used for five minutes." },
 	{ "hostname", TYPE(ehlo_name), RELAY(hostname),
 	  .sentence = "The EHLO name for this relay, if it is not the general "
 		      "one." },

@@ -17,17 +17,10 @@
 #include "deliver/delivery_log.h"
 #include "deliver/notify.h"
 #include "deliver/retry.h"
+#include "deliver/roster.h"
 #include "queue/message.h"
 #include "runtime/xalloc.h"
 #include "settings.h"
-
-/* One recipient of the part. */
-struct party {
-	uint16_t index;         /* in the record */
-	bool is_sent;           /* in the transaction under way */
-	bool relay_tells;       /* the sender, of its success */
-	struct verdict verdict; /* class VERDICT_NONE: none yet */
-};
 
 struct attempt {
 	struct queue *queue;
@@ -40,14 +33,14 @@ struct attempt {
 	uint16_t part;
 	int64_t started_ms; /* wall */
 	int64_t started_us; /* monotonic */
-	struct party *parties;
-	unsigned party_count, party_room;
-	/* as long as the parties */
-	struct transport_recipient *recipients;
+	struct roster roster;
+	struct transport_recipient *recipients; /* of one transaction */
+	unsigned recipient_room;
 	struct transport_message transaction;
 	unsigned inflight_slot;
 	bool has_progress;
 	bool is_forgotten, has_body_begun, has_dot;
+	int damage;       /* -errno of the store, met while sending */
 	char *host, *tls; /* of the last result that had some */
 	uint32_t random;
 	char problem[160];
@@ -77,13 +70,14 @@ static void reset(struct attempt *attempt)
 {
 	message_free(attempt->message);
 	attempt->message = NULL;
-	attempt->party_count = 0;
+	roster_clear(&attempt->roster);
 	free(attempt->host);
 	free(attempt->tls);
 	attempt->host = attempt->tls = NULL;
 	attempt->inflight_slot = INFLIGHT_NONE;
 	attempt->is_forgotten = attempt->has_body_begun = false;
 	attempt->has_progress = false;
+	attempt->damage = 0;
 }
 
 void attempt_free(struct attempt *attempt)
@@ -93,41 +87,25 @@ void attempt_free(struct attempt *attempt)
 	reset(attempt);
 	contents_free(attempt->contents);
 	buffer_done(&attempt->header);
-	free(attempt->parties);
+	roster_done(&attempt->roster);
 	free(attempt->recipients);
 	free(attempt);
 }
 
 /* ----------------------------------------------------------------- begin */
 
-static void add_party(struct attempt *attempt, unsigned index)
+static void describe(struct attempt *attempt, const char *what, int error)
 {
-	struct party *party;
-
-	if (attempt->party_count == attempt->party_room) {
-		unsigned room =
-		    attempt->party_room ? 2 * attempt->party_room : 4;
-
-		attempt->parties = xrealloc(attempt->parties,
-		                            room * sizeof(*attempt->parties));
-		attempt->recipients = xrealloc(
-		    attempt->recipients, room * sizeof(*attempt->recipients));
-		attempt->party_room = room;
-	}
-	party = &attempt->parties[attempt->party_count++];
-	party->index = (uint16_t)index;
-	party->is_sent = false;
-	party->relay_tells = false;
-	party->verdict.class = VERDICT_NONE;
+	(void)snprintf(attempt->problem, sizeof(attempt->problem),
+	               "its %s cannot be read: %s", what,
+	               error == -EBADMSG ? "the store's data is damaged"
+	                                 : strerror(-error));
 }
 
 static enum attempt_start unreadable(struct attempt *attempt, const char *what,
                                      int error)
 {
-	(void)snprintf(attempt->problem, sizeof(attempt->problem), "%s: %s",
-	               what,
-	               error == -EBADMSG ? "the store's data is damaged"
-	                                 : strerror(-error));
+	describe(attempt, what, error);
 	reset(attempt);
 	return ATTEMPT_UNREADABLE;
 }
@@ -214,13 +192,13 @@ enum attempt_start attempt_begin(struct attempt *attempt,
 	if (r == -ENOENT)
 		return ATTEMPT_GONE;
 	if (r < 0)
-		return unreadable(attempt, "its record cannot be read", r);
+		return unreadable(attempt, "record", r);
 	attempt->message = message;
 	for (unsigned i = 0; i < message->recipient_count; i++)
 		if (message->recipients[i].state == RECIPIENT_WAITING &&
 		    message->recipients[i].part == part)
-			add_party(attempt, i);
-	if (message->state != MESSAGE_QUEUED || attempt->party_count == 0) {
+			roster_add(&attempt->roster, i);
+	if (message->state != MESSAGE_QUEUED || attempt->roster.count == 0) {
 		reset(attempt);
 		return ATTEMPT_GONE;
 	}
@@ -231,7 +209,7 @@ enum attempt_start attempt_begin(struct attempt *attempt,
 	}
 	r = compose(attempt);
 	if (r < 0)
-		return unreadable(attempt, "its contents cannot be read", r);
+		return unreadable(attempt, "contents", r);
 	prepare_transaction(attempt);
 	if (size_limit != 0 && attempt->transaction.size > size_limit) {
 		decide_too_large(attempt, attempt->transaction.size,
@@ -248,28 +226,39 @@ const char *attempt_problem(const struct attempt *attempt)
 
 /* ---------------------------------------------------------- transactions */
 
+/* Those selected, as the transport wants them. */
+static void list_recipients(struct attempt *attempt, unsigned count)
+{
+	const struct roster *roster = &attempt->roster;
+	struct transport_recipient *next;
+
+	if (count > attempt->recipient_room) {
+		free(attempt->recipients);
+		attempt->recipients = xcalloc(count, sizeof(*next));
+		attempt->recipient_room = count;
+	}
+	next = attempt->recipients;
+	for (unsigned i = 0; i < roster->count; i++) {
+		const struct message_recipient *recipient =
+		    &attempt->message->recipients[roster->entries[i].index];
+
+		if (roster->entries[i].is_sent)
+			*next++ = (struct transport_recipient){
+				.address = recipient->address,
+				.original = recipient->original,
+				.notify = recipient->notify,
+			};
+	}
+}
+
 const struct transport_message *
 attempt_next_transaction(struct attempt *attempt, unsigned recipients_max)
 {
-	unsigned count = 0;
+	unsigned count = roster_select(&attempt->roster, recipients_max);
 
-	for (unsigned i = 0; i < attempt->party_count; i++) {
-		struct party *party = &attempt->parties[i];
-		const struct message_recipient *recipient =
-		    &attempt->message->recipients[party->index];
-
-		party->is_sent = party->verdict.class == VERDICT_NONE &&
-		                 count < recipients_max;
-		if (!party->is_sent)
-			continue;
-		attempt->recipients[count++] = (struct transport_recipient){
-			.address = recipient->address,
-			.original = recipient->original,
-			.notify = recipient->notify,
-		};
-	}
 	if (count == 0)
 		return NULL;
+	list_recipients(attempt, count);
 	attempt->transaction.recipients = attempt->recipients;
 	attempt->transaction.recipient_count = count;
 	attempt->has_body_begun = attempt->has_dot = false;
@@ -280,11 +269,15 @@ attempt_next_transaction(struct attempt *attempt, unsigned recipients_max)
 static int read_body(void *context, const char **ret_data, size_t *ret_len)
 {
 	struct attempt *attempt = context;
+	int r;
 
 	if (attempt->is_forgotten && !attempt->has_body_begun)
 		return -ECANCELED;
 	attempt->has_body_begun = true;
-	return contents_read(attempt->contents, ret_data, ret_len);
+	r = contents_read(attempt->contents, ret_data, ret_len);
+	if (r < 0)
+		attempt->damage = r;
+	return r;
 }
 
 static void on_dot(void *context)
@@ -295,14 +288,6 @@ static void on_dot(void *context)
 	if (attempt->inflight_slot == INFLIGHT_NONE)
 		attempt->inflight_slot = inflight_fill(
 		    attempt->queue, attempt->message->id, attempt->part);
-}
-
-/* RFC 5321 4.5.3.1.10: those one too many go into the next transaction, if
- * this one has carried somebody. */
-static bool is_for_next(const struct verdict *verdict, bool has_delivered)
-{
-	return has_delivered && verdict->class == VERDICT_TEMPORARY &&
-	       verdict->fault == FAULT_TOO_MANY_RECIPIENTS;
 }
 
 static void keep_text(char **kept, const char *text)
@@ -316,38 +301,16 @@ static void keep_text(char **kept, const char *text)
 void attempt_on_result(struct attempt *attempt,
                        const struct transport_result *result)
 {
-	bool has_delivered = false;
-	unsigned sent = 0;
-
-	attempt->has_progress = false;
 	keep_text(&attempt->host, result->host);
 	keep_text(&attempt->tls, result->tls);
-	for (unsigned i = 0; i < result->count; i++)
-		if (result->verdicts[i].class == VERDICT_DELIVERED)
-			has_delivered = true;
-	for (unsigned i = 0; i < attempt->party_count; i++) {
-		struct party *party = &attempt->parties[i];
-		const struct verdict *verdict;
-
-		if (!party->is_sent || sent == result->count)
-			continue;
-		party->is_sent = false;
-		verdict = &result->verdicts[sent++];
-		if (verdict->class == VERDICT_NONE ||
-		    is_for_next(verdict, has_delivered))
-			continue;
-		party->verdict = *verdict;
-		party->relay_tells = result->tells_success;
-		attempt->has_progress = true;
-	}
+	attempt->has_progress =
+	    roster_take_verdicts(&attempt->roster, result->verdicts,
+	                         result->count, result->tells_success);
 }
 
 bool attempt_has_unsent(const struct attempt *attempt)
 {
-	for (unsigned i = 0; i < attempt->party_count; i++)
-		if (attempt->parties[i].verdict.class == VERDICT_NONE)
-			return true;
-	return false;
+	return roster_has_unsent(&attempt->roster);
 }
 
 bool attempt_has_progress(const struct attempt *attempt)
@@ -357,39 +320,25 @@ bool attempt_has_progress(const struct attempt *attempt)
 
 bool attempt_reopen(struct attempt *attempt)
 {
-	bool is_any = false;
-
-	for (unsigned i = 0; i < attempt->party_count; i++) {
-		struct verdict *verdict = &attempt->parties[i].verdict;
-
-		if (verdict->class == VERDICT_TEMPORARY &&
-		    verdict->phase < PHASE_DATA)
-			verdict->class = VERDICT_NONE;
-		is_any = is_any || verdict->class == VERDICT_NONE;
-	}
-	return is_any;
+	roster_reopen(&attempt->roster);
+	return roster_has_unsent(&attempt->roster);
 }
 
 void attempt_decide_rest(struct attempt *attempt, const struct verdict *verdict)
 {
-	for (unsigned i = 0; i < attempt->party_count; i++)
-		if (attempt->parties[i].verdict.class == VERDICT_NONE)
-			attempt->parties[i].verdict = *verdict;
+	roster_decide_rest(&attempt->roster, verdict);
 }
 
-/* RFC 1047; is_sent goes with the result, so only those are meant. */
+/* RFC 1047 */
 void attempt_cut(struct attempt *attempt)
 {
-	for (unsigned i = 0; i < attempt->party_count; i++) {
-		struct party *party = &attempt->parties[i];
+	struct verdict verdict;
 
-		if (party->is_sent && attempt->has_dot)
-			verdict_local(&party->verdict, VERDICT_UNKNOWN,
-			              SCOPE_CONNECTION, PHASE_DOT, FAULT_NONE,
-			              "relais was stopped before the reply "
-			              "came");
-		party->is_sent = false;
-	}
+	if (!attempt->has_dot)
+		return;
+	verdict_local(&verdict, VERDICT_UNKNOWN, SCOPE_CONNECTION, PHASE_DOT,
+	              FAULT_NONE, "relais was stopped before the reply came");
+	roster_decide_sent(&attempt->roster, &verdict);
 }
 
 void attempt_forget(struct attempt *attempt)
@@ -400,15 +349,14 @@ void attempt_forget(struct attempt *attempt)
 
 bool attempt_is_forgotten(const struct attempt *attempt)
 {
-	if (!attempt->is_forgotten)
-		return false;
-	for (unsigned i = 0; i < attempt->party_count; i++) {
-		const struct verdict *verdict = &attempt->parties[i].verdict;
+	return attempt->is_forgotten && !roster_has_lasting(&attempt->roster);
+}
 
-		if (verdict_is_final(verdict) ||
-		    verdict->class == VERDICT_UNKNOWN)
-			return false;
-	}
+bool attempt_is_damaged(struct attempt *attempt)
+{
+	if (attempt->damage == 0 || roster_has_lasting(&attempt->roster))
+		return false;
+	describe(attempt, "contents", attempt->damage);
 	return true;
 }
 
@@ -434,15 +382,15 @@ static uint32_t next_random(struct attempt *attempt)
  * false: nothing is to be written of this recipient. A relay's fault is written
  * down only where it is the last word, for old age.
  */
-static bool decide(struct attempt *attempt, const struct party *party,
+static bool decide(struct attempt *attempt, const struct roster_entry *entry,
                    const struct verdict *fault, uint64_t queue_now_ms,
                    struct settlement_recipient *ret_decision)
 {
-	bool has_verdict = party->verdict.class != VERDICT_NONE;
+	bool has_verdict = entry->verdict.class != VERDICT_NONE;
 	struct retry_question question = {
 		.message = attempt->message,
-		.recipient = &attempt->message->recipients[party->index],
-		.verdict = has_verdict ? &party->verdict : fault,
+		.recipient = &attempt->message->recipients[entry->index],
+		.verdict = has_verdict ? &entry->verdict : fault,
 		.now_ms = (uint64_t)clock_wall_ms(),
 		.queue_now_ms = queue_now_ms,
 		.random = next_random(attempt),
@@ -450,10 +398,10 @@ static bool decide(struct attempt *attempt, const struct party *party,
 
 	if (!question.verdict)
 		return false;
-	ret_decision->index = party->index;
+	ret_decision->index = entry->index;
 	retry_decide(ret_decision, attempt->settings, &question);
 	notify_decide(ret_decision, attempt->settings, &question,
-	              party->relay_tells);
+	              entry->relay_tells);
 	return has_verdict || ret_decision->state == RECIPIENT_EXPIRED;
 }
 
@@ -479,7 +427,7 @@ struct settlement *attempt_finish(struct attempt *attempt,
                                   const struct verdict *fault)
 {
 	uint64_t queue_now_ms = queue_time_ms(attempt->queue);
-	struct settlement *settlement = settlement_new(attempt->party_count);
+	struct settlement *settlement = settlement_new(attempt->roster.count);
 	unsigned count = 0;
 
 	settlement->id = attempt->message->id;
@@ -491,12 +439,12 @@ struct settlement *attempt_finish(struct attempt *attempt,
 	settlement->host = attempt->host;
 	settlement->tls = attempt->tls;
 	attempt->host = attempt->tls = NULL;
-	for (unsigned i = 0; i < attempt->party_count; i++) {
+	for (unsigned i = 0; i < attempt->roster.count; i++) {
 		struct settlement_recipient *decision =
 		    &settlement->recipients[count];
 
-		if (!decide(attempt, &attempt->parties[i], fault, queue_now_ms,
-		            decision))
+		if (!decide(attempt, &attempt->roster.entries[i], fault,
+		            queue_now_ms, decision))
 			continue;
 		log_decision(attempt, settlement, decision, queue_now_ms);
 		count++;

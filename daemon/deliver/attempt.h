@@ -44,7 +44,7 @@ enum attempt_start attempt_begin(struct attempt *attempt,
                                  uint64_t id, uint16_t part,
                                  uint64_t size_limit);
 
-/* For the log and for people; after ATTEMPT_UNREADABLE. */
+/* For the log and for people; after ATTEMPT_UNREADABLE or _is_damaged(). */
 const char *attempt_problem(const struct attempt *attempt);
 
 /*
@@ -84,6 +84,11 @@ void attempt_cut(struct attempt *attempt);
 void attempt_forget(struct attempt *attempt);
 /* Was it forgotten, and before anybody had a lasting verdict? */
 bool attempt_is_forgotten(const struct attempt *attempt);
+/*
+ * Was the body cut short because the store could not give it, and has nobody a
+ * lasting verdict? It will not be better the next time.
+ */
+bool attempt_is_damaged(struct attempt *attempt);
 /* The end without a settlement. */
 void attempt_drop(struct attempt *attempt);
 

@@ -290,7 +290,14 @@ static int fold(struct buffer *into, size_t start)
 	int r;
 
 	for (size_t i = start; i < into->len; i++) {
-		if (into->data[i] == ' ' && into->data[i - 1] != ':')
+		if (into->data[i] == '\n') {
+			line = i + 1;
+			space = 0;
+		}
+		/* Behind `Name:` and at the start of a line there is nothing
+		 * to fold: an empty line would end the header. */
+		if (into->data[i] == ' ' && into->data[i - 1] != ':' &&
+		    i > line)
 			space = i;
 		if (i - line < LINE_WANTED_MAX || space <= line)
 			continue;

@@ -32,6 +32,12 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+static bool ends_word(char c)
+{
+	return is_blank(c) || c == ',' || c == ':' || c == ';' || c == '<' ||
+	       c == '(' || c == '"';
+}
+
 /* Behind a comment or a quoted string that begins at text; nested ones too. */
 static const char *skip_enclosed(const char *text, const char *end)
 {
@@ -100,9 +106,9 @@ static const char *find_mailbox_end(const char *text, const char *end,
 				text = skip_enclosed(text, end);
 				continue;
 			}
-			while (text < end && !is_blank(*text) &&
-			       !strchr(",:;<(\"", *text))
+			do
 				text++;
+			while (text < end && !ends_word(*text));
 		}
 	}
 	return word;

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include <event2/util.h>
 
@@ -24,6 +25,7 @@ struct resolver {
 	struct mailbox *inbox;
 	struct dns *dns;
 	struct dns_cache *cache;
+	LIST_HEAD(, lookup) lookups;
 };
 
 /* The addresses of one host, of both families. */
@@ -38,6 +40,7 @@ struct host_lookup {
 
 /* One query under way; lives until nothing is missing. */
 struct lookup {
+	LIST_ENTRY(lookup) link;
 	struct resolver *resolver;
 	struct resolver_query *query;
 	char name[IDNA_SIZE];
@@ -58,6 +61,7 @@ struct new_settings {
 static void lookup_start(struct resolver *resolver,
                          struct resolver_query *query);
 static void lookup_step(struct lookup *lookup);
+static void lookup_free(struct lookup *lookup);
 
 /* --------------------------------------------------------------- queries */
 
@@ -94,6 +98,7 @@ int resolver_new(struct resolver **ret_resolver, struct loop *loop,
 	struct resolver *resolver = xcalloc(1, sizeof(*resolver));
 	int r;
 
+	LIST_INIT(&resolver->lookups);
 	resolver->settings = settings_ref(settings);
 	r = mailbox_new(&resolver->inbox, loop);
 	if (r < 0)
@@ -112,8 +117,14 @@ out:
 
 void resolver_free(struct resolver *resolver)
 {
+	struct lookup *lookup;
+
 	if (!resolver)
 		return;
+	while ((lookup = LIST_FIRST(&resolver->lookups))) {
+		resolver_query_free(lookup->query);
+		lookup_free(lookup);
+	}
 	dns_cache_free(resolver->cache);
 	dns_free(resolver->dns);
 	if (resolver->inbox)
@@ -183,6 +194,7 @@ static void go_home(struct resolver_query *query)
 
 static void lookup_free(struct lookup *lookup)
 {
+	LIST_REMOVE(lookup, link);
 	for (unsigned i = 0; i < MAIL_EXCHANGER_MAX; i++)
 		free(lookup->hosts[i].name);
 	free(lookup);
@@ -428,6 +440,7 @@ static void lookup_start(struct resolver *resolver,
 {
 	struct lookup *lookup = xcalloc(1, sizeof(*lookup));
 
+	LIST_INSERT_HEAD(&resolver->lookups, lookup, link);
 	lookup->resolver = resolver;
 	lookup->query = query;
 	lookup->missing = 1;

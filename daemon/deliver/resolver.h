@@ -70,7 +70,7 @@ void resolver_apply_settings_take(struct resolver *resolver,
                                   const struct settings *settings_ref);
 /* Any thread. */
 void resolver_ask_take(struct resolver *resolver, struct resolver_query *query);
-/* With its loop stopped. */
+/* With its loop stopped; queries that have no answer yet get none. */
 void resolver_free(struct resolver *resolver);
 
 #endif

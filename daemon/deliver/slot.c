@@ -448,6 +448,16 @@ static void on_result(void *context, const struct transport_result *result)
 		slot->assignment->had_session = true;
 }
 
+static void park_damaged(struct slot *slot)
+{
+	slot->workshop->park(slot->workshop,
+	                     slot->assignment->parts[slot->current].id,
+	                     attempt_problem(slot->attempt));
+	attempt_drop(slot->attempt);
+	mark_gone(slot);
+	next_part(slot);
+}
+
 static void on_sent(void *context)
 {
 	struct slot *slot = context;
@@ -455,6 +465,8 @@ static void on_sent(void *context)
 	assert(slot->state == AWAIT_RESULT);
 	if (attempt_is_forgotten(slot->attempt))
 		send_transaction(slot);
+	else if (attempt_is_damaged(slot->attempt))
+		park_damaged(slot);
 	else if (slot->is_stale)
 		on_lost(slot);
 	else if (slot->fault.class != VERDICT_NONE)

@@ -287,6 +287,26 @@ static void folds_long_values_at_spaces(void **state)
 	assert_int_equal(lines, 3);
 }
 
+static void folds_encoded_words_only_between_them(void **state)
+{
+	char value[400] = "";
+	struct relay_header header = { (char *)"X-Long", value };
+	char *line, *end;
+
+	(void)state;
+	for (unsigned i = 0; i < 40; i++)
+		strcat(value, "\xc3\xa9t\xc3\xa9 ");
+	f.relay.headers = &header;
+	f.relay.header_count = 1;
+	line = strstr(compose(""), "X-Long");
+	for (; (end = strstr(line, "\r\n")) && end != line; line = end + 2) {
+		assert_true(end - line <= 78);
+		assert_memory_equal(end - 2, "?=", 2);
+	}
+	/* The empty line is the last there is. */
+	assert_string_equal(line, "\r\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -306,6 +326,7 @@ int main(void)
 		TEST(fills_in_templates),
 		TEST(lets_no_value_of_a_template_end_its_field),
 		TEST(folds_long_values_at_spaces),
+		TEST(folds_encoded_words_only_between_them),
 	};
 
 	return cmocka_run_group_tests_name("compose", tests, NULL, NULL);

@@ -259,6 +259,123 @@ static void saves_a_message_in_a_maildir(void **state)
 	assert_string_equal(story_of(id, 2), "1 2.0.0");
 }
 
+/* The only file in `folder`; the caller frees it. */
+static char *read_file(const char *folder)
+{
+	char path[600], *text = calloc(1, 4096);
+	struct dirent *entry;
+	FILE *stream;
+	DIR *directory;
+
+	assert_non_null(text);
+	(void)snprintf(path, sizeof(path), "%s/mail/%s",
+	               scratch_path(f.scratch), folder);
+	directory = opendir(path);
+	assert_non_null(directory);
+	do
+		entry = readdir(directory);
+	while (entry && entry->d_name[0] == '.');
+	assert_non_null(entry);
+	(void)snprintf(path, sizeof(path), "%s/mail/%s/%s",
+	               scratch_path(f.scratch), folder, entry->d_name);
+	(void)closedir(directory);
+	stream = fopen(path, "r");
+	assert_non_null(stream);
+	assert_true(fread(text, 1, 4095, stream) > 0);
+	(void)fclose(stream);
+	return text;
+}
+
+static void
+writes_the_envelope_on_top_and_lines_as_files_have_them(void **state)
+{
+	const char *to[] = { "a@example.org", "b@example.org", NULL };
+	char *text, *received;
+
+	(void)state;
+	use_maildir();
+	deliver_one(fixture_submit(
+	    f.queue, fixture_mail(to, "one\r\n.\r\n\r\nlast, no end")));
+	text = read_file("new");
+	received = strstr(text, "Received: from localhost (uid 1000)\n\tby "
+	                        "host.example.net (relais) with ESMTP\n");
+	assert_non_null(received);
+	*received = '\0';
+	assert_string_equal(text, "Return-Path: <sender@example.com>\n"
+	                          "X-Envelope-To: a@example.org\n"
+	                          "X-Envelope-To: b@example.org\n");
+	*received = 'R';
+	assert_string_equal(strstr(text, "\nSubject"),
+	                    "\nSubject: test\n\none\n.\n\nlast, no end");
+	free(text);
+}
+
+static int read_nothing(void *context, const char **ret_data, size_t *ret_len)
+{
+	(void)context;
+	*ret_data = "";
+	*ret_len = 0;
+	return 0;
+}
+
+static void on_saved(void *context, const struct transport_result *result)
+{
+	assert_int_equal(result->count, 1);
+	assert_int_equal(result->verdicts[0].class, VERDICT_DELIVERED);
+	loop_stop(context);
+}
+
+static void saves_a_repeated_delivery_over_the_first(void **state)
+{
+	struct transport_recipient to[] = { { .address = "a@example.org" },
+		                            { .address = "b@example.org" } };
+	struct transport_message message = {
+		.id = 42,
+		.sender = "",
+		.recipients = to,
+		.recipient_count = 1,
+		.header = "Subject: x\r\n\r\n",
+		.header_len = 14,
+		.read_body = read_nothing,
+	};
+	struct transport_target target = { .ehlo_name = "a/b:c" };
+	struct transport_events events = { .on_done = on_saved };
+	struct transport *transport;
+	struct loop *loop;
+
+	(void)state;
+	use_maildir();
+	assert_int_equal(loop_new(&loop, "test"), 0);
+	target.relay = f.settings->default_relay;
+	events.context = loop;
+	assert_int_equal(transport_new(&transport, loop, &target, &events), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		message.recipients = &to[i / 2];
+		transport_send(transport, &message);
+		assert_int_equal(loop_run(loop), 0);
+		assert_int_equal(count_files("new"), 1 + i / 2);
+	}
+	transport_free(transport);
+	loop_free(loop);
+}
+
+static void charges_a_maildir_that_cannot_be_written(void **state)
+{
+	char yaml[200];
+	struct assignment *assignment;
+
+	(void)state;
+	(void)snprintf(yaml, sizeof(yaml), "url: 'maildir:%s/no/mail'",
+	               scratch_path(f.scratch));
+	use(yaml);
+	assignment = run_one(submit("a@example.org"));
+	assert_int_equal(assignment->parts[0].outcome, PART_RETURNED);
+	assert_int_equal(assignment->fault.scope, SCOPE_RELAY);
+	assert_int_equal(assignment->fault.fault, FAULT_CONFIG);
+	assert_non_null(strstr(assignment->fault.text, "No such file"));
+	assignment_free(assignment);
+}
+
 static void sends_every_octet_of_bodies_of_any_length(void **state)
 {
 	static const size_t lengths[] = {
@@ -627,6 +744,31 @@ static void parks_a_message_that_lacks_a_part_of_its_body(void **state)
 	assert_int_equal(smtp_peer_connections(f.peer), 0);
 }
 
+static void never_ends_a_body_that_the_store_cannot_give(void **state)
+{
+	static char body[150000];
+	const char *to[] = { "a@example.org", NULL };
+	struct submission *submission;
+	struct assignment *assignment;
+	uint64_t ids[2];
+
+	(void)state;
+	use_peer("");
+	for (size_t i = 0; i < sizeof(body) - 1; i++)
+		body[i] = i % 70 == 68 ? '\r' : i % 70 == 69 ? '\n' : 'x';
+	submission = fixture_mail(to, body);
+	submission->message->size += 10;
+	ids[0] = fixture_submit(f.queue, submission);
+	ids[1] = submit("b@example.org");
+	assignment = run(assignment_for(ids, 2));
+	assert_int_equal(assignment->parts[0].outcome, PART_GONE);
+	assert_int_equal(assignment->parts[1].outcome, PART_SETTLED);
+	assignment_free(assignment);
+	assert_int_equal(fixture_state(f.queue, ids[0]), MESSAGE_PARKED);
+	assert_int_equal(fixture_state(f.queue, ids[1]), MESSAGE_DELIVERED);
+	assert_int_equal(smtp_peer_messages(f.peer), 1);
+}
+
 /* ------------------------------------------------------- unknown outcome */
 
 static bool is_marked(uint64_t id)
@@ -953,6 +1095,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 		TEST(saves_a_message_in_a_maildir),
+		TEST(writes_the_envelope_on_top_and_lines_as_files_have_them),
+		TEST(saves_a_repeated_delivery_over_the_first),
+		TEST(charges_a_maildir_that_cannot_be_written),
 		TEST(sends_every_octet_of_bodies_of_any_length),
 		TEST(returns_what_a_faulty_relay_did_not_take),
 		TEST(blames_the_settings_for_a_relay_that_does_not_exist),
@@ -972,6 +1117,7 @@ int main(void)
 		TEST(skips_what_was_cancelled_before_its_turn),
 		TEST(drops_what_waits_for_nobody),
 		TEST(parks_a_message_that_lacks_a_part_of_its_body),
+		TEST(never_ends_a_body_that_the_store_cannot_give),
 		TEST(marks_what_is_behind_the_dot_until_its_verdict_is_kept),
 		TEST(leaves_a_mark_while_the_final_reply_is_awaited),
 		TEST(returns_what_is_cut_before_the_dot),
