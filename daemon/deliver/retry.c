@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "queue_id.h"
 #include "settings.h"
 
 /* RFC 1047: a slow filter behind the lost reply may still finish. */
@@ -26,12 +27,11 @@
 /* A relay may wish for a pause, but not for ever. */
 #define RETRY_AFTER_MAX_S (24 * 60 * 60)
 
-static uint64_t lifetime_end_ms(const struct settings *settings,
-    const struct message *message);
-static bool is_too_old(const struct settings *settings,
+static uint64_t age_ms(const struct retry_question *question);
+static uint64_t left_ms(const struct settings *settings,
     const struct retry_question *question);
 static void decide_expired(struct settlement_recipient *decision,
-    const struct settings *settings, const struct retry_question *question);
+    const struct retry_question *question);
 static bool is_to_be_charged(const struct retry_question *question);
 static bool is_first_of_part(const struct retry_question *question);
 static bool is_for_next_transaction(const struct retry_question *question);
@@ -70,8 +70,8 @@ void retry_decide(struct settlement_recipient *ret_decision,
 		break;
 	}
 	if (!is_for_next_transaction(question) &&
-	    is_too_old(settings, question)) {
-		decide_expired(ret_decision, settings, question);
+	    left_ms(settings, question) == 0) {
+		decide_expired(ret_decision, question);
 		return;
 	}
 	ret_decision->state = RECIPIENT_WAITING;
@@ -124,48 +124,57 @@ static bool is_first_of_part(const struct retry_question *question)
 	return true;
 }
 
-/* Wall time from which a refusal for now is the last one; 0: never. */
-static uint64_t lifetime_end_ms(const struct settings *settings,
-    const struct message *message)
+/* Since it was accepted, in queue time: setting the wall clock ages no mail. */
+static uint64_t age_ms(const struct retry_question *question)
 {
+	uint64_t accepted_ms = queue_id_time_ms(question->message->id);
+
+	return question->queue_now_ms > accepted_ms
+	    ? question->queue_now_ms - accepted_ms
+	    : 0;
+}
+
+/* Until a refusal for now is the last one; UINT64_MAX: it never is. */
+static uint64_t left_ms(const struct settings *settings,
+    const struct retry_question *question)
+{
+	const struct message *message = question->message;
 	uint64_t expire_s = (message->flags & MESSAGE_IS_BOUNCE)
 	    ? settings->bounces.expire_s
 	    : settings->retry.expire_s;
-	uint64_t start_ms = message->submitted_ms;
-	uint64_t end_ms = 0;
+	uint64_t allowed_ms = expire_s * 1000;
+	uint64_t age = age_ms(question);
+	uint64_t left = UINT64_MAX;
+	uint64_t until_ms = 0;
 
 	/* What was to wait has its whole time from then on. */
-	if (message->release_ms > start_ms)
-		start_ms = message->release_ms;
+	if (message->release_ms > message->submitted_ms)
+		allowed_ms += message->release_ms - message->submitted_ms;
 	if (expire_s != 0)
-		end_ms = start_ms + expire_s * 1000;
-	if (message->deadline_ms != 0 &&
-	    (end_ms == 0 || message->deadline_ms < end_ms))
-		end_ms = message->deadline_ms;
-	return end_ms;
-}
-
-static bool is_too_old(const struct settings *settings,
-    const struct retry_question *question)
-{
-	uint64_t end_ms = lifetime_end_ms(settings, question->message);
-
-	return end_ms != 0 && question->now_ms >= end_ms;
+		left = age < allowed_ms ? allowed_ms - age : 0;
+	if (message->deadline_ms > question->now_ms)
+		until_ms = message->deadline_ms - question->now_ms;
+	if (message->deadline_ms != 0 && until_ms < left)
+		left = until_ms;
+	return left;
 }
 
 /* RFC 3463 3.5: 5.4.7, delivery time expired. */
 static void decide_expired(struct settlement_recipient *decision,
-    const struct settings *settings, const struct retry_question *question)
+    const struct retry_question *question)
 {
 	const struct verdict *last = question->verdict;
 	const struct message *message = question->message;
 	bool is_deadline = message->deadline_ms != 0 &&
-	    message->deadline_ms == lifetime_end_ms(settings, message);
+	    question->now_ms >= message->deadline_ms;
 	char text[VERDICT_TEXT_SIZE + 128];
-	char code[16] = "";
+	char code[32] = "";
 
-	if (last->code != 0)
-		snprintf(code, sizeof code, "%u ", (unsigned)last->code);
+	if (last->code != 0 && last->enhanced[0] != 0)
+		snprintf(code, sizeof code, "%u %u.%u.%u ", last->code,
+		    last->enhanced[0], last->enhanced[1], last->enhanced[2]);
+	else if (last->code != 0)
+		snprintf(code, sizeof code, "%u ", last->code);
 	snprintf(text, sizeof text, "%s; the last answer was: %s%s",
 	    is_deadline ? "not delivered by the time asked for"
 			: "not delivered within the time allowed",
@@ -184,7 +193,7 @@ static uint64_t delay_ms(const struct settings *settings,
 	const struct verdict *verdict = question->verdict;
 	unsigned attempts = question->recipient->attempts;
 	uint64_t wish_ms = verdict->retry_after_s;
-	uint64_t end_ms = lifetime_end_ms(settings, question->message);
+	uint64_t left = left_ms(settings, question);
 	uint64_t delay;
 
 	if (is_for_next_transaction(question))
@@ -208,8 +217,8 @@ static uint64_t delay_ms(const struct settings *settings,
 		delay = wish_ms;
 
 	/* One last try when the time is up, rather than long after it. */
-	if (end_ms > question->now_ms && delay > end_ms - question->now_ms)
-		delay = end_ms - question->now_ms;
+	if (left > 0 && delay > left)
+		delay = left;
 	return delay;
 }
 
@@ -246,12 +255,8 @@ static uint64_t uncharged_ms(const struct settings *settings,
 {
 	uint64_t first = (uint64_t)settings->retry.first_s * 1000;
 	uint64_t maximum = (uint64_t)settings->retry.maximum_s * 1000;
-	uint64_t age_ms = 0;
-	uint64_t delay;
+	uint64_t delay = age_ms(question) / 2;
 
-	if (question->now_ms > question->message->submitted_ms)
-		age_ms = question->now_ms - question->message->submitted_ms;
-	delay = age_ms / 2;
 	if (delay > maximum)
 		delay = maximum;
 	return delay < first ? first : delay;

@@ -17,8 +17,8 @@ struct retry_question {
 	const struct message *message;
 	const struct message_recipient *recipient;
 	const struct verdict *verdict;
-	uint64_t now_ms;       /* wall: for expiry and the deadline */
-	uint64_t queue_now_ms; /* queue time: for the due */
+	uint64_t now_ms;       /* wall: for the deadline */
+	uint64_t queue_now_ms; /* queue time: for the age and the due */
 	uint32_t random;       /* for the jitter */
 };
 

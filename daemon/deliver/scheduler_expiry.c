@@ -9,11 +9,9 @@
 
 #include "deliver/scheduler_state.h"
 #include "deliver/worker.h"
+#include "queue_id.h"
 #include "runtime/xalloc.h"
 #include "settings.h"
-
-/* The id of a message has the queue time of its acceptance. */
-#define ID_TIME_SHIFT 22
 
 static struct ticket *ticket_of(struct scheduler *scheduler,
     struct relay *relay);
@@ -69,10 +67,10 @@ static struct ticket *ticket_of(struct scheduler *scheduler,
 static bool is_too_old(const struct scheduler *scheduler,
     const struct part *part)
 {
-	uint64_t age_ms = scheduler->now_ms - (part->id >> ID_TIME_SHIFT);
+	uint64_t accepted_ms = queue_id_time_ms(part->id);
 
-	return part->id >> ID_TIME_SHIFT < scheduler->now_ms &&
-	    age_ms > (uint64_t)scheduler->settings->retry.expire_s * 1000;
+	return accepted_ms < scheduler->now_ms &&
+	    scheduler->now_ms - accepted_ms > (uint64_t)scheduler->settings->retry.expire_s * 1000;
 }
 
 /* The first of a lane are the oldest, but for a retry's delay. */

@@ -9,6 +9,7 @@
 #include "queue/bigendian.h"
 #include "queue/feed.h"
 #include "queue/filter.h"
+#include "queue_id.h"
 #include "runtime/xalloc.h"
 
 static uint64_t seen_time_ms(const struct totals *totals);
@@ -38,7 +39,7 @@ int ledger_open(struct ledger *ledger, struct store *store)
 
 static uint64_t seen_time_ms(const struct totals *totals)
 {
-	uint64_t id_ms = totals->last_id >> LEDGER_ID_SHIFT;
+	uint64_t id_ms = queue_id_time_ms(totals->last_id);
 
 	return id_ms > totals->committed_ms ? id_ms : totals->committed_ms;
 }
@@ -109,7 +110,7 @@ static void back_to_disk(struct ledger *ledger)
 
 uint64_t ledger_next_id(struct ledger *ledger)
 {
-	uint64_t id = ledger->now_ms << LEDGER_ID_SHIFT;
+	uint64_t id = ledger->now_ms << QUEUE_ID_TIME_SHIFT;
 
 	if (id <= ledger->totals.last_id)
 		id = ledger->totals.last_id + 1;

@@ -63,9 +63,8 @@ int ledger_begin(struct ledger *ledger);
 int ledger_commit(struct ledger *ledger);
 void ledger_abort(struct ledger *ledger);
 
-/* Strictly ascending, never given again; the time is in the upper 42 bits. */
+/* Strictly ascending, never given again; see queue_id.h. */
 uint64_t ledger_next_id(struct ledger *ledger);
-#define LEDGER_ID_SHIFT 22
 
 /* Sent to the scheduler after the commit. */
 void ledger_notice(struct ledger *ledger, enum part_event event, uint64_t id,

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "deliver/retry.h"
+#include "queue_id.h"
 #include "settings.h"
 
 #define SECOND   UINT64_C(1000)
@@ -16,7 +17,7 @@
 #define HOUR     (60 * MINUTE)
 #define DAY      (24 * HOUR)
 #define SUBMITTED (1000 * DAY)
-#define QUEUE_NOW (5000 * DAY)
+#define ACCEPTED  (5000 * DAY) /* queue time */
 #define MIDDLE   0x80000000u /* no jitter */
 
 struct fixture {
@@ -42,6 +43,7 @@ static int set_up(void **state)
 		.expire_s = 5 * 86400,
 	};
 	f.settings.bounces.expire_s = 86400;
+	f.message.id = ACCEPTED << QUEUE_ID_TIME_SHIFT;
 	f.message.submitted_ms = SUBMITTED;
 	f.message.recipients = f.recipients;
 	f.message.recipient_count = 2;
@@ -50,7 +52,7 @@ static int set_up(void **state)
 		.recipient = &f.recipients[0],
 		.verdict = &f.verdict,
 		.now_ms = SUBMITTED + SECOND,
-		.queue_now_ms = QUEUE_NOW,
+		.queue_now_ms = ACCEPTED + SECOND,
 		.random = MIDDLE,
 	};
 	verdict_local(&f.verdict, VERDICT_TEMPORARY, SCOPE_RECIPIENT,
@@ -63,15 +65,21 @@ static uint64_t decide_delay(void)
 {
 	retry_decide(&f.decision, &f.settings, &f.question);
 	assert_int_equal(f.decision.state, RECIPIENT_WAITING);
-	assert_true(f.decision.due_ms >= QUEUE_NOW);
-	return f.decision.due_ms - QUEUE_NOW;
+	assert_true(f.decision.due_ms >= f.question.queue_now_ms);
+	return f.decision.due_ms - f.question.queue_now_ms;
+}
+
+static void grow_old(uint64_t age_ms)
+{
+	f.question.now_ms = SUBMITTED + age_ms;
+	f.question.queue_now_ms = ACCEPTED + age_ms;
 }
 
 static void ends_delivered_and_charges_the_attempt(void **state)
 {
 	(void)state;
 	f.verdict.class = VERDICT_DELIVERED;
-	f.question.now_ms = SUBMITTED + 10 * DAY;
+	grow_old(10 * DAY);
 	retry_decide(&f.decision, &f.settings, &f.question);
 	assert_int_equal(f.decision.state, RECIPIENT_DELIVERED);
 	assert_true(f.decision.is_charged);
@@ -167,7 +175,7 @@ static void sends_one_recipient_too_many_in_the_next_transaction(void **state)
 	(void)state;
 	f.verdict.fault = FAULT_TOO_MANY_RECIPIENTS;
 	f.question.recipient = &f.recipients[1];
-	f.question.now_ms = SUBMITTED + 10 * DAY;
+	grow_old(10 * DAY);
 	assert_int_equal(decide_delay(), 0);
 	assert_false(f.decision.is_charged);
 }
@@ -190,9 +198,9 @@ static void charges_nobody_for_a_fault_of_the_relay(void **state)
 	f.recipients[0].attempts = 9;
 	assert_int_equal(decide_delay(), MINUTE);
 	assert_false(f.decision.is_charged);
-	f.question.now_ms = SUBMITTED + HOUR;
+	grow_old(HOUR);
 	assert_int_equal(decide_delay(), HOUR / 2);
-	f.question.now_ms = SUBMITTED + 4 * DAY;
+	grow_old(4 * DAY);
 	assert_int_equal(decide_delay(), HOUR);
 }
 
@@ -200,7 +208,7 @@ static void does_not_charge_what_was_not_tried(void **state)
 {
 	(void)state;
 	f.verdict.class = VERDICT_NONE;
-	f.question.now_ms = SUBMITTED + 10 * DAY;
+	grow_old(10 * DAY);
 	assert_int_equal(decide_delay(), 0);
 	assert_false(f.decision.is_charged);
 }
@@ -208,7 +216,7 @@ static void does_not_charge_what_was_not_tried(void **state)
 static void expires_after_its_age_with_5_4_7(void **state)
 {
 	(void)state;
-	f.question.now_ms = SUBMITTED + 5 * DAY;
+	grow_old(5 * DAY);
 	retry_decide(&f.decision, &f.settings, &f.question);
 	assert_int_equal(f.decision.state, RECIPIENT_EXPIRED);
 	assert_int_equal(f.decision.verdict.class, VERDICT_PERMANENT);
@@ -224,7 +232,7 @@ static void expires_behind_a_faulty_relay_too(void **state)
 	(void)state;
 	f.verdict.scope = SCOPE_RELAY;
 	f.verdict.fault = FAULT_NETWORK;
-	f.question.now_ms = SUBMITTED + 5 * DAY;
+	grow_old(5 * DAY);
 	retry_decide(&f.decision, &f.settings, &f.question);
 	assert_int_equal(f.decision.state, RECIPIENT_EXPIRED);
 	assert_false(f.decision.is_charged);
@@ -234,9 +242,9 @@ static void expires_bounces_by_their_own_age(void **state)
 {
 	(void)state;
 	f.message.flags = MESSAGE_IS_BOUNCE;
-	f.question.now_ms = SUBMITTED + DAY - 1;
+	grow_old(DAY - 1);
 	(void)decide_delay();
-	f.question.now_ms = SUBMITTED + DAY;
+	grow_old(DAY);
 	retry_decide(&f.decision, &f.settings, &f.question);
 	assert_int_equal(f.decision.state, RECIPIENT_EXPIRED);
 }
@@ -252,11 +260,22 @@ static void tries_once_more_at_the_deadline_then_expires(void **state)
 	assert_non_null(strstr(f.decision.verdict.text, "time asked for"));
 }
 
+static void is_not_aged_by_a_wall_clock_that_is_set(void **state)
+{
+	(void)state;
+	f.question.now_ms = SUBMITTED + 900 * DAY;
+	assert_in_range(decide_delay(), MINUTE, MINUTE + 2);
+	grow_old(5 * DAY);
+	f.question.now_ms = 0;
+	retry_decide(&f.decision, &f.settings, &f.question);
+	assert_int_equal(f.decision.state, RECIPIENT_EXPIRED);
+}
+
 static void never_expires_where_no_age_is_set(void **state)
 {
 	(void)state;
 	f.settings.retry.expire_s = 0;
-	f.question.now_ms = SUBMITTED + 900 * DAY;
+	grow_old(900 * DAY);
 	(void)decide_delay();
 }
 
@@ -280,6 +299,7 @@ int main(void)
 		TEST(expires_behind_a_faulty_relay_too),
 		TEST(expires_bounces_by_their_own_age),
 		TEST(tries_once_more_at_the_deadline_then_expires),
+		TEST(is_not_aged_by_a_wall_clock_that_is_set),
 		TEST(never_expires_where_no_age_is_set),
 	};
 
