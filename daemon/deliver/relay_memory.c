@@ -5,11 +5,14 @@
  * goes on over a restart. A memory of another version is left aside: nothing
  * in it is needed to keep mail, only to keep a relay's limits.
  *
- *   version 1 | breaker: state 1, fault 1, step 1, since 8, until 8
+ *   version 2 | breaker: state 1, fault 1, step 1, since 8, until 8
  *   paused until 8, since 8 | connection cap 4, time 8
  *   learned: limit 4, goal 4, time 8
  *   hour 8, 24 * 4 | count of rates 1, each: period 4, entries 1,
- *   each: last time 8, count 4 | reason: length 1, text
+ *   each: last time 8, count 4 | why it is paused: text
+ *   why the breaker is open: phase 1, code 2, enhanced 3 * 2, text
+ *
+ * A text is its length, 1, and so many octets.
  */
 #include "config.h"
 
@@ -21,9 +24,9 @@
 
 #include "runtime/xalloc.h"
 
-#define MEMORY_VERSION 1
+#define MEMORY_VERSION 2
 #define ENTRIES_MAX    12
-#define REASON_MAX     200
+#define TEXT_MAX       200
 
 struct cursor {
 	unsigned char *bytes; /* of the memory, when writing */
@@ -114,13 +117,69 @@ static unsigned get_rate(struct cursor *cursor, uint32_t *ret_period_s,
 	return cursor->is_short ? 0 : count;
 }
 
+static void put_text(struct cursor *cursor, const char *text)
+{
+	size_t len = text == NULL ? 0 : strnlen(text, TEXT_MAX);
+
+	put(cursor, len, 1);
+	for (size_t i = 0; i < len; i++)
+		put(cursor, (unsigned char)text[i], 1);
+}
+
+/* Into text, of TEXT_MAX + 1 octets; empty where it is missing. */
+static void get_text(struct cursor *cursor, char *text)
+{
+	size_t len = (size_t)get(cursor, 1);
+
+	*text = '\0';
+	if (cursor->is_short || len > TEXT_MAX ||
+	    cursor->at + len > cursor->len) {
+		cursor->is_short = true;
+		return;
+	}
+	memcpy(text, cursor->from + cursor->at, len);
+	text[len] = '\0';
+	cursor->at += len;
+}
+
+static void put_fault(struct cursor *cursor, const struct verdict *fault)
+{
+	static const struct verdict none;
+
+	if (fault == NULL)
+		fault = &none;
+	put(cursor, fault->phase, 1);
+	put(cursor, fault->code, 2);
+	for (unsigned i = 0; i < 3; i++)
+		put(cursor, fault->enhanced[i], 2);
+	put_text(cursor, fault->text);
+}
+
+/* For people only: expiry waits for a fault of its own time. */
+static void get_fault(struct cursor *cursor, struct hop *hop)
+{
+	struct verdict fault;
+	char text[TEXT_MAX + 1];
+	enum smtp_phase phase = (enum smtp_phase)get(cursor, 1);
+	uint16_t code = (uint16_t)get(cursor, 2);
+	uint16_t enhanced[3];
+
+	for (unsigned i = 0; i < 3; i++)
+		enhanced[i] = (uint16_t)get(cursor, 2);
+	get_text(cursor, text);
+	if (cursor->is_short || breaker_is_closed(&hop->breaker))
+		return;
+	verdict_local(&fault, VERDICT_TEMPORARY, SCOPE_RELAY, phase,
+	    hop->breaker.fault, text);
+	fault.code = code;
+	memcpy(fault.enhanced, enhanced, sizeof(fault.enhanced));
+	hop_set_fault(hop, &fault, NULL);
+}
+
 void relay_export(const struct relay *relay, uint64_t now_ms,
     struct relay_memory *memory)
 {
 	struct cursor cursor = { .bytes = memory->bytes };
-	const char *reason =
-	    relay->pause_reason == NULL ? "" : relay->pause_reason;
-	size_t reason_len = strnlen(reason, REASON_MAX);
 
 	put(&cursor, MEMORY_VERSION, 1);
 	put_breaker(&cursor, &relay->hop.breaker);
@@ -137,9 +196,8 @@ void relay_export(const struct relay *relay, uint64_t now_ms,
 	put(&cursor, relay->rate_count, 1);
 	for (size_t i = 0; i < relay->rate_count; i++)
 		put_rate(&cursor, &relay->rates[i], now_ms);
-	put(&cursor, reason_len, 1);
-	for (size_t i = 0; i < reason_len; i++)
-		put(&cursor, (unsigned char)reason[i], 1);
+	put_text(&cursor, relay->pause_reason);
+	put_fault(&cursor, relay->hop.fault);
 	memory->relay = relay->id;
 	memory->len = cursor.at;
 }
@@ -162,14 +220,13 @@ static void import_rates(struct relay *relay, struct cursor *cursor)
 
 static void import_reason(struct relay *relay, struct cursor *cursor)
 {
-	size_t len = (size_t)get(cursor, 1);
+	char text[TEXT_MAX + 1];
 
-	if (cursor->is_short || len == 0 || cursor->at + len > cursor->len)
+	get_text(cursor, text);
+	if (*text == '\0')
 		return;
 	free(relay->pause_reason);
-	relay->pause_reason = xmalloc(len + 1);
-	memcpy(relay->pause_reason, cursor->from + cursor->at, len);
-	relay->pause_reason[len] = '\0';
+	relay->pause_reason = xstrdup(text);
 }
 
 void relay_import(struct relay *relay, const struct relay_memory *memory)
@@ -192,4 +249,5 @@ void relay_import(struct relay *relay, const struct relay_memory *memory)
 		relay->hours[i] = (uint32_t)get(&cursor, 4);
 	import_rates(relay, &cursor);
 	import_reason(relay, &cursor);
+	get_fault(&cursor, &relay->hop);
 }

@@ -337,7 +337,7 @@ void resend_free(struct resend *resend); /* and its submission */
  * What a relay is to be remembered for over a restart (breaker, buckets,
  * counts), opaque bytes. Rides on a commit, at most once a second a relay.
  */
-#define RELAY_MEMORY_MAX 1024
+#define RELAY_MEMORY_MAX 1280
 struct relay_memory {
 	struct queue_job job;
 	uint32_t relay;
