@@ -26,6 +26,7 @@ msmtp       msmtp
 aiosmtpd    python3-aiosmtpd
 nsd         nsd
 curl        curl
+faketime    libfaketime
 '
 
 # command   peer and the file in its tree
