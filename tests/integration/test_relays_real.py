@@ -4,6 +4,8 @@ The promise behind most of it is P6: a fault of the relay is the relay's. The
 mail waits, unharmed and uncharged, and goes out when the relay is well again.
 """
 
+import email
+import email.policy
 import pathlib
 import random
 import shutil
@@ -156,6 +158,33 @@ def test_bytes_survive_postfix(daemon, postfix, name):
     content, queue_id = submit(daemon, name, body)
     daemon.wait_for_state(queue_id, "delivered")
     check_arrived(came_through(postfix, queue_id).content, content)
+
+
+@pytest.mark.xdist_group("postfix")
+def test_postfix_takes_a_report_to_the_sender(daemon, postfix, relay):
+    relay.always("RCPT", "550 5.1.1 no such user")
+    use_postfix(daemon, postfix)
+    daemon.settings["relays"]["refusing"] = {
+        "host": "127.0.0.1", "port": relay.port, "security": "none"}
+    daemon.settings["default_relay"] = "office"
+    daemon.settings["routes"] = [{"to": "*@example.net", "relay": "refusing"}]
+    daemon.start()
+    queue_id = daemon.send("Subject: Grüße\r\n\r\nhello\r\n".encode(),
+                           to="bad@example.net")
+    daemon.wait_for_state(queue_id, "failed")
+    told = wait_until(
+        lambda: [e for e in daemon.show(queue_id)["timeline"]
+                 if e["event"] == "bounced"], "the report")
+    report_id = told[0]["text"].split()[-1]
+    daemon.wait_for_state(report_id, "delivered")
+    message = came_through(postfix, report_id)
+    assert message.sender.startswith("<>")
+    assert message.recipients[0].startswith("<app@example.com>")
+    report = email.message_from_bytes(message.content,
+                                      policy=email.policy.default)
+    assert report.get_content_type() == "multipart/report"
+    assert not report.defects
+    assert report["Subject"] == "Undelivered: Grüße"
 
 
 @pytest.mark.xdist_group("postfix")
