@@ -1,8 +1,8 @@
 /*
  * librelais_client - librelais, as a program of somebody else would use it
  *
- *     librelais_client memory|fd|closed|stream|again|batch FILE COUNT TIMEOUT_MS
- *         SENDER [KEY=VALUE ...] RECIPIENT ...
+ *     librelais_client memory|fd|closed|stream|again|batch FILE COUNT
+ *         TIMEOUT_MS SENDER [KEY=VALUE ...] RECIPIENT ...
  *
  * Includes nothing of relais but its public header, and prints a line for
  * each message: result, code, error, id, recipient, duplicate, text.
