@@ -239,7 +239,7 @@ total()
 	summary && /^# SKIP: /              { skipped += $3 }
 	summary && /^# (FAIL|XPASS|ERROR):/ { failed += $3 }
 	/^# ERROR:/                         { summary = 0 }
-	/ in [0-9.]+s/ && / (passed|failed|skipped|errors?)[ ,]/ {
+	/^[0-9]+ [a-z]+(, [0-9]+ [a-z]+)* in [0-9.]+s/ {
 		for (i = 2; i <= NF; i++) {
 			if ($i ~ /^(passed|xfailed)/) passed += $(i - 1)
 			if ($i ~ /^skipped/) skipped += $(i - 1)

@@ -41,7 +41,7 @@ void output_format(const struct output *output, enum output_style style,
 /* Columns a text takes. */
 size_t output_width(const char *text);
 
-#define OUTPUT_WORDS_SIZE 40
+#define OUTPUT_WORDS_SIZE 64
 
 /* "12 s ago", "in 4 min", "now"; "" for 0. */
 void output_age(

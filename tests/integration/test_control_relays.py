@@ -75,10 +75,10 @@ def test_a_relay_that_is_down_says_why_and_until_when(daemon, relay):
     assert problem["next"].startswith("relaisctl relay show office")
 
 
-def test_metrics_are_prometheus_text(relaisd):
+def test_metrics_are_prometheus_text(relaisd, peers):
     queue_id = relaisd.send()
     relaisd.wait_for_state(queue_id, "delivered")
-    result = relaisd.run("/usr/bin/curl", "-sf", "--unix-socket",
+    result = relaisd.run(peers("curl"), "-sf", "--unix-socket",
                          relaisd.control, "http://relais/metrics")
     assert result.returncode == 0, result.stderr
     text = result.stdout.decode()
