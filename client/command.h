@@ -132,6 +132,7 @@ int command_wait(struct invocation *invocation);
 int command_retry(struct invocation *invocation);
 int command_hold(struct invocation *invocation);
 int command_release(struct invocation *invocation);
+int command_resend(struct invocation *invocation);
 int command_cancel(struct invocation *invocation);
 int command_relay_list(struct invocation *invocation);
 int command_relay_show(struct invocation *invocation);

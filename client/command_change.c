@@ -1,5 +1,5 @@
 /*
- * command_change - relaisctl retry, hold, release and cancel
+ * command_change - relaisctl retry, hold, release, cancel and resend
  */
 #include "config.h"
 
@@ -66,6 +66,14 @@ int command_cancel(struct invocation *invocation)
 	return change_all(invocation, &change);
 }
 
+int command_resend(struct invocation *invocation)
+{
+	static const struct wording change = { "resend", "sent again",
+		"sent again" };
+
+	return change_all(invocation, &change);
+}
+
 static int change_all(
     struct invocation *invocation, const struct wording *change)
 {
@@ -127,6 +135,10 @@ static int change_one(
 		output_format(output, STYLE_PLAIN, "%s is %s", id,
 		    state && strcmp(state, "delivering") == 0 ? change->accepted
 							      : change->done);
+		/* The answer is about the new message. */
+		if (strcmp(change->verb, "resend") == 0)
+			output_format(output, STYLE_PLAIN, " as %s",
+			    json_text(message, "id"));
 		fputc('\n', output->file);
 	}
 	json_free(message);

@@ -1,5 +1,5 @@
 /*
- * control_changes - retry, hold, release and cancel, one message or many
+ * control_changes - retry, hold, release, cancel, resend: one message or many
  *
  * Every change is a job of the queue that goes by way of the scheduler and
  * comes home when it is on disk. A bulk change walks the list page by page,
@@ -23,6 +23,7 @@
 #include "control/order.h"
 #include "control/page.h"
 #include "control/request.h"
+#include "control/resend.h"
 #include "deliver/scheduler.h"
 #include "runtime/xalloc.h"
 
@@ -51,6 +52,7 @@ struct bulk {
 };
 
 static const struct verb *verb_of(enum change_kind kind);
+static void post_change(struct request *request, struct change *change);
 static struct change *make_change(struct request *request,
     enum change_kind kind, uint64_t id, const struct order *order);
 static bool read_order(
@@ -79,6 +81,10 @@ static const struct verb *verb_of(enum change_kind kind)
 		1u << MESSAGE_HELD | 1u << MESSAGE_PARKED, ORDER_REASON };
 	static const struct verb cancel = { "cancel", SELECTION_WAITING,
 		ORDER_REASON };
+	static const struct verb resend = { "resend",
+		SELECTION_WAITING | 1u << MESSAGE_FAILED |
+		    1u << MESSAGE_EXPIRED | 1u << MESSAGE_PARTIAL,
+		ORDER_REASON };
 
 	switch (kind) {
 	case CHANGE_RETRY:
@@ -89,6 +95,8 @@ static const struct verb *verb_of(enum change_kind kind)
 		return &release;
 	case CHANGE_CANCEL:
 		return &cancel;
+	case CHANGE_RESEND:
+		return &resend;
 	case CHANGE_PARK:
 	case CHANGE_REROUTE:
 		break;
@@ -111,6 +119,26 @@ static struct change *make_change(struct request *request,
 	else
 		change->reason = xasprintf("by %s", request_user(request));
 	return change;
+}
+
+/* Its letter comes home in any case. */
+static void post_change(struct request *request, struct change *change)
+{
+	struct control *control = request->control;
+	int r;
+
+	if (change->kind != CHANGE_RESEND) {
+		scheduler_change_take(control->scheduler, change);
+		return;
+	}
+	r = resend_prepare(change, control->reader, request->settings);
+	if (r == 0) {
+		queue_post_take(control->queue, &change->job);
+		return;
+	}
+	change->job.result = r;
+	change->job.letter.open = change->job.on_done;
+	mailbox_post_take(control->mailbox, &change->job.letter);
 }
 
 /* Answers the request itself where it returns false. */
@@ -146,7 +174,7 @@ void changes_one(struct request *request)
 	change->job.on_done = on_one_done;
 	change->job.context = request;
 	order_done(&order);
-	scheduler_change_take(request->control->scheduler, change);
+	post_change(request, change);
 }
 
 static void on_one_done(struct letter *letter)
@@ -155,8 +183,12 @@ static void on_one_done(struct letter *letter)
 	struct request *request = change->job.context;
 	enum change_kind kind = change->kind;
 	int result = change->job.result;
+	uint64_t id = request->id;
 
 	request->is_accepted_only = change->is_accepted_only;
+	/* What is answered is the message that goes out. */
+	if (kind == CHANGE_RESEND && result == 0)
+		request->id = change->submission->id;
 	change_free(change);
 	if (result == -EALREADY) {
 		refuse_change(request, kind);
@@ -166,7 +198,7 @@ static void on_one_done(struct letter *letter)
 		request_fail_errno(request, result);
 		return;
 	}
-	request_log(request, verb_of(kind)->name, request->id, NULL, -1);
+	request_log(request, verb_of(kind)->name, id, NULL, -1);
 	request_ask_scheduler(request, messages_reply_one);
 }
 
@@ -178,6 +210,8 @@ static void refuse_change(struct request *request, enum change_kind kind)
 	if (queue_read_message(
 		request->control->reader, request->id, &message) == 0) {
 		state = message_state_name(message->state);
+		if (kind == CHANGE_RESEND)
+			state = resend_obstacle(message);
 		message_free(message);
 	}
 	request_fail(request, 409, "nothing_to_do", NULL,
@@ -277,8 +311,7 @@ static void begin_page(struct bulk *bulk, struct page *page)
 		change->job.on_done = on_bulk_change_done;
 		change->job.context = bulk;
 		bulk->under_way++;
-		scheduler_change_take(
-		    bulk->request->control->scheduler, change);
+		post_change(bulk->request, change);
 	}
 }
 

@@ -123,8 +123,9 @@ struct submission *summary_make(const struct summary *summary)
 	}
 	notice_add_wrapped(&text, 0,
 	    "Their contents are kept for a while: once the way out works "
-	    "again, \"relaisctl resend ID\" sends one of them again. By queue "
-	    "id, with the time of submission:");
+	    "again, whoever looks after the mail of this host can send them "
+	    "again (relaisctl resend ID). By queue id, with the time of "
+	    "submission:");
 	notice_add(&text, "\r\n");
 	if (buffer_append(&text, summary->list.data, summary->list.len) < 0)
 		abort();

@@ -57,7 +57,6 @@ static struct job_list *line_of(struct backlog *backlog,
 	case QUEUE_UPLOAD:
 	case QUEUE_DISCARD:
 	case QUEUE_REPORT:
-	case QUEUE_RESEND:
 		break;
 	}
 	/* A discard stays behind the slices it is about. */
@@ -105,7 +104,6 @@ uint64_t backlog_job_bytes(const struct queue_job *job)
 		    : submission->header_len +
 			body_chunks_len(submission->body);
 	case QUEUE_DISCARD:
-	case QUEUE_RESEND:
 	case QUEUE_SETTLE:
 	case QUEUE_CHANGE:
 	case QUEUE_REMEMBER:

@@ -10,6 +10,7 @@
 #include "queue/ledger.h"
 #include "queue/message_rows.h"
 #include "queue/parts.h"
+#include "queue/resend.h"
 #include "queue/story.h"
 #include "runtime/xalloc.h"
 
@@ -42,7 +43,7 @@ int change_apply(struct ledger *ledger, const struct change *change)
 	before = message->state;
 	if (change->is_for_owner_only && message->uid != change->owner_uid)
 		r = -ENOENT;
-	else if (message->ended_ms != 0)
+	else if (message->ended_ms != 0 && change->kind != CHANGE_RESEND)
 		r = -EALREADY;
 	else
 		switch (change->kind) {
@@ -61,6 +62,9 @@ int change_apply(struct ledger *ledger, const struct change *change)
 			break;
 		case CHANGE_REROUTE:
 			r = do_reroute(ledger, change, message);
+			break;
+		case CHANGE_RESEND:
+			r = resend_apply(ledger, change, message);
 			break;
 		}
 	if (r == 0)

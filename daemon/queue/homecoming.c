@@ -233,7 +233,6 @@ static struct leftover strip(struct queue_job *job)
 	case QUEUE_CHANGE:
 	case QUEUE_REMEMBER:
 	case QUEUE_REPORT:
-	case QUEUE_RESEND:
 		break;
 	}
 	return leftover;

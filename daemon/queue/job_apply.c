@@ -9,10 +9,10 @@
 #include "queue/change.h"
 #include "queue/ledger.h"
 #include "queue/reports.h"
-#include "queue/resend.h"
 #include "queue/settle.h"
 #include "queue/submit.h"
 
+static bool is_new_mail(const struct change *change);
 static int remember(struct ledger *ledger, const struct relay_memory *memory);
 
 int job_apply(struct ledger *ledger, struct queue_job *job, bool is_full)
@@ -29,17 +29,21 @@ int job_apply(struct ledger *ledger, struct queue_job *job, bool is_full)
 	case QUEUE_SETTLE:
 		return settle_apply(ledger, (struct settlement *)job);
 	case QUEUE_CHANGE:
-		return change_apply(ledger, (struct change *)job);
+		return is_full && is_new_mail((struct change *)job)
+		    ? -ENOSPC
+		    : change_apply(ledger, (struct change *)job);
 	case QUEUE_REMEMBER:
 		return remember(ledger, (struct relay_memory *)job);
 	case QUEUE_REPORT:
 		return is_full ? -ENOSPC
 			       : report_apply(ledger, (struct report *)job);
-	case QUEUE_RESEND:
-		return is_full ? -ENOSPC
-			       : resend_apply(ledger, (struct resend *)job);
 	}
 	return -EINVAL;
+}
+
+static bool is_new_mail(const struct change *change)
+{
+	return change->kind == CHANGE_RESEND;
 }
 
 static int remember(struct ledger *ledger, const struct relay_memory *memory)

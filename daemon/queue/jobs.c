@@ -85,6 +85,7 @@ void change_free(struct change *change)
 		return;
 	free(change->reason);
 	free(change->lanes);
+	submission_free(change->submission);
 	free(change);
 }
 
@@ -124,23 +125,4 @@ void report_add_subject(struct report *report, uint64_t id, uint64_t due_ms,
 		return;
 	subject->recipients = xcalloc(count, sizeof(*recipients));
 	memcpy(subject->recipients, recipients, count * sizeof(*recipients));
-}
-
-struct resend *resend_new(uint64_t id)
-{
-	struct resend *resend = xcalloc(1, sizeof(*resend));
-
-	resend->job.kind = QUEUE_RESEND;
-	resend->id = id;
-	resend->submission = submission_new();
-	return resend;
-}
-
-void resend_free(struct resend *resend)
-{
-	if (resend == NULL)
-		return;
-	submission_free(resend->submission);
-	free(resend->reason);
-	free(resend);
 }

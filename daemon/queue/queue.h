@@ -128,7 +128,6 @@ enum queue_job_kind {
 	QUEUE_CHANGE,  /* struct change */
 	QUEUE_REMEMBER, /* struct relay_memory */
 	QUEUE_REPORT,  /* struct report */
-	QUEUE_RESEND,  /* struct resend */
 };
 
 /* First member of every job. */
@@ -186,7 +185,7 @@ struct submission {
 	struct body_chunk *body; /* unless upload_id: it is in the store then */
 	uint64_t upload_id;
 	/* Or: header and body are those of another message that has them still
-	 * (struct resend); message->header_len is the caller's to set. */
+	 * (CHANGE_RESEND); message->header_len is the caller's to set. */
 	uint64_t shared_body_id;
 	uint64_t id;
 	bool is_replay;
@@ -260,11 +259,14 @@ enum change_kind {
 	CHANGE_CANCEL, /* what waits ends as cancelled */
 	CHANGE_PARK,   /* set aside: needs a human; the reason says why */
 	CHANGE_REROUTE, /* move parts to the lanes given */
+	/* What failed or expired goes out again as another message. */
+	CHANGE_RESEND,
 };
 
 /*
  * Someone's wish for one message. By way of the scheduler
- * (scheduler_change_take), which knows what is being delivered.
+ * (scheduler_change_take), which knows what is being delivered; but for RESEND,
+ * which does nothing to what waits.
  * result: -ENOENT (no such message, or not one of owner_uid's),
  * -EALREADY (nothing left to change: it has ended, or is not held).
  */
@@ -280,6 +282,9 @@ struct change {
 	 * that have ended are not looked at). One block of malloc, with the
 	 * domains behind the array; freed with the change. */
 	struct lane_key *lanes;
+	/* RESEND: the new message, with shared_body_id of this one; freed with
+	 * the change. -EALREADY: that body is gone, or another's by now. */
+	struct submission *submission;
 	bool is_accepted_only; /* out: is being delivered; done if that fails */
 };
 struct change *change_new(enum change_kind kind, uint64_t id);
@@ -315,23 +320,6 @@ void report_free(struct report *report); /* and its submission */
 /* The recipients are copied. */
 void report_add_subject(struct report *report, uint64_t id, uint64_t due_ms,
     const struct reported *recipients, unsigned count);
-
-/*
- * Sends again what failed or expired, as a new message with the same content.
- * The submission has the new envelope and shared_body_id of message `id`.
- * result: -ENOENT (no such message, or not one of owner_uid's), -EALREADY
- * (its content is gone, or another's by now).
- */
-struct resend {
-	struct queue_job job;
-	uint64_t id;
-	bool is_for_owner_only;
-	uint32_t owner_uid;
-	char *reason; /* shown; malloc'ed, freed with it; or NULL */
-	struct submission *submission;
-};
-struct resend *resend_new(uint64_t id);
-void resend_free(struct resend *resend); /* and its submission */
 
 /*
  * What a relay is to be remembered for over a restart (breaker, buckets,

@@ -10,6 +10,8 @@
 
 struct ledger;
 
-int resend_apply(struct ledger *ledger, struct resend *resend);
+/* Adds change->submission; the message is the one of change->id. */
+int resend_apply(struct ledger *ledger, const struct change *change,
+    struct message *message);
 
 #endif

@@ -5,7 +5,7 @@ _relaisctl()
 	local word=${COMP_WORDS[COMP_CWORD]}
 	local before=${COMP_WORDS[COMP_CWORD-1]}
 	local commands="status list show watch wait retry hold release cancel
-		relay reload"
+		resend relay reload"
 	local selection="--state --relay --sender --recipient --submitter --tag
 		--since"
 	local change="$selection --all --reason --dry-run --yes"
@@ -52,7 +52,7 @@ _relaisctl()
 	show) words=$(_relaisctl_ids) ;;
 	watch) words="--after" ;;
 	wait) words="--timeout $(_relaisctl_ids)" ;;
-	retry|release|cancel) words="$change $(_relaisctl_ids)" ;;
+	retry|release|cancel|resend) words="$change $(_relaisctl_ids)" ;;
 	hold) words="$change --for --until $(_relaisctl_ids)" ;;
 	relay)
 		case $action in

@@ -217,12 +217,11 @@ static void keeps_the_body_until_success_is_told(void **state)
 	message_free(m);
 }
 
-static struct resend *resend_of(struct fixture *f, uint64_t id)
+static struct change *resend_of(struct fixture *f, uint64_t id)
 {
 	struct message *old = fixture_read(f, id);
-	struct resend *resend = resend_new(id);
+	struct change *resend = change_new(CHANGE_RESEND, id);
 
-	submission_free(resend->submission);
 	resend->submission = fixture_mail(three, "");
 	free(resend->submission->header);
 	resend->submission->header = NULL;
@@ -238,7 +237,7 @@ static void shares_the_body_of_what_is_sent_again(void **state)
 {
 	struct fixture *f = *state;
 	uint64_t id = fixture_submit_one(f, "a@example.org");
-	struct resend *resend, *again;
+	struct change *resend, *again;
 	uint64_t body_id;
 	struct message *m;
 
@@ -259,21 +258,21 @@ static void shares_the_body_of_what_is_sent_again(void **state)
 	assert_int_equal(fixture_end(f, again->submission->id,
 			     RECIPIENT_DELIVERED), 0);
 	assert_true(has_body(f, body_id));
-	resend_free(resend);
-	resend_free(again);
+	change_free(resend);
+	change_free(again);
 	resend = resend_of(f, id);
 	assert_int_equal(fixture_do(f, &resend->job), 0);
 	assert_int_equal(fixture_end(f, resend->submission->id,
 			     RECIPIENT_FAILED), 0);
 	assert_true(has_body(f, body_id));
-	resend_free(resend);
+	change_free(resend);
 }
 
 static void sends_nothing_again_that_is_not_ones_own(void **state)
 {
 	struct fixture *f = *state;
 	uint64_t id = fixture_submit_one(f, "a@example.org");
-	struct resend *resend;
+	struct change *resend;
 
 	assert_int_equal(fixture_end(f, id, RECIPIENT_FAILED), 0);
 	resend = resend_of(f, id);
@@ -283,7 +282,7 @@ static void sends_nothing_again_that_is_not_ones_own(void **state)
 	resend->owner_uid = 1000;
 	resend->submission->shared_body_id++;
 	assert_int_equal(fixture_do(f, &resend->job), -EALREADY);
-	resend_free(resend);
+	change_free(resend);
 }
 
 int main(void)
