@@ -97,7 +97,8 @@ static void on_status(evutil_socket_t fd, short what, void *argument);
 static void on_watchdog(evutil_socket_t fd, short what, void *argument);
 static void on_drain_timeout(evutil_socket_t fd, short what, void *argument);
 static void on_scheduler_idle(void *argument);
-static int reload(struct daemon *daemon, char **ret_report);
+static int reload(struct daemon *daemon, const struct reload_edits *edits,
+    char **ret_report);
 static void ask_reload_take(void *context, struct control_reload *request);
 static void on_reload_request(struct letter *letter);
 
@@ -452,18 +453,19 @@ static void on_hup(evutil_socket_t number, short what, void *argument)
 
 	(void)number;
 	(void)what;
-	(void)reload(argument, &report);
+	(void)reload(argument, &(struct reload_edits){ .count = 0 }, &report);
 	free(report);
 }
 
-static int reload(struct daemon *daemon, char **ret_report)
+static int reload(struct daemon *daemon, const struct reload_edits *edits,
+    char **ret_report)
 {
 	const struct settings *settings = NULL;
 	int r;
 
 	service_notify_reloading();
 	r = reload_settings(&settings, daemon->settings_path,
-	    daemon->settings, ret_report);
+	    daemon->settings, edits, ret_report);
 	if (r < 0) {
 		service_notify("READY=1\nSTATUS=Reload refused: the settings "
 			       "have errors");
@@ -502,7 +504,9 @@ static void on_reload_request(struct letter *letter)
 	    LETTER_OF(letter, struct reload_request, letter);
 	struct control_reload *request = mine->reload;
 
-	request->result = reload(mine->daemon, &request->report);
+	request->result = reload(mine->daemon,
+	    &(struct reload_edits){ request->edits, request->edit_count },
+	    &request->report);
 	request->letter.open = request->on_done;
 	mailbox_post_take(request->home, &request->letter);
 	free(mine);

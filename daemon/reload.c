@@ -2,14 +2,21 @@
 
 #include "reload.h"
 
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
 #include "buffer.h"
 #include "settings.h"
 #include "settings_errors.h"
 
 #define PATHS_MAX 32
 
-/* Every line is logged, and joined for who asked. */
-static char *report_errors(const struct settings_errors *errors)
+/*
+ * Every line is logged, and joined for who asked. That somebody asked for
+ * something that can't be is no trouble of ours.
+ */
+static char *report_errors(const struct settings_errors *errors, bool is_edit)
 {
 	struct buffer text;
 	char *report = NULL;
@@ -17,8 +24,9 @@ static char *report_errors(const struct settings_errors *errors)
 
 	buffer_init(&text, 0);
 	for (i = 0; i < errors->count; i++) {
-		log_message(errors->entries[i].is_warning ?
-			LOG_LEVEL_WARNING : LOG_LEVEL_ERR,
+		log_message(is_edit ? LOG_LEVEL_DEBUG :
+			errors->entries[i].is_warning ? LOG_LEVEL_WARNING :
+			LOG_LEVEL_ERR,
 		    "settings", "%s", errors->entries[i].text);
 		(void)buffer_appendf(&text, "%s\n", errors->entries[i].text);
 	}
@@ -42,21 +50,45 @@ static void warn_of_restart(const struct settings *old_settings,
 		    paths[i]);
 }
 
-int reload_settings(const struct settings **ret_settings, const char *path,
-    const struct settings *old_settings, char **ret_report)
+static int make_edits(const struct reload_edits *edits)
 {
+	size_t i;
+
+	for (i = 0; i < edits->count; i++) {
+		const struct settings_edit *edit = &edits->edits[i];
+		int r = edit->new_path ? rename(edit->new_path, edit->path) :
+					 unlink(edit->path);
+
+		if (r < 0 && (edit->new_path || errno != ENOENT))
+			return -errno;
+	}
+	return 0;
+}
+
+int reload_settings(const struct settings **ret_settings, const char *path,
+    const struct settings *old_settings, const struct reload_edits *edits,
+    char **ret_report)
+{
+	const struct settings *settings = NULL;
 	struct settings_errors errors;
 	int r;
 
 	settings_errors_init(&errors);
-	r = settings_load(path, ret_settings, &errors);
-	*ret_report = report_errors(&errors);
+	r = settings_load_edited(path, edits->edits, edits->count, &settings,
+	    &errors);
+	*ret_report = report_errors(&errors, edits->count > 0);
 	settings_errors_done(&errors);
-	if (r < 0)
+	if (r == 0)
+		r = make_edits(edits);
+	if (r == 0)
+		*ret_settings = settings;
+	else
+		settings_unref(settings);
+	if (r < 0 && edits->count == 0)
 		log_message(LOG_LEVEL_ERR, "reload-refused",
 		    "the settings are as they were");
-	else
-		warn_of_restart(old_settings, *ret_settings);
+	if (r == 0)
+		warn_of_restart(old_settings, settings);
 	return r;
 }
 

@@ -7,17 +7,30 @@
 #ifndef RELAIS_RELOAD_H
 #define RELAIS_RELOAD_H
 
+#include <stddef.h>
+
 #include "runtime/log.h"
 
 struct settings;
+struct settings_edit;
 
 /*
  * Loads and checks; says in the log what is wrong, and what a running daemon
  * can't take over. *ret_report: the same lines for who asked, malloc'ed, or
- * NULL where there are none. 0, or -EINVAL: the old ones stay.
+ * NULL where there are none. 0; -EINVAL, or what renaming met with: the old
+ * ones stay.
+ *
+ * The edits are tried first and made only if all is right with them. That the
+ * files are on disk under their new names is up to the caller: the directory is
+ * to be synced.
  */
+struct reload_edits {
+	const struct settings_edit *edits;
+	size_t count;
+};
 int reload_settings(const struct settings **ret_settings, const char *path,
-    const struct settings *old_settings, char **ret_report);
+    const struct settings *old_settings, const struct reload_edits *edits,
+    char **ret_report);
 
 enum log_level reload_log_level(const struct settings *settings);
 

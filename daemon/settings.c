@@ -76,6 +76,8 @@ void settings_done(struct settings *settings)
 	for (i = 0; i < settings->relay_count; i++)
 		relay_settings_done(&settings->relays[i]);
 	free(settings->relays);
+	free(settings->default_relay_file);
+	free(settings->heirs);
 	for (i = 0; i < settings->route_count; i++)
 		route_rule_done(&settings->routes[i]);
 	free(settings->routes);
@@ -177,6 +179,18 @@ settings_find_relay_by_name(const struct settings *settings, const char *name)
 	for (i = 0; i < settings->relay_count; i++)
 		if (strcmp(settings->relays[i].name, name) == 0)
 			return &settings->relays[i];
+	return NULL;
+}
+
+const struct relay_settings *
+settings_find_heir(const struct settings *settings, uint32_t id)
+{
+	size_t i;
+
+	for (i = 0; i < settings->heir_count; i++)
+		if (settings->heirs[i].relay == id)
+			return settings_find_relay(settings,
+			    settings->heirs[i].heir);
 	return NULL;
 }
 

@@ -24,6 +24,7 @@ struct provider;
 struct secret;
 struct settings_errors;
 struct settings_lifetime;
+struct settings_node;
 
 #define SETTINGS_DEFAULT_FILE  "relais.yaml" /* below sysconfdir/relais */
 #define SETTINGS_BUILT_IN_NAME "built-in"
@@ -196,6 +197,12 @@ struct submitter_rule {
 	bool header_parameters; /* X-Relais-… fields are honoured */
 };
 
+/* A relay that was removed, and the one that has its mail since. */
+struct relay_heir {
+	uint32_t relay; /* ids; no relay of the first one exists */
+	uint32_t heir;
+};
+
 /* A loopback TCP port; whoever connects counts as `user`. */
 struct settings_listen {
 	char *address; /* numeric, without brackets */
@@ -280,6 +287,9 @@ struct settings {
 	struct relay_settings *relays; /* at least one */
 	size_t relay_count;
 	const struct relay_settings *default_relay; /* one of them */
+	char *default_relay_file; /* that names it; NULL: none does */
+	struct relay_heir *heirs;
+	size_t heir_count;
 
 	struct route_rule *routes;
 	size_t route_count;
@@ -311,6 +321,27 @@ struct settings {
 int settings_load(const char *path, const struct settings **ret_settings,
     struct settings_errors *errors);
 
+/* A generated file that is about to change; both borrowed. */
+struct settings_edit {
+	char *path;     /* as it will be */
+	char *new_path; /* where it is written already; NULL: it goes */
+};
+
+/* The same, as if the edits had been made. */
+int settings_load_edited(const char *path, const struct settings_edit *edits,
+    size_t edit_count, const struct settings **ret_settings,
+    struct settings_errors *errors);
+
+/**
+ * Settings with one relay, which is not saved anywhere: `node` holds its keys,
+ * as the API may set them. Names of this host are those of `base`.
+ *
+ * @return 0; -EINVAL with at least one error in `errors`
+ */
+int settings_load_relay(const struct settings *base, const char *name,
+    const struct settings_node *node, const struct settings **ret_settings,
+    struct settings_errors *errors);
+
 /**
  * Keys that differ and that a running daemon cannot take over, as in
  * "queue.directory".
@@ -333,6 +364,10 @@ settings_find_relay_by_name(const struct settings *settings, const char *name);
 
 /* The id a relay of this name has or would have. */
 uint32_t settings_relay_id(const char *name);
+
+/* The relay that has this removed one's mail; NULL if nobody said. */
+const struct relay_settings *settings_find_heir(const struct settings *settings,
+    uint32_t id);
 
 /*
  * The rule for the peer with this uid and these gids (the primary one

@@ -230,11 +230,38 @@ static void read_default_relay(struct settings_reader *reader,
 		return;
 	}
 	*name = xstrdup(text);
+	reader->main->settings.default_relay_file = xstrdup(node->place.file);
 	(void)settings_reader_refer(reader, key, node, text);
 }
 
 const struct settings_type settings_type_default_relay = { "relay",
 	read_default_relay };
+
+/* A map from the names of relays that are gone to those of others. */
+static void read_heirs(struct settings_reader *reader,
+    const struct settings_key *key, const struct settings_node *node,
+    void *field)
+{
+	struct settings *settings = &reader->main->settings;
+	const struct settings_node *item;
+	struct relay_heir *heir;
+
+	(void)field;
+	if (!is_map(reader, key, node, "a map from relays to relays"))
+		return;
+	for (item = node->first; item; item = item->next) {
+		if (item->kind == SETTINGS_NODE_BROKEN)
+			continue;
+		settings->heirs = xrealloc(settings->heirs,
+		    (settings->heir_count + 1) * sizeof(*settings->heirs));
+		heir = &settings->heirs[settings->heir_count++];
+		heir->relay = settings_relay_id(item->key);
+		heir->heir = 0;
+		read_relay(reader, key, item, &heir->heir);
+	}
+}
+
+const struct settings_type settings_type_heirs = { "map", read_heirs };
 
 /* An array of ids, followed in its struct by the count. */
 static void read_relay_list(struct settings_reader *reader,

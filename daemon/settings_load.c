@@ -24,9 +24,12 @@
 static void read_main(struct settings_reader *reader, const char *path);
 static void read_relay_files(struct settings_reader *reader,
     const char *directory, enum relay_managed managed);
+static const struct settings_edit *find_edit(
+    const struct settings_reader *reader, const char *path);
 static int is_settings_file(const struct dirent *entry);
 static void read_file(struct settings_reader *reader,
-    const struct settings_key *keys, const char *path);
+    const struct settings_key *keys, const char *path,
+    const char *from);
 static int read_bytes(const char *path, char **ret_bytes, size_t *ret_len,
     struct stat *ret_status);
 static void check_permissions(struct settings_reader *reader, const char *path,
@@ -46,8 +49,16 @@ static void reader_done(struct settings_reader *reader);
 int settings_load(const char *path, const struct settings **ret_settings,
     struct settings_errors *errors)
 {
+	return settings_load_edited(path, NULL, 0, ret_settings, errors);
+}
+
+int settings_load_edited(const char *path, const struct settings_edit *edits,
+    size_t edit_count, const struct settings **ret_settings,
+    struct settings_errors *errors)
+{
 	struct settings_main whole = { 0 };
-	struct settings_reader reader = { .errors = errors, .main = &whole };
+	struct settings_reader reader = { .errors = errors, .main = &whole,
+		.edits = edits, .edit_count = edit_count };
 	size_t errors_before = errors->error_count;
 	char *generated;
 
@@ -79,7 +90,7 @@ static void read_main(struct settings_reader *reader, const char *path)
 
 	reader->managed = RELAY_MANAGED_FILE;
 	if (path || access(file, F_OK) == 0 || errno != ENOENT) {
-		read_file(reader, settings_keys_main, file);
+		read_file(reader, settings_keys_main, file, file);
 		reader->main->settings.file = xstrdup(file);
 	}
 	relays = xasprintf("%s/relays.d", folder);
@@ -92,6 +103,7 @@ static void read_relay_files(struct settings_reader *reader,
     const char *directory, enum relay_managed managed)
 {
 	struct dirent **entries = NULL;
+	size_t edit;
 	int count, i;
 
 	count = scandir(directory, &entries, is_settings_file, alphasort);
@@ -104,11 +116,29 @@ static void read_relay_files(struct settings_reader *reader,
 	for (i = 0; i < count; i++) {
 		char *path = xasprintf("%s/%s", directory, entries[i]->d_name);
 
-		read_file(reader, settings_keys_relays, path);
+		if (!find_edit(reader, path))
+			read_file(reader, settings_keys_relays, path, path);
 		free(path);
 		free(entries[i]);
 	}
 	free(entries);
+	for (edit = 0; managed == RELAY_MANAGED_API &&
+	    edit < reader->edit_count; edit++)
+		if (reader->edits[edit].new_path)
+			read_file(reader, settings_keys_relays,
+			    reader->edits[edit].path,
+			    reader->edits[edit].new_path);
+}
+
+static const struct settings_edit *find_edit(
+    const struct settings_reader *reader, const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < reader->edit_count; i++)
+		if (strcmp(reader->edits[i].path, path) == 0)
+			return &reader->edits[i];
+	return NULL;
 }
 
 /* Not those that editors and package managers leave behind. */
@@ -120,8 +150,9 @@ static int is_settings_file(const struct dirent *entry)
 	    strcmp(entry->d_name + len - 5, ".yaml") == 0;
 }
 
+/* Places name `path`, whatever file it is read from. */
 static void read_file(struct settings_reader *reader,
-    const struct settings_key *keys, const char *path)
+    const struct settings_key *keys, const char *path, const char *from)
 {
 	struct settings_place place = { .file = keep_name(reader, path) };
 	struct settings_node *root = NULL;
@@ -133,7 +164,7 @@ static void read_file(struct settings_reader *reader,
 	free(reader->directory);
 	reader->directory = folder_of(path);
 	reader->has_secret = false;
-	r = read_bytes(path, &bytes, &len, &status);
+	r = read_bytes(from, &bytes, &len, &status);
 	if (r == -EFBIG)
 		settings_errors_add(reader->errors, &place,
 		    "is larger than %d KiB", SETTINGS_YAML_SIZE_MAX / 1024);

@@ -25,7 +25,8 @@
 
 static void read_relay(struct settings_reader *reader,
     const struct settings_node *node);
-static bool is_relay_name(const char *name);
+static void refuse_root_key(struct settings_reader *reader,
+    const struct settings_node *node);
 static void apply_provider(struct settings_reader *reader,
     struct relay_draft *draft, const struct settings_node *node);
 static void apply_provider_limits(struct relay_limits *limits,
@@ -72,7 +73,7 @@ static void read_relay(struct settings_reader *reader,
 	struct relay_draft draft = { 0 };
 	size_t errors = reader->errors->error_count;
 
-	if (!is_relay_name(node->key)) {
+	if (!settings_relay_is_name(node->key)) {
 		settings_reader_error(reader, NULL, node,
 		    "is no name for a relay; expected letters, digits, dots, "
 		    "dashes and underscores, and not `%s`",
@@ -85,6 +86,7 @@ static void read_relay(struct settings_reader *reader,
 	draft.relay.file = xstrdup(node->place.file);
 	settings_reader_set_defaults(reader, settings_keys_relay, &draft);
 	if (node->kind == SETTINGS_NODE_MAPPING) {
+		refuse_root_key(reader, node);
 		apply_provider(reader, &draft, node);
 		apply_url(reader, &draft, node);
 	}
@@ -96,7 +98,7 @@ static void read_relay(struct settings_reader *reader,
 	draft_done(&draft);
 }
 
-static bool is_relay_name(const char *name)
+bool settings_relay_is_name(const char *name)
 {
 	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
 				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
@@ -105,6 +107,78 @@ static bool is_relay_name(const char *name)
 	return len > 0 && len <= NAME_MAX_LEN && strspn(name, letters) == len &&
 	    isalnum((unsigned char)name[0]) &&
 	    strcmp(name, SETTINGS_BUILT_IN_NAME) != 0;
+}
+
+const char *settings_relay_root_key(const struct settings_node *node)
+{
+	static const char *const keys[] = { "password_file", "password_command",
+		"token_command", NULL };
+	static const char *const tls_keys[] = { "ca_file", "certificate", "key",
+		NULL };
+	static const char *const paths[] = { "maildir:", "lmtp:///", NULL };
+	const struct settings_node *url = settings_node_find(node, "url");
+	const struct settings_node *tls = settings_node_find(node, "tls");
+	size_t i;
+
+	for (i = 0; keys[i]; i++)
+		if (settings_node_find(node, keys[i]))
+			return keys[i];
+	for (i = 0; tls && tls_keys[i]; i++)
+		if (settings_node_find(tls, tls_keys[i]))
+			return tls_keys[i];
+	for (i = 0; url && url->text && paths[i]; i++)
+		if (strncmp(url->text, paths[i], strlen(paths[i])) == 0)
+			return "url";
+	return NULL;
+}
+
+static void refuse_root_key(struct settings_reader *reader,
+    const struct settings_node *node)
+{
+	const char *key = settings_relay_root_key(node);
+
+	if (key && reader->managed == RELAY_MANAGED_API)
+		settings_errors_add(reader->errors, &node->place,
+		    "%s%s: runs a program or names a file: it can only be set "
+		    "in the administrator's files",
+		    reader->prefix, key);
+}
+
+int settings_load_relay(const struct settings *base, const char *name,
+    const struct settings_node *node, const struct settings **ret_settings,
+    struct settings_errors *errors)
+{
+	struct settings_main whole = { 0 };
+	struct settings_reader reader = { .errors = errors, .main = &whole,
+		.managed = RELAY_MANAGED_API };
+	size_t errors_before = errors->error_count;
+	struct settings *settings = &whole.settings;
+	struct settings_node relay = *node;
+	size_t i;
+
+	relay.key = xstrdup(name);
+	reader.directory = xstrdup("/");
+	(void)settings_reader_enter(&reader, name);
+	(void)settings_reader_enter(&reader, ".");
+	read_relay(&reader, &relay);
+	/* Others that it names are not looked at. */
+	for (i = 0; i < reader.reference_count; i++) {
+		free(reader.references[i].path);
+		free(reader.references[i].relay);
+	}
+	free(reader.references);
+	free(reader.directory);
+	free(relay.key);
+	if (errors->error_count == errors_before) {
+		settings->hostname = xstrdup(base->hostname);
+		settings->has_full_hostname = base->has_full_hostname;
+		settings->domain = xstrdup(base->domain);
+		settings->has_full_domain = base->has_full_domain;
+		settings->default_relay = &settings->relays[0];
+		*ret_settings = settings_new_take(settings);
+	}
+	settings_done(settings);
+	return errors->error_count == errors_before ? 0 : -EINVAL;
 }
 
 static void apply_provider(struct settings_reader *reader,
@@ -193,11 +267,6 @@ static void apply_url(struct settings_reader *reader,
 	refuse_twice(reader, node, "security", url.has_security);
 	refuse_twice(reader, node, "username", url.username);
 	refuse_twice(reader, node, "password", url.password);
-	if (url.kind == RELAY_MAILDIR && reader->managed == RELAY_MANAGED_API)
-		settings_errors_add(reader->errors, &text->place,
-		    "%surl: maildir: can only be set in the administrator's "
-		    "files",
-		    reader->prefix);
 	if (url.password)
 		reader->has_secret = true;
 	settings_relay_apply_url_take(draft, &url);

@@ -14,6 +14,12 @@ struct relay_url;
 void settings_relay_add_built_in(struct settings_reader *reader,
     const char *url);
 
+/* Letters, digits, dots, dashes, underscores, and not the built-in one's. */
+bool settings_relay_is_name(const char *name);
+
+/* The first key that only an administrator's file may have; NULL: none. */
+const char *settings_relay_root_key(const struct settings_node *node);
+
 /* settings_relay_complete.c */
 
 /* The url's values become the draft's; the url is empty then. */

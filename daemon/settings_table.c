@@ -232,6 +232,9 @@ const struct settings_key settings_keys_relays[] = {
 	  .sentence = "As in the main file, for files that are generated." },
 	{ "relays", TYPE(relays), SETTING(relays),
 	  .sentence = "As in the main file." },
+	{ "heirs", TYPE(heirs), SETTING(heirs),
+	  .sentence = "Relays that were removed, each with the one that has "
+		      "its mail since; for files that are generated." },
 	{ 0 },
 };
 

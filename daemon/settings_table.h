@@ -36,6 +36,8 @@ struct settings_reader {
 	char prefix[256];           /* of the keys being read, for messages */
 	bool is_default;            /* reading a default: no warnings */
 	bool has_secret;            /* the file being read holds one */
+	const struct settings_edit *edits; /* of generated files */
+	size_t edit_count;
 	char **files;               /* names of places live as long as this */
 	size_t file_count;
 	struct settings_reference *references;
@@ -136,6 +138,7 @@ extern const struct settings_type settings_type_headers;
 extern const struct settings_type settings_type_aliases;
 extern const struct settings_type settings_type_relay;
 extern const struct settings_type settings_type_default_relay;
+extern const struct settings_type settings_type_heirs;
 extern const struct settings_type settings_type_relay_list;
 extern const struct settings_type settings_type_submitter_relays;
 

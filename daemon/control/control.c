@@ -69,8 +69,20 @@ static const struct endpoint endpoints[] = {
 	    CHANGE_CANCEL },
 	{ METHOD_GET, "/v1/events", FOR_OWNERS, false, events_stream, 0 },
 	{ METHOD_GET, "/v1/relays", FOR_ADMINISTRATORS, true, relays_list, 0 },
+	{ METHOD_POST, "/v1/relays", FOR_ADMINISTRATORS, false,
+	    relay_changes_begin, RELAY_ADD },
 	{ METHOD_GET, "/v1/relays/{name}", FOR_ADMINISTRATORS, true,
 	    relays_show, 0 },
+	{ METHOD_PUT, "/v1/relays/{name}", FOR_ADMINISTRATORS, false,
+	    relay_changes_begin, RELAY_SET },
+	{ METHOD_DELETE, "/v1/relays/{name}", FOR_ADMINISTRATORS, true,
+	    relay_changes_begin, RELAY_REMOVE },
+	{ METHOD_POST, "/v1/relays/{name}/enable", FOR_ADMINISTRATORS, false,
+	    relay_changes_begin, RELAY_ENABLE },
+	{ METHOD_POST, "/v1/relays/{name}/disable", FOR_ADMINISTRATORS, false,
+	    relay_changes_begin, RELAY_DISABLE },
+	{ METHOD_POST, "/v1/relays/{name}/default", FOR_ADMINISTRATORS, false,
+	    relay_changes_begin, RELAY_DEFAULT },
 	{ METHOD_POST, "/v1/relays/{name}/pause", FOR_ADMINISTRATORS, false,
 	    relays_pause, 0 },
 	{ METHOD_POST, "/v1/relays/{name}/resume", FOR_ADMINISTRATORS, false,
@@ -104,6 +116,7 @@ int control_new(struct control **ret_control,
 	control->connection_limit = connection_limit();
 	LIST_INIT(&control->connections);
 	LIST_INIT(&control->requests);
+	STAILQ_INIT(&control->relay_changes);
 	control->users = users_new();
 	r = mailbox_new(&control->mailbox, params->loop);
 	if (r < 0) {
@@ -246,6 +259,7 @@ void control_free(struct control *control)
 	(void)event_base_loop(control->base, EVLOOP_NONBLOCK);
 	if (control->http)
 		evhttp_free(control->http);
+	relay_changes_free(control);
 	while (!LIST_EMPTY(&control->requests))
 		request_free(LIST_FIRST(&control->requests));
 	streams_free(control->streams);

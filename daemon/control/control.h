@@ -12,6 +12,7 @@
 #define RELAIS_CONTROL_CONTROL_H
 
 #include "runtime/mailbox.h"
+#include "settings.h"
 
 struct control;
 struct loop;
@@ -19,16 +20,23 @@ struct queue;
 struct scheduler;
 struct settings;
 
+#define CONTROL_EDITS_MAX 3
+
 /*
- * Someone asked for a reload. The main loop does it, fills in the result and
- * posts the letter home with open = on_done.
+ * Someone asked for a reload, with or without changes to generated files. The
+ * main loop loads the settings as they would be, and only if they are right
+ * gives the files their names and takes the settings over. It fills in the
+ * result and posts the letter home with open = on_done, behind the settings.
  */
 struct control_reload {
 	struct letter letter;
 	struct mailbox *home;
 	void (*on_done)(struct letter *letter);
 	void *context; /* the asker's */
-	/* 0, or -EINVAL: the old settings stay. */
+	/* The asker has written and synced what is at new_path. */
+	struct settings_edit edits[CONTROL_EDITS_MAX];
+	unsigned edit_count;
+	/* 0; -EINVAL: the old settings stay; else what the files met with. */
 	int result;
 	/* What was wrong or odd, one a line; malloc'ed, the asker's; or NULL */
 	char *report;

@@ -16,12 +16,14 @@ struct event_base;
 struct evconnlistener;
 struct evhttp;
 struct queue_reader;
+struct relay_change;
 struct request;
 struct streams;
 struct users;
 
 LIST_HEAD(connection_list, connection);
 LIST_HEAD(request_list, request);
+STAILQ_HEAD(relay_change_list, relay_change);
 
 struct control {
 	struct event_base *base;
@@ -44,6 +46,9 @@ struct control {
 	struct request_list requests;
 	struct streams *streams;
 	struct users *users;
+
+	/* Changes of relays, one at a time: the first one is under way. */
+	struct relay_change_list relay_changes;
 };
 
 #endif

@@ -34,14 +34,24 @@ void relays_list(struct request *request)
 
 void relays_show(struct request *request)
 {
+	relays_reply(request, 200);
+}
+
+void relays_reply(struct request *request, int status)
+{
 	const struct relay_settings *relay = find_relay(request);
+	struct emitter *emit = &request->emit;
 	struct shape_view view;
 
 	if (!relay)
 		return;
 	request_view(request, &view);
-	shape_relay(&request->emit, NULL, relay, &view);
-	request_reply(request, 200);
+	emit_object(emit, NULL);
+	shape_relay_members(emit, relay, &view);
+	if (request->report)
+		request_emit_lines(emit, "warnings", request->report);
+	emit_end(emit);
+	request_reply(request, status);
 }
 
 /* Answers the request itself where there is none. */

@@ -40,7 +40,6 @@ static void shape_relay_problem(
 static void shape_problem(struct emitter *emit, const char *next,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 static void on_reload_done(struct letter *letter);
-static void emit_lines(struct emitter *emit, const char *key, char *lines);
 
 void status_show(struct request *request)
 {
@@ -325,34 +324,18 @@ static void on_reload_done(struct letter *letter)
 	    LETTER_OF(letter, struct control_reload, letter);
 	struct request *request = reload->context;
 	struct emitter *emit = &request->emit;
-	bool is_done = reload->result == 0;
 
-	emit_object(emit, NULL);
-	if (is_done) {
+	if (reload->result == 0) {
+		emit_object(emit, NULL);
 		emit_text(emit, "result", "reloaded");
-		emit_lines(emit, "warnings", reload->report);
-	} else {
-		emit_object(emit, "error");
-		emit_text(emit, "code", "bad_settings");
-		emit_text(emit, "message",
-		    "the settings have errors; the old ones stay");
-		emit_text(emit, "next", "mend them, then: relaisctl reload");
-		emit_lines(emit, "details", reload->report);
+		request_emit_lines(emit, "warnings", reload->report);
 		emit_end(emit);
+		request_reply(request, 200);
+	} else {
+		request_fail_lines(request, "bad_settings",
+		    "the settings have errors; the old ones stay",
+		    "mend them, then: relaisctl reload", reload->report);
 	}
-	emit_end(emit);
 	free(reload->report);
 	free(reload);
-	request_reply(request, is_done ? 200 : 422);
-}
-
-static void emit_lines(struct emitter *emit, const char *key, char *lines)
-{
-	char *line;
-
-	emit_array(emit, key);
-	while (lines && (line = strsep(&lines, "\n")))
-		if (*line)
-			emit_text(emit, NULL, line);
-	emit_end(emit);
 }

@@ -36,5 +36,19 @@ void relays_list(struct request *request);
 void relays_show(struct request *request);
 void relays_pause(struct request *request);
 void relays_resume(struct request *request);
+/* Ends the request with its relay as it is now. */
+void relays_reply(struct request *request, int status);
+
+/* control_relay_changes.c; endpoint->detail: enum relay_change_kind */
+enum relay_change_kind {
+	RELAY_ADD,
+	RELAY_SET,
+	RELAY_REMOVE,
+	RELAY_ENABLE,
+	RELAY_DISABLE,
+	RELAY_DEFAULT,
+};
+void relay_changes_begin(struct request *request);
+void relay_changes_free(struct control *control);
 
 #endif

@@ -7,7 +7,11 @@
 
 #include <jansson.h>
 
+#include "settings_tree.h"
+
 #define PATH_SIZE 128
+
+static const struct settings_place place_of_request = { "request", 0, 0 };
 
 struct walk {
 	json_visit visit;
@@ -20,6 +24,8 @@ static int walk_members(
 static int visit_member(
     const struct walk *walk, const char *path, json_t *member, bool is_nested);
 static int convert(json_t *member, struct json_value *ret_value);
+static struct settings_node *make_tree(json_t *json, unsigned depth);
+static struct settings_node *make_scalar(const json_t *json);
 
 int json_walk(const char *text, size_t len, json_visit visit, void *context,
     char error[JSON_ERROR_SIZE])
@@ -113,4 +119,87 @@ static int convert(json_t *member, struct json_value *ret_value)
 		return -EINVAL;
 	}
 	return -EINVAL;
+}
+
+/* --------------------------------------------------------------- settings */
+
+int json_read_settings(const char *text, size_t len,
+    struct settings_node **ret_root, char error[JSON_ERROR_SIZE])
+{
+	json_error_t mistake;
+	json_t *root;
+
+	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &mistake);
+	if (!root) {
+		snprintf(error, JSON_ERROR_SIZE,
+		    "not JSON: line %d, column %d: %s", mistake.line,
+		    mistake.column, mistake.text);
+		return -EINVAL;
+	}
+	*ret_root = json_is_object(root) ? make_tree(root, 1) : NULL;
+	json_decref(root);
+	if (*ret_root)
+		return 0;
+	snprintf(error, JSON_ERROR_SIZE,
+	    "expected a JSON object of at most %d levels",
+	    SETTINGS_YAML_DEPTH_MAX);
+	return -EINVAL;
+}
+
+/* NULL: too deep. */
+static struct settings_node *make_tree(json_t *json, unsigned depth)
+{
+	struct settings_node *node, *child;
+	size_t i;
+	void *at;
+
+	if (!json_is_object(json) && !json_is_array(json))
+		return make_scalar(json);
+	if (depth > SETTINGS_YAML_DEPTH_MAX)
+		return NULL;
+	node = settings_node_new(json_is_object(json) ? SETTINGS_NODE_MAPPING
+						      : SETTINGS_NODE_SEQUENCE,
+	    NULL, &place_of_request);
+	for (i = 0; i < json_array_size(json); i++) {
+		child = make_tree(json_array_get(json, i), depth + 1);
+		if (!child)
+			goto too_deep;
+		settings_node_add_take(node, NULL, child);
+	}
+	for (at = json_object_iter(json); at;
+	     at = json_object_iter_next(json, at)) {
+		child = make_tree(json_object_iter_value(at), depth + 1);
+		if (!child)
+			goto too_deep;
+		settings_node_add_take(node, json_object_iter_key(at), child);
+	}
+	return node;
+too_deep:
+	settings_node_free(node);
+	return NULL;
+}
+
+/* As it would be written in a file; null is a key without a value. */
+static struct settings_node *make_scalar(const json_t *json)
+{
+	const char *text = "";
+	struct settings_node *node;
+	char number[32];
+
+	if (json_is_string(json)) {
+		text = json_string_value(json);
+	} else if (json_is_integer(json)) {
+		snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT,
+		    json_integer_value(json));
+		text = number;
+	} else if (json_is_real(json)) {
+		snprintf(number, sizeof(number), "%g", json_real_value(json));
+		text = number;
+	} else if (json_is_boolean(json)) {
+		text = json_is_true(json) ? "on" : "off";
+	}
+	node =
+	    settings_node_new(SETTINGS_NODE_SCALAR, text, &place_of_request);
+	node->is_quoted = json_is_string(json);
+	return node;
 }

@@ -40,4 +40,13 @@ typedef int (*json_visit)(void *context, const char *path,
 int json_walk(const char *text, size_t len, json_visit visit, void *context,
     char error[JSON_ERROR_SIZE]);
 
+struct settings_node;
+
+/*
+ * Any object as a tree of settings (settings_yaml.h), its places in "request".
+ * 0, or -EINVAL with a sentence in `error`.
+ */
+int json_read_settings(const char *text, size_t len,
+    struct settings_node **ret_root, char error[JSON_ERROR_SIZE]);
+
 #endif

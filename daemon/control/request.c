@@ -233,6 +233,14 @@ const char *request_input(struct request *request, size_t *ret_len)
 	return (const char *)evbuffer_pullup(input, -1);
 }
 
+bool request_is_yaml(const struct request *request)
+{
+	const char *type = evhttp_find_header(
+	    evhttp_request_get_input_headers(request->http), "Content-Type");
+
+	return type && strstr(type, "yaml");
+}
+
 /* ---------------------------------------------------------------- context */
 
 static uint32_t lane_relay(void *context, uint32_t lane)
@@ -263,35 +271,6 @@ void request_view(struct request *request, struct shape_view *ret_view)
 		.user_name = user_name,
 		.context = request,
 	};
-}
-
-const char *request_user(struct request *request)
-{
-	const char *name = users_name(request->control->users, request->uid);
-
-	if (name)
-		return name;
-	snprintf(request->uid_text, sizeof(request->uid_text), "uid %u",
-	    (unsigned)request->uid);
-	return request->uid_text;
-}
-
-void request_log(struct request *request, const char *action, uint64_t id,
-    const char *relay, int64_t count)
-{
-	struct log_line line;
-
-	log_begin(&line, LOG_LEVEL_INFO, "control");
-	log_text(&line, "action", action);
-	if (id)
-		log_id(&line, "id", id);
-	if (relay)
-		log_text(&line, "relay", relay);
-	if (count >= 0)
-		log_number(&line, "messages", count);
-	log_number(&line, "uid", request->uid);
-	log_number(&line, "pid", request->pid);
-	log_end(&line);
 }
 
 /* ----------------------------------------------------------------- answer */
@@ -336,6 +315,35 @@ void request_fail(struct request *request, int status, const char *code,
 	emit_end(emit);
 	emit_end(emit);
 	request_reply(request, status);
+}
+
+void request_fail_lines(struct request *request, const char *code,
+    const char *message, const char *next, const char *lines)
+{
+	struct emitter *emit = &request->emit;
+
+	emit_object(emit, NULL);
+	emit_object(emit, "error");
+	emit_text(emit, "code", code);
+	emit_text(emit, "message", message);
+	emit_text(emit, "next", next);
+	request_emit_lines(emit, "details", lines);
+	emit_end(emit);
+	emit_end(emit);
+	request_reply(request, 422);
+}
+
+void request_emit_lines(struct emitter *emit, const char *key,
+    const char *lines)
+{
+	char *copy = xstrdup(lines ? lines : ""), *rest = copy, *line;
+
+	emit_array(emit, key);
+	while ((line = strsep(&rest, "\n")))
+		if (*line)
+			emit_text(emit, NULL, line);
+	emit_end(emit);
+	free(copy);
 }
 
 void request_fail_errno(struct request *request, int error)
@@ -408,6 +416,7 @@ static const char *reason_of(int status)
 		const char *reason;
 	} reasons[] = {
 		{ 200, "OK" },
+		{ 201, "Created" },
 		{ 202, "Accepted" },
 		{ 400, "Bad Request" },
 		{ 403, "Forbidden" },
@@ -465,5 +474,6 @@ void request_free(struct request *request)
 	free(request->query);
 	buffer_done(&request->body);
 	settings_unref(request->settings);
+	free(request->report);
 	free(request);
 }

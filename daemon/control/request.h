@@ -47,6 +47,7 @@ struct request {
 	struct scheduler_query *scheduler;       /* its answer; or NULL */
 
 	bool is_accepted_only; /* what was asked for comes later: 202 */
+	char *report; /* what a reload found odd, one a line; or NULL */
 
 	/* The answer: JSON that request_reply() sends. */
 	struct buffer body;
@@ -83,6 +84,10 @@ const char *request_user(struct request *request);
 void request_log(struct request *request, const char *action, uint64_t id,
     const char *relay, int64_t count);
 
+/* The same for a change of a relay; keys: what was given, or NULL. */
+void request_log_relay(struct request *request, const char *action,
+    const char *relay, const char *keys);
+
 /* Ends the request with what was emitted. */
 void request_reply(struct request *request, int status);
 
@@ -90,6 +95,17 @@ void request_reply(struct request *request, int status);
 void request_fail(struct request *request, int status, const char *code,
     const char *next, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
+
+/* The same with `lines`, one a line, as its details; they may be NULL. */
+void request_fail_lines(struct request *request, const char *code,
+    const char *message, const char *next, const char *lines);
+
+/* A member that is an array of lines; NULL: an empty one. */
+void request_emit_lines(struct emitter *emit, const char *key,
+    const char *lines);
+
+/* The body is YAML, says its head; else it is JSON. */
+bool request_is_yaml(const struct request *request);
 
 /* Ends it with what an -errno of the queue means. */
 void request_fail_errno(struct request *request, int error);

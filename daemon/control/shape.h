@@ -73,6 +73,9 @@ const struct relay_status *shape_relay_status(
 /* A relay as it is now and as it is set; never a secret. */
 void shape_relay(struct emitter *emit, const char *key,
     const struct relay_settings *relay, const struct shape_view *view);
+/* The same into an open object. */
+void shape_relay_members(struct emitter *emit,
+    const struct relay_settings *relay, const struct shape_view *view);
 
 /* The members that say how it does, into an open object. */
 void shape_relay_state(struct emitter *emit, const struct relay_settings *relay,

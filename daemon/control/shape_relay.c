@@ -29,9 +29,16 @@ static uint64_t sum(const uint64_t numbers[3]);
 void shape_relay(struct emitter *emit, const char *key,
     const struct relay_settings *relay, const struct shape_view *view)
 {
+	emit_object(emit, key);
+	shape_relay_members(emit, relay, view);
+	emit_end(emit);
+}
+
+void shape_relay_members(struct emitter *emit,
+    const struct relay_settings *relay, const struct shape_view *view)
+{
 	char *url = relay_settings_url_dup(relay);
 
-	emit_object(emit, key);
 	emit_text(emit, "name", relay->name);
 	emit_text(emit, "description", relay->description);
 	emit_text(
@@ -44,7 +51,6 @@ void shape_relay(struct emitter *emit, const char *key,
 	shape_relay_state(
 	    emit, relay, shape_relay_status(view->scheduler, relay->id));
 	shape_settings(emit, relay, view->settings);
-	emit_end(emit);
 	free(url);
 }
 

@@ -1,0 +1,261 @@
+"""Relays made, changed and removed over the control API."""
+
+import stat
+
+from conftest import wait_until
+
+
+def add(daemon, relay=None, name="office", **keys):
+    body = {"name": name, "host": "127.0.0.1", "security": "none", **keys}
+    if relay is not None:
+        body["port"] = relay.port
+    return daemon.api("/v1/relays", "POST", body)
+
+
+def files(daemon):
+    folder = daemon.directory / "queue" / "relays"
+    return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
+
+
+def without_relays(daemon):
+    daemon.settings.pop("relays", None)
+    return daemon.start()
+
+
+def details(answer):
+    return "\n".join(answer["error"].get("details", []))
+
+
+def test_an_added_relay_takes_the_place_of_the_built_in_one(daemon, relay):
+    without_relays(daemon)
+    built_in, = daemon.api("/v1/relays")[1]["relays"]
+    assert built_in["managed"] == "built-in" and built_in["default"]
+    status, office = add(daemon, relay, description="Büro \"5\"")
+    assert status == 201, office
+    assert office["managed"] == "api" and office["default"] is True
+    assert office["description"] == "Büro \"5\""
+    assert [r["name"] for r in daemon.api("/v1/relays")[1]["relays"]] == [
+        "office"]
+    daemon.wait_for_state(daemon.send(), "delivered")
+    assert len(relay.messages) == 1
+
+
+def test_a_relay_outlives_the_daemon_in_a_file_of_its_own(daemon, relay):
+    without_relays(daemon)
+    add(daemon, relay, username="app", password="s3cret:\"x\" ü")
+    path = daemon.directory / "queue" / "relays" / "office.yaml"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert files(daemon) == ["office.yaml"]
+    daemon.stop()
+    daemon.start()
+    office = daemon.relay_state("office")
+    assert office["password"] == {"set": True}
+    relay.users = {"app": "s3cret:\"x\" ü"}
+    daemon.wait_for_state(daemon.send(), "delivered")
+    assert relay.messages[0].session.user == "app"
+
+
+def test_a_secret_is_neither_shown_nor_logged(daemon, relay):
+    without_relays(daemon)
+    status, answer = daemon.api("/v1/relays", "POST", {
+        "name": "office", "url": f"smtp://app:s3cr3t-4711@127.0.0.1:{relay.port}",
+        "security": "none"})
+    assert status == 201, answer
+    assert "s3cr3t" not in str(answer)
+    assert answer["url"] == f"smtp://app@127.0.0.1:{relay.port}"
+    daemon.api("/v1/relays/office", "PUT", {"password": "s3cr3t-4712"})
+    daemon.api("/v1/relays/office", "PUT", {"password": ["s3cr3t-4713"]})
+    assert "s3cr3t" not in str(daemon.api("/v1/relays"))
+    assert "s3cr3t" not in daemon.log_text()
+
+
+def test_a_change_says_who_did_what_in_the_log(daemon, relay):
+    without_relays(daemon)
+    add(daemon, relay)
+    daemon.api("/v1/relays/office", "PUT", {"description": "d"})
+    line, = [line for line in daemon.log_text().splitlines()
+             if "action=relay-set" in line]
+    assert "relay=office" in line and "keys=description" in line
+    assert "uid=0" in line and "pid=" in line
+
+
+def test_the_default_stays_what_it_was_when_another_is_added(daemon, relay):
+    without_relays(daemon)
+    add(daemon, relay)
+    status, second = add(daemon, relay, name="second")
+    assert status == 201, second
+    assert second["default"] is False
+    assert daemon.relay_state("office")["default"] is True
+    status, second = daemon.api("/v1/relays/second/default", "POST")
+    assert status == 200 and second["default"] is True
+    assert daemon.relay_state("office")["default"] is False
+
+
+def test_keys_that_are_not_given_stay_and_null_removes_them(daemon, relay):
+    without_relays(daemon)
+    add(daemon, relay, description="d", **{"from": {
+        "address": "a@example.com", "name": "A"}})
+    status, office = daemon.api("/v1/relays/office", "PUT", {
+        "from": {"name": "B"}, "description": None})
+    assert status == 200, office
+    assert office["from"] == {"address": "a@example.com", "name": "B"}
+    assert office["description"] is None
+    assert office["port"] == relay.port
+
+
+def test_a_change_in_error_changes_nothing_and_says_what_is_wrong(daemon,
+                                                                  relay):
+    without_relays(daemon)
+    add(daemon, relay)
+    before = files(daemon)
+    status, answer = daemon.api("/v1/relays/office", "PUT", {"prot": 25})
+    assert status == 422
+    assert "relays.office.prot" in details(answer), answer
+    assert "did you mean `port`" in details(answer), answer
+    status, answer = add(daemon, name="b", fallback=["nobody"])
+    assert status == 422 and "nobody" in details(answer), answer
+    assert files(daemon) == before
+    assert daemon.relay_state()["port"] == relay.port
+
+
+def test_yaml_is_taken_as_well_as_json(daemon, relay):
+    without_relays(daemon)
+    text = f"name: office\nhost: 127.0.0.1\nport: {relay.port}\n"
+    result = daemon.run(
+        "/usr/bin/curl", "-s", "--unix-socket", daemon.control,
+        "-H", "Content-Type: application/yaml", "--data-binary", "@-",
+        "http://relais/v1/relays", input=text.encode())
+    assert b'"managed":"api"' in result.stdout, result
+    result = daemon.run(
+        "/usr/bin/curl", "-s", "--unix-socket", daemon.control, "-X", "PUT",
+        "-H", "Content-Type: application/yaml", "--data-binary", "@-",
+        "http://relais/v1/relays/office", input=b"port: 1\nport: 2\n")
+    assert b"request:2:1" in result.stdout, result
+
+
+def test_the_secret_goes_with_what_it_was_given_for(daemon, relay):
+    without_relays(daemon)
+    add(daemon, relay, username="app", password="x")
+    for change in ({"host": "localhost"}, {"port": 2525},
+                   {"security": "starttls"}, {"tls": {"verify": False}},
+                   {"username": "b"}, {"authentication": "PLAIN"}):
+        status, answer = daemon.api("/v1/relays/office", "PUT", change)
+        assert status == 422, (change, answer)
+        key, = change
+        assert f"again: {key}" in answer["error"]["next"], answer
+        assert daemon.relay_state("office")["password"] == {"set": True}
+    same = {"port": relay.port, "host": "127.0.0.1", "description": "d"}
+    status, office = daemon.api("/v1/relays/office", "PUT", same)
+    assert status == 200 and office["password"] == {"set": True}, office
+    status, office = daemon.api("/v1/relays/office", "PUT",
+                                {"port": 2525, "password": "y"})
+    assert status == 200 and office["port"] == 2525, office
+    status, office = daemon.api("/v1/relays/office", "PUT",
+                                {"username": None})
+    assert status == 200 and office["password"] == {"set": False}, office
+
+
+def test_what_is_roots_alone_names_the_file_for_it(daemon):
+    without_relays(daemon)
+    for keys in ({"password_command": ["/bin/echo", "x"]},
+                 {"password_file": "/etc/shadow"}, {"url": "maildir:/tmp/x"},
+                 {"url": "lmtp:///run/x"}, {"tls": {"ca_file": "/x"}}):
+        status, answer = daemon.api("/v1/relays", "POST",
+                                    {"name": "office", **keys})
+        assert status == 403, (keys, answer)
+        assert answer["error"]["code"] == "only_in_files"
+        assert f"{daemon.directory}/relays.d/office.yaml" in (
+            answer["error"]["next"])
+    assert files(daemon) == []
+
+
+def test_relays_of_files_and_the_built_in_one_are_not_ours(daemon, relaisd):
+    for method, path in (("PUT", "capture"), ("DELETE", "capture"),
+                         ("POST", "capture/disable")):
+        status, answer = relaisd.api(f"/v1/relays/{path}", method)
+        assert status == 409, answer
+        assert str(relaisd.directory / "relais.yaml") in (
+            answer["error"]["message"])
+    status, answer = add(relaisd, name="capture")
+    assert status == 409 and answer["error"]["code"] == "relay_exists"
+    status, answer = add(relaisd, name="built-in")
+    assert status == 422 and answer["error"]["code"] == "bad_name"
+    status, answer = add(relaisd, name="../x")
+    assert status == 422 and answer["error"]["code"] == "bad_name"
+
+
+def test_the_default_of_a_file_is_not_ours(daemon, relay):
+    daemon.settings["default_relay"] = "capture"
+    daemon.start()
+    add(daemon, relay)
+    status, answer = daemon.api("/v1/relays/office/default", "POST")
+    assert status == 409 and "relais.yaml" in answer["error"]["message"]
+
+
+def test_a_disabled_relay_keeps_its_mail_until_enabled(daemon, relay):
+    without_relays(daemon)
+    add(daemon, relay)
+    status, office = daemon.api("/v1/relays/office/disable", "POST")
+    assert status == 200 and office["enabled"] is False
+    queue_id = daemon.send()
+    wait_until(lambda: daemon.relay_state("office")["queued"] == 1,
+               "the message to wait")
+    assert relay.messages == []
+    status, office = daemon.api("/v1/relays/office/enable", "POST")
+    assert status == 200 and office["enabled"] is True
+    daemon.wait_for_state(queue_id, "delivered")
+
+
+def test_removing_the_default_needs_another(daemon, relay):
+    without_relays(daemon)
+    add(daemon, relay)
+    add(daemon, relay, name="second")
+    status, answer = daemon.api("/v1/relays/office", "DELETE")
+    assert status == 409 and answer["error"]["code"] == "is_default"
+    status, answer = daemon.api("/v1/relays/second", "DELETE")
+    assert status == 200, answer
+    status, answer = daemon.api("/v1/relays/office", "DELETE")
+    assert status == 200, answer
+    assert daemon.relay_state()["managed"] == "built-in"
+    assert not set(files(daemon)) - {"_heirs.yaml"}
+
+
+def test_the_last_relay_stays_while_mail_waits_for_it(daemon, dead_port):
+    without_relays(daemon)
+    add(daemon, port=dead_port)
+    daemon.send()
+    daemon.wait_for_relay("open")
+    status, answer = daemon.api("/v1/relays/office", "DELETE")
+    assert status == 409 and answer["error"]["code"] == "has_mail"
+    assert "--move-to" in answer["error"]["next"]
+    status, answer = daemon.api("/v1/relays/office?move_to=x", "DELETE")
+    assert status == 422 and answer["error"]["code"] == "bad_heir"
+
+
+def test_changes_at_once_are_made_one_after_the_other(daemon, relay):
+    import threading
+    without_relays(daemon)
+    answers = []
+
+    def one(number):
+        answers.append(add(daemon, relay, name=f"relay{number}")[0])
+
+    threads = [threading.Thread(target=one, args=(n,)) for n in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [201] * 12
+    relays = daemon.api("/v1/relays")[1]["relays"]
+    assert len(relays) == 12
+    assert sum(r["default"] for r in relays) == 1
+
+
+def test_others_than_administrators_change_nothing(daemon, relay):
+    without_relays(daemon)
+    result = daemon.run(
+        "/usr/bin/curl", "-s", "--unix-socket", daemon.control, "-X", "POST",
+        "--data", '{"name": "x", "host": "127.0.0.1"}',
+        "http://relais/v1/relays", user=1000)
+    assert b"administrators_only" in result.stdout, result
+    assert files(daemon) == []
