@@ -4,10 +4,12 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "queue/backlog.h"
 #include "queue/committer.h"
@@ -32,6 +34,7 @@
 static int open_parts(struct queue *queue, const struct settings *settings,
     char **ret_error);
 static int make_directory(const char *path, char **ret_error);
+static int sync_parent(const char *path);
 static uint64_t map_bytes_for(uint64_t maximum_bytes);
 static void explain(char **ret_error, const char *what, int error);
 static void prepare_job(struct queue *queue, struct queue_job *job);
@@ -106,10 +109,31 @@ static int make_directory(const char *path, char **ret_error)
 {
 	int r;
 
-	if (mkdir(path, 0700) == 0 || errno == EEXIST)
-		return 0;
-	r = -errno;
-	explain(ret_error, path, r);
+	if (mkdir(path, 0700) < 0) {
+		r = errno == EEXIST ? 0 : -errno;
+		if (r < 0)
+			explain(ret_error, path, r);
+		return r;
+	}
+	r = sync_parent(path);
+	if (r < 0)
+		explain(ret_error, "cannot sync the directory above", r);
+	return r;
+}
+
+/* The new directory's own name is to survive a power cut, as what is in it. */
+static int sync_parent(const char *path)
+{
+	char *parent = xasprintf("%s/..", path);
+	int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = 0;
+
+	free(parent);
+	if (fd < 0)
+		return errno == EACCES ? 0 : -errno;
+	if (fsync(fd) < 0 && errno != EINVAL)
+		r = -errno;
+	(void)close(fd);
 	return r;
 }
 

@@ -34,6 +34,7 @@ static int lock_directory(struct store *store, const char *directory,
     char **ret_error);
 static int open_environment(struct store *store, const char *directory,
     char **ret_error);
+static int sync_directory(const char *directory, char **ret_error);
 static int open_tables(struct store *store, char **ret_error);
 static int check_format(struct store *store, MDB_txn *txn, char **ret_error);
 static void explain(char **ret_error, const char *what, const char *where,
@@ -57,6 +58,9 @@ int store_open(struct store **ret_store, const char *directory,
 	if (r < 0)
 		goto out;
 	r = open_environment(store, directory, ret_error);
+	if (r < 0)
+		goto out;
+	r = sync_directory(directory, ret_error);
 	if (r < 0)
 		goto out;
 	r = open_tables(store, ret_error);
@@ -135,6 +139,22 @@ static int open_environment(struct store *store, const char *directory,
 		(void)fcntl(store->data_fd, F_SETFD, flags | FD_CLOEXEC);
 	(void)mdb_reader_check(store->env, &dead);
 	return 0;
+}
+
+/* A new file is there after a power cut only if its name is on disk, too. */
+static int sync_directory(const char *directory, char **ret_error)
+{
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = 0;
+
+	/* Some file systems have nothing to sync there, and say so. */
+	if (fd < 0 || (fsync(fd) < 0 && errno != EINVAL)) {
+		r = -errno;
+		explain(ret_error, "cannot sync", directory, -r);
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	return r;
 }
 
 static int open_tables(struct store *store, char **ret_error)
