@@ -68,9 +68,11 @@ static bool is_too_old(const struct scheduler *scheduler,
     const struct part *part)
 {
 	uint64_t accepted_ms = queue_id_time_ms(part->id);
+	uint64_t allowed_ms =
+	    (uint64_t)scheduler->settings->retry.expire_s * 1000;
 
 	return accepted_ms < scheduler->now_ms &&
-	    scheduler->now_ms - accepted_ms > (uint64_t)scheduler->settings->retry.expire_s * 1000;
+	    scheduler->now_ms - accepted_ms > allowed_ms;
 }
 
 /* The first of a lane are the oldest, but for a retry's delay. */
