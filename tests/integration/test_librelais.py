@@ -202,6 +202,21 @@ def test_relaisd_killed_at_any_time_loses_and_doubles_nothing(daemon, letter):
     assert sorted(listed) == sorted(good)
 
 
+def test_the_example_of_the_manual_works(relaisd):
+    example = BUILD / "docs" / "librelais_example"
+    ids = []
+    for _ in range(2):
+        done = subprocess.run(
+            [example], capture_output=True, timeout=PATIENCE,
+            env={**os.environ, "RELAIS_SOCKET": str(relaisd.socket)})
+        assert done.returncode == 0, done
+        ids.append(done.stdout.split()[-1])
+    assert ids[0] == ids[1]  # it has a key
+    done = subprocess.run([example], capture_output=True, timeout=PATIENCE,
+                          env={**os.environ, "RELAIS_SOCKET": "/nonexistent"})
+    assert done.returncode == 1 and done.stderr.startswith(b"not queued: ")
+
+
 # ---------------------------------------------------- with a scripted server
 
 

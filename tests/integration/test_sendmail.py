@@ -228,6 +228,68 @@ def test_git_send_email_itself(relaisd, directory):
     assert letter["Subject"] == "[PATCH] x"
 
 
+def test_mutt_itself(relaisd, peers, directory):
+    rc = directory / "muttrc"
+    rc.write_text(f'set sendmail="{SENDMAIL} -oem -oi"\nset copy=no\n'
+                  "set realname=Me\nset from=me@example.com\n"
+                  "set use_envelope_from=yes\nset dsn_notify=failure\n")
+    done = subprocess.run(
+        [peers("mutt"), "-n", "-F", rc, "-s", "caf\u00e9", "-b",
+         "hidden@example.net", "--", "a@example.net"],
+        input="h\u00e9llo\n.\nend\n".encode(), capture_output=True,
+        timeout=PATIENCE, env={**relaisd.environment(), "HOME": str(directory),
+                               "LC_ALL": "C.UTF-8"})
+    assert done.returncode == 0, done
+    letter = sent(relaisd)
+    assert recipients(letter) == ["a@example.net", "hidden@example.net"]
+    assert sender(letter) == "<me@example.com>"
+    assert letter["Subject"] == "caf\u00e9" and letter["Bcc"] is None
+    assert letter.get_content() == "h\u00e9llo\n.\nend\n"
+
+
+def test_s_nail_itself(relaisd, peers, directory):
+    done = subprocess.run(
+        [peers("s-nail", "snail"), "-:/", "-Ssendwait", f"-Smta={SENDMAIL}",
+         "-Sv15-compat", "-s", "hello", "-r", "me@example.com",
+         "a@example.net", "b@example.net"], input=b"one\n.dot\n",
+        capture_output=True, timeout=PATIENCE,
+        env={**relaisd.environment(), "HOME": str(directory)})
+    assert done.returncode == 0, done
+    letter = sent(relaisd)
+    assert recipients(letter) == ["a@example.net", "b@example.net"]
+    assert body(letter) == "one\n.dot\n" and letter["Subject"] == "hello"
+
+
+def php(relaisd, peers, directory, code, **environment):
+    script = directory / "script.php"
+    script.write_text("<?php " + code)
+    return subprocess.run(
+        [peers("php"), "-n", "-d", f"sendmail_path={SENDMAIL} -t -i", script],
+        capture_output=True, timeout=PATIENCE,
+        env={**relaisd.environment(), **environment})
+
+
+def test_php_itself(relaisd, peers, directory):
+    done = php(relaisd, peers, directory, r"""
+        exit(mail("A <a@example.net>", "hello", "one\n.\ntwo\r\n",
+                  "From: App <app@example.com>\nBcc: b@example.net",
+                  "-fbounces@example.com") ? 0 : 1);""")
+    assert done.returncode == 0, done
+    letter = sent(relaisd)
+    assert recipients(letter) == ["a@example.net", "b@example.net"]
+    assert sender(letter) == "<bounces@example.com>"
+    # it ends the text once more itself
+    assert body(letter).splitlines() == ["one", ".", "two", ""]
+
+
+def test_php_hears_of_a_failure(relaisd, peers, directory):
+    done = php(relaisd, peers, directory, r"""
+        exit(mail("a@example.net", "hello", "x") ? 0 : 1);""",
+               RELAIS_SOCKET="/nonexistent")
+    assert done.returncode == 1
+    assert b"is relaisd running?" in done.stderr
+
+
 def test_as_mailx_calls(relaisd):
     ok(relaisd.sendmail("-oem", "-oi", "-froot", "user@example.net",
                         input=LETTER))

@@ -27,6 +27,9 @@ aiosmtpd    python3-aiosmtpd
 nsd         nsd
 curl        curl
 faketime    libfaketime
+snail       s-nail
+mutt        mutt
+php         php8.2-cli
 '
 
 # command   peer and the file in its tree
@@ -39,6 +42,9 @@ swaks       swaks     usr/bin/swaks
 msmtp       msmtp     usr/bin/msmtp
 nsd         nsd       usr/sbin/nsd
 curl        curl      usr/bin/curl
+s-nail      snail     usr/bin/s-nail
+mutt        mutt      usr/bin/mutt
+php         php       usr/bin/php8.2
 '
 
 main()
