@@ -12,6 +12,7 @@
 #include "receive/envelope_record.h"
 #include "receive/fixup.h"
 #include "receive/session.h"
+#include "receive/waiver.h"
 #include "runtime/log.h"
 
 static struct smtp_answer on_mail(void *argument,
@@ -279,6 +280,9 @@ static void on_outcome(struct waiter *waiter, const struct message *message)
 			transaction->ends[i]));
 		first = transaction->ends[i];
 	}
+	if (message != NULL)
+		waiver_post(transaction->host->queue, transaction->host->home,
+		    message, smtp_server_is_lmtp(transaction->server));
 	answer_message(transaction,
 	    outcome_answer(text, id, message, 0, UINT_MAX));
 }

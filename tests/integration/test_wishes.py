@@ -110,6 +110,25 @@ def test_tells_the_relays_refusal(daemon, relay):
     assert reply[1].startswith(b"5.1.1 nobody of that name (failed as ")
 
 
+def test_who_was_told_gets_no_report(daemon, relay):
+    relay.always("RCPT", lambda line: "550 5.1.1 no" if "bad" in line
+                 else None)
+    daemon.use_relay(relay)
+    daemon.settings["bounces"] = {"gather": "1s"}
+    daemon.start()
+    _, (told,) = submit(daemon, ["XWAIT=60"], to=("bad@example.net",))
+    assert told[0] == 550
+    # One that waits for nothing is reported, after the one that was told.
+    _, (untold,) = submit(daemon, to=("bad@example.net",))
+    relay.wait_for_messages(1)
+    daemon.wait_for_state(id_of(untold), "failed")
+    assert relay.messages[0].sender.startswith("<>")
+    bounces = [m for m in daemon.api("/v1/messages")[1]["messages"]
+               if m["bounce"]]
+    assert len(bounces) == 1
+    assert id_of(untold).encode() in relay.messages[0].content
+
+
 def test_says_pending_when_the_time_is_over(daemon, relay):
     relay.always("RCPT", "451 4.2.1 later")
     daemon.use_relay(relay)
