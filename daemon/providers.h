@@ -36,6 +36,9 @@ struct provider {
 	uint32_t lifetime_s;
 	const char *rates;
 	const char *headers;
+	const char *tag_header;
+	const char *meta_header;
+	const char *key_header;
 	const char *regions;
 	const char *hint;
 	const char *quirk;

@@ -174,6 +174,8 @@ struct route_rule {
 	bool has_user, has_group;
 	uid_t user;
 	gid_t group;
+	bool has_if_priority;
+	enum priority if_priority;
 	uint32_t relay; /* id; 0: the rule sets the priority only */
 	bool has_priority;
 	enum priority priority;

@@ -376,6 +376,7 @@ static bool is_ours(const char *name)
 {
 	static const char *const names[] = { "Received", "Return-Path", "Bcc",
 		"Resent-Bcc", "From", "To", "Cc", "Sender", "Date",
+		"Reply-To", "X-Original-From", "DKIM-Signature",
 		"Message-ID", "Content-Type", "Content-Transfer-Encoding",
 		"MIME-Version", NULL };
 	size_t i;

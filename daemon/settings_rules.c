@@ -36,6 +36,7 @@ static void read_routes(struct settings_reader *reader,
 		rule->has_user = settings_node_find(item, "user");
 		rule->has_group = settings_node_find(item, "group");
 		rule->has_priority = settings_node_find(item, "priority");
+		rule->has_if_priority = settings_node_find(item, "if_priority");
 		if (item->kind == SETTINGS_NODE_MAPPING && rule->relay == 0 &&
 		    !rule->has_priority)
 			settings_reader_error(reader, NULL, item,

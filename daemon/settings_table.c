@@ -313,7 +313,8 @@ const struct settings_key settings_keys_relay[] = {
 	{ "headers", TYPE(headers), RELAY(headers),
 	  .sentence = "Header fields to add: a map from each name to its "
 		      "value, in which {queue_id}, {submitter}, {tag}, "
-		      "{hostname} and {relay} are replaced." },
+		      "{envelope_id}, {date}, {hostname} and {relay} are "
+		      "replaced." },
 	{ "limits.connections", TYPE(count), RELAY(limits.connections),
 	  .initial = "10", RANGE(1, 1000),
 	  .sentence = "The most connections at a time." },
@@ -373,6 +374,10 @@ const struct settings_key settings_keys_route[] = {
 	  .sentence = "Who submitted it, a name or number." },
 	{ "group", TYPE(group), ROUTE(group),
 	  .sentence = "A group of who submitted it." },
+	{ "if_priority", TYPE(choice), ROUTE(if_priority),
+	  .choices = settings_choices_priority,
+	  .sentence = "Its priority: the one it was submitted with, or that "
+		      "an earlier rule gave." },
 	{ "relay", TYPE(relay), ROUTE(relay),
 	  .sentence = "The relay to use." },
 	{ "priority", TYPE(choice), ROUTE(priority),

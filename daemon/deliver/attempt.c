@@ -15,6 +15,7 @@
 #include "deliver/compose.h"
 #include "deliver/contents.h"
 #include "deliver/delivery_log.h"
+#include "deliver/identity.h"
 #include "deliver/notify.h"
 #include "deliver/retry.h"
 #include "deliver/roster.h"
@@ -39,6 +40,7 @@ struct attempt {
 	struct transport_message transaction;
 	unsigned inflight_slot;
 	bool has_progress;
+	unsigned notes; /* COMPOSED_… */
 	bool is_forgotten, has_body_begun, has_dot;
 	int damage;       /* -errno of the store, met while sending */
 	char *host, *tls; /* of the last result that had some */
@@ -76,6 +78,7 @@ static void reset(struct attempt *attempt)
 	attempt->host = attempt->tls = NULL;
 	attempt->inflight_slot = INFLIGHT_NONE;
 	attempt->is_forgotten = attempt->has_body_begun = false;
+	attempt->notes = 0;
 	attempt->has_progress = false;
 	attempt->damage = 0;
 }
@@ -120,8 +123,15 @@ static int compose(struct attempt *attempt)
 	if (r < 0)
 		return r;
 	buffer_clear(&attempt->header);
-	return compose_header(&attempt->header, attempt->message,
-	                      attempt->settings, attempt->relay, stored, len);
+	return compose_header(&attempt->header,
+	                      &(struct composition){
+	                          .message = attempt->message,
+	                          .settings = attempt->settings,
+	                          .relay = attempt->relay,
+	                          .stored = stored,
+	                          .stored_len = len,
+	                      },
+	                      &attempt->notes);
 }
 
 /* What is past its time is not relayed any more (RFC 2852 4.3). */
@@ -159,7 +169,7 @@ static void prepare_transaction(struct attempt *attempt)
 
 	attempt->transaction = (struct transport_message){
 		.id = message->id,
-		.sender = compose_sender(message, attempt->relay),
+		.sender = identity_sender(attempt->relay, message->sender),
 		.envelope_id = message->envelope_id,
 		.recipients = attempt->recipients,
 		.flags = message->flags,
@@ -439,6 +449,7 @@ struct settlement *attempt_finish(struct attempt *attempt,
 	settlement->host = attempt->host;
 	settlement->tls = attempt->tls;
 	attempt->host = attempt->tls = NULL;
+	settlement->has_lost_signature = attempt->notes & COMPOSED_UNSIGNED;
 	for (unsigned i = 0; i < attempt->roster.count; i++) {
 		struct settlement_recipient *decision =
 		    &settlement->recipients[count];

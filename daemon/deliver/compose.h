@@ -19,25 +19,29 @@ struct message;
 struct relay_settings;
 struct settings;
 
-/*
- * Appends the whole header block and the empty line to `into`. `stored` is the
- * header block as kept, without the empty line. 0, -ENOMEM, -EMSGSIZE.
- *
- * In this order: Received; the stored fields, bare mailboxes qualified; then
- * what is missing of From, Date, Message-ID and the relay's Reply-To; then the
- * relay's own fields. Whatever a value may hold, it can't end its field.
- */
-int compose_header(struct buffer *into, const struct message *message,
-                   const struct settings *settings,
-                   const struct relay_settings *relay, const char *stored,
-                   size_t stored_len);
+/* Whose header, for which relay. All of it is borrowed for the call. */
+struct composition {
+	const struct message *message;
+	const struct settings *settings;
+	const struct relay_settings *relay;
+	/* The header block as kept, without the empty line. */
+	const char *stored;
+	size_t stored_len;
+};
+
+/* What the story of the message has to say of it. */
+#define COMPOSED_UNSIGNED 0x01u /* a DKIM-Signature was removed: broken */
 
 /*
- * The envelope sender for this relay: the record's, or the relay's own identity
- * where the record's has no domain that means something elsewhere. The null
- * sender stays. Borrowed from either.
+ * Appends the whole header block and the empty line to `into`. 0, -ENOMEM,
+ * -EMSGSIZE.
+ *
+ * In this order: Received; the stored fields, bare mailboxes qualified, authors
+ * as the relay's identity has it; then what is missing of From, Date,
+ * Message-ID and Reply-To; then the provider's and the relay's own fields.
+ * Whatever a value may hold, it can't end its field.
  */
-const char *compose_sender(const struct message *message,
-                           const struct relay_settings *relay);
+int compose_header(struct buffer *into, const struct composition *what,
+                   unsigned *ret_notes);
 
 #endif

@@ -12,6 +12,13 @@
  */
 #define WORD_OCTETS 39
 
+/* RFC 5322 2.1.1, without CRLF */
+#define LINE_WANTED_MAX 78
+#define LINE_MAX_OCTETS 998
+
+/* With the name of its field in front it still fits into a line. */
+#define PLAIN_WORD_MAX 800
+
 static bool is_word_octet(unsigned char c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
@@ -121,11 +128,14 @@ int phrase_append(struct buffer *into, const char *name)
 
 int phrase_append_text(struct buffer *into, const char *text)
 {
+	size_t word = 0;
 	int r = 0;
 
-	for (const char *p = text; *p; p++)
-		if ((unsigned char)*p >= 0x80)
+	for (const char *p = text; *p; p++) {
+		word = *p == ' ' ? 0 : word + 1;
+		if ((unsigned char)*p >= 0x80 || word > PLAIN_WORD_MAX)
 			return append_encoded(into, text);
+	}
 	for (; r == 0 && *text; text++) {
 		char c = is_control((unsigned char)*text) ? ' ' : *text;
 
@@ -145,4 +155,58 @@ int phrase_append_mailbox(struct buffer *into, const char *name,
 	if (r < 0)
 		return r;
 	return buffer_appendf(into, " <%s>", address);
+}
+
+/* Lines that were folded before are left alone. */
+static int fold(struct buffer *into, size_t start)
+{
+	size_t line = start, space = 0;
+	int r;
+
+	for (size_t i = start; i < into->len; i++) {
+		if (into->data[i] == '\n') {
+			line = i + 1;
+			space = 0;
+		} else if (into->data[i] == ' ' && i > line &&
+		           into->data[i - 1] != ':') {
+			space = i;
+		}
+		if (i - line < LINE_WANTED_MAX || space <= line)
+			continue;
+		r = buffer_append(into, "  ", 2);
+		if (r < 0)
+			return r;
+		memmove(into->data + space + 2, into->data + space,
+		        into->len - 2 - space);
+		memcpy(into->data + space, "\r\n", 2);
+		line = space + 2;
+		i = line;
+		space = 0;
+	}
+	return 0;
+}
+
+static bool has_long_line(const struct buffer *into, size_t start)
+{
+	size_t len = 0;
+
+	for (size_t i = start; i < into->len; i++) {
+		len = into->data[i] == '\n' ? 0 : len + 1;
+		if (len > LINE_MAX_OCTETS)
+			return true;
+	}
+	return false;
+}
+
+int phrase_end_field(struct buffer *into, size_t start)
+{
+	int r = fold(into, start);
+
+	if (r < 0)
+		return r;
+	if (has_long_line(into, start)) {
+		buffer_truncate(into, start);
+		return 0;
+	}
+	return buffer_append(into, "\r\n", 2);
 }

@@ -18,12 +18,20 @@ int phrase_append(struct buffer *into, const char *name);
 
 /*
  * Appends the text of an unstructured field: as it is, or as encoded words
- * where it has more than printable ASCII. Control characters become spaces.
+ * where it has more than printable ASCII or a word as long as a line. Control
+ * characters become spaces.
  */
 int phrase_append_text(struct buffer *into, const char *text);
 
 /* Appends `name <address>`, or the address alone where the name is empty. */
 int phrase_append_mailbox(struct buffer *into, const char *name,
                           const char *address);
+
+/*
+ * Ends the field that began at `start`: folds it at spaces (RFC 5322 2.2.3) and
+ * adds the line end. A word that is longer than a line wants to be stays whole;
+ * where a line would be longer than it may be, the field is taken out again.
+ */
+int phrase_end_field(struct buffer *into, size_t start);
 
 #endif

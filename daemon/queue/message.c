@@ -139,6 +139,7 @@ const char *timeline_kind_name(enum timeline_kind kind)
 		[TIMELINE_REROUTED] = "rerouted",
 		[TIMELINE_RESENT] = "resent",
 		[TIMELINE_DROPPED] = "dropped",
+		[TIMELINE_UNSIGNED] = "unsigned",
 	};
 
 	return names[kind];

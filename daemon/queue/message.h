@@ -125,6 +125,7 @@ enum timeline_kind {
 	TIMELINE_REROUTED = 12,
 	TIMELINE_RESENT = 13,
 	TIMELINE_DROPPED = 14, /* entries left out of a very long story */
+	TIMELINE_UNSIGNED = 15, /* sent without a DKIM-Signature it had */
 };
 const char *timeline_kind_name(enum timeline_kind kind);
 

@@ -246,6 +246,7 @@ struct settlement {
 	char *host;
 	char *tls;
 	unsigned inflight_slot; /* cleared once committed; INFLIGHT_NONE */
+	bool has_lost_signature; /* told once a relay: TIMELINE_UNSIGNED */
 	unsigned recipient_count;
 	struct settlement_recipient recipients[];
 };

@@ -39,13 +39,6 @@ static const char reason_bare_sender[] =
     "domain: example.com in relais.yaml, systemctl reload relaisd, and send "
     "the message again; or configure a relay, then relaisctl release";
 
-/* What the rules say of one recipient. */
-struct decision {
-	const struct relay_settings *relay;
-	bool has_priority;
-	enum priority priority;
-};
-
 /* Finds the part of a lane among those made so far. */
 struct part_finder {
 	struct submission *submission;
@@ -54,17 +47,13 @@ struct part_finder {
 	uint32_t small[64];
 };
 
-static void decide(struct decision *ret_decision,
-    const struct settings *settings, const struct message *message,
-    const struct message_recipient *recipient, uint32_t xrelay);
 static bool rule_holds(const struct route_rule *rule,
-    const struct message *message, const char *recipient);
+    const struct message *message, const char *recipient,
+    enum priority priority);
 static const struct relay_settings *usable_relay(
-    const struct settings *settings, uint32_t id);
+    const struct settings *settings, const struct relay_settings *relay);
 static void lower_domain(char domain[LANE_DOMAIN_MAX],
     const struct relay_settings *relay, const char *address);
-static const char *reason_to_hold(const struct settings *settings,
-    const struct message *message);
 static bool is_bare(const char *sender);
 static void finder_init(struct part_finder *finder,
     struct submission *submission);
@@ -76,7 +65,7 @@ void route_submission(struct submission *submission,
     const struct settings *settings, uint32_t xrelay)
 {
 	struct message *message = submission->message;
-	const char *reason = reason_to_hold(settings, message);
+	const char *reason = route_reason_to_hold(settings, message);
 	enum priority priority = message->priority;
 	uint32_t class = route_submitter_class(settings, message->uid);
 	bool has_priority = false;
@@ -89,9 +78,10 @@ void route_submission(struct submission *submission,
 	for (unsigned i = 0; i < message->recipient_count; i++) {
 		struct message_recipient *recipient = &message->recipients[i];
 		char domain[LANE_DOMAIN_MAX];
-		struct decision decision;
+		struct route_decision decision;
 
-		decide(&decision, settings, message, recipient, xrelay);
+		route_decide(&decision, settings, message, recipient->address,
+		    xrelay);
 		if (!has_priority || decision.priority < priority)
 			priority = decision.priority;
 		has_priority = true;
@@ -118,11 +108,11 @@ void route_recipient(struct lane_key *ret_key, char domain[LANE_DOMAIN_MAX],
     const struct settings *settings, const struct message *message,
     unsigned recipient)
 {
-	struct decision decision;
+	struct route_decision decision;
 
 	assert(recipient < message->recipient_count);
-	decide(&decision, settings, message, &message->recipients[recipient],
-	    0);
+	route_decide(&decision, settings, message,
+	    message->recipients[recipient].address, 0);
 	lower_domain(domain, decision.relay,
 	    message->recipients[recipient].address);
 	*ret_key = (struct lane_key){
@@ -145,35 +135,48 @@ uint32_t route_submitter_class(const struct settings *settings, uint32_t uid)
 	return rule->has_user && rule->user == uid ? uid : SHARED_CLASS;
 }
 
-static void decide(struct decision *ret_decision,
+void route_decide(struct route_decision *ret_decision,
     const struct settings *settings, const struct message *message,
-    const struct message_recipient *recipient, uint32_t xrelay)
+    const char *recipient, uint32_t xrelay)
 {
-	uint32_t relay = xrelay;
-	struct decision decision = { .priority = message->priority };
+	struct route_decision decision = {
+		.rule = -1,
+		.priority_rule = -1,
+		.priority = message->priority,
+	};
 
+	if (xrelay != 0)
+		decision.chosen = settings_find_relay(settings, xrelay);
 	for (size_t i = 0; i < settings->route_count; i++) {
 		const struct route_rule *rule = &settings->routes[i];
 
-		if (!rule_holds(rule, message, recipient->address))
+		if (!rule_holds(rule, message, recipient, decision.priority))
 			continue;
-		if (rule->has_priority && !decision.has_priority) {
-			decision.has_priority = true;
+		if (rule->has_priority && decision.priority_rule < 0) {
+			decision.priority_rule = (int)i;
 			decision.priority = rule->priority;
 		}
 		if (rule->relay == 0)
 			continue;
-		if (relay == 0)
-			relay = rule->relay;
+		if (decision.chosen == NULL) {
+			decision.rule = (int)i;
+			decision.chosen =
+			    settings_find_relay(settings, rule->relay);
+		}
 		break;
 	}
-	decision.relay = usable_relay(settings, relay);
+	if (decision.chosen == NULL)
+		decision.chosen = settings->default_relay;
+	decision.relay = usable_relay(settings, decision.chosen);
 	*ret_decision = decision;
 }
 
 static bool rule_holds(const struct route_rule *rule,
-    const struct message *message, const char *recipient)
+    const struct message *message, const char *recipient,
+    enum priority priority)
 {
+	if (rule->has_if_priority && rule->if_priority != priority)
+		return false;
 	if (rule->has_user && rule->user != message->uid)
 		return false;
 	if (rule->has_group && rule->group != message->gid)
@@ -194,14 +197,8 @@ static bool rule_holds(const struct route_rule *rule,
  * is not; without one the mail waits for it.
  */
 static const struct relay_settings *usable_relay(
-    const struct settings *settings, uint32_t id)
+    const struct settings *settings, const struct relay_settings *relay)
 {
-	const struct relay_settings *relay = NULL;
-
-	if (id != 0)
-		relay = settings_find_relay(settings, id);
-	if (relay == NULL)
-		relay = settings->default_relay;
 	if (relay->enabled)
 		return relay;
 	for (size_t i = 0; i < relay->fallback_count; i++) {
@@ -236,7 +233,7 @@ static void lower_domain(char domain[LANE_DOMAIN_MAX],
 }
 
 /* Why other hosts would refuse this message from this host; or NULL. */
-static const char *reason_to_hold(const struct settings *settings,
+const char *route_reason_to_hold(const struct settings *settings,
     const struct message *message)
 {
 	if (!settings->has_full_hostname)

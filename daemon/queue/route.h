@@ -11,6 +11,7 @@
 
 #include "queue/queue.h"
 
+struct relay_settings;
 struct settings;
 struct message;
 
@@ -29,6 +30,23 @@ void route_submission(struct submission *submission,
 void route_recipient(struct lane_key *ret_key, char domain[LANE_DOMAIN_MAX],
     const struct settings *settings, const struct message *message,
     unsigned recipient);
+
+/* What the rules say of one recipient, and which of them. */
+struct route_decision {
+	const struct relay_settings *relay; /* to be used */
+	/* By the rules; another than `relay` where it is switched off. */
+	const struct relay_settings *chosen;
+	int rule;          /* index of the one that chose; -1: the default */
+	int priority_rule; /* index of the one that gave the priority; -1 */
+	enum priority priority;
+};
+void route_decide(struct route_decision *ret_decision,
+    const struct settings *settings, const struct message *message,
+    const char *recipient, uint32_t xrelay);
+
+/* Why this mail would be held where its relay is direct; or NULL. */
+const char *route_reason_to_hold(const struct settings *settings,
+    const struct message *message);
 
 /* The class a uid's mail is queued under; unstable uids share one. */
 uint32_t route_submitter_class(const struct settings *settings, uint32_t uid);

@@ -48,6 +48,7 @@ static void note_report(struct message_recipient *recipient,
 static void keep_reply(struct settling *settling,
     struct message_recipient *recipient, const struct verdict *verdict);
 static void tell_story(struct settling *settling);
+static void tell_unsigned(struct settling *settling);
 static enum timeline_kind kind_of(const struct settlement_recipient *said);
 static bool are_told_alike(const struct settlement_recipient *a,
     const struct settlement_recipient *b);
@@ -254,6 +255,8 @@ static void tell_story(struct settling *settling)
 	uint16_t *indexes = xcalloc(count, sizeof(*indexes));
 	bool *are_told = xcalloc(count, sizeof(*are_told));
 
+	if (settling->settlement->has_lost_signature)
+		tell_unsigned(settling);
 	for (unsigned i = 0; i < count; i++) {
 		const struct settlement_recipient *said = settling->said[i];
 		unsigned alike = 0;
@@ -271,6 +274,30 @@ static void tell_story(struct settling *settling)
 	}
 	free(indexes);
 	free(are_told);
+}
+
+/* Once a relay: each attempt at it sends the same. */
+static void tell_unsigned(struct settling *settling)
+{
+	struct message *message = settling->message;
+	struct timeline_entry entry = {
+		.time_ms = settling->settlement->started_ms,
+		.kind = TIMELINE_UNSIGNED,
+		.is_for_all = true,
+		.relay = settling->relay,
+		.text = "its DKIM-Signature covers what this relay's settings "
+			"change, and was left out",
+	};
+
+	for (unsigned i = 0; i < message->timeline_count; i++) {
+		const struct timeline_entry *old = &message->timeline[i];
+
+		if (old->kind == TIMELINE_UNSIGNED && old->relay != NULL &&
+		    entry.relay != NULL &&
+		    strcmp(old->relay, entry.relay) == 0)
+			return;
+	}
+	story_add(message, &entry);
 }
 
 static enum timeline_kind kind_of(const struct settlement_recipient *said)

@@ -12,6 +12,7 @@
 
 #include "buffer.h"
 #include "deliver/compose.h"
+#include "deliver/identity.h"
 #include "queue/message.h"
 #include "settings.h"
 
@@ -21,6 +22,7 @@ static struct {
 	struct message message;
 	struct buffer out;
 	char *text;
+	unsigned notes;
 } f;
 
 static int set_up(void **state)
@@ -54,8 +56,15 @@ static const char *compose(const char *stored)
 	buffer_clear(&f.out);
 	free(f.text);
 	f.text = NULL;
-	assert_int_equal(compose_header(&f.out, &f.message, &f.settings,
-	                                &f.relay, stored, strlen(stored)),
+	assert_int_equal(compose_header(&f.out,
+	                                &(struct composition){
+	                                    .message = &f.message,
+	                                    .settings = &f.settings,
+	                                    .relay = &f.relay,
+	                                    .stored = stored,
+	                                    .stored_len = strlen(stored),
+	                                },
+	                                &f.notes),
 	                 0);
 	f.text = strndup(f.out.data, f.out.len);
 	assert_int_equal(strlen(f.text), f.out.len);
@@ -217,19 +226,19 @@ static void
 replaces_a_sender_without_a_full_domain_by_the_identity(void **state)
 {
 	(void)state;
-	assert_string_equal(compose_sender(&f.message, &f.relay),
+	assert_string_equal(identity_sender(&f.relay, f.message.sender),
 	                    "www@example.com");
 	f.message.sender = "root@laptop";
-	assert_string_equal(compose_sender(&f.message, &f.relay),
+	assert_string_equal(identity_sender(&f.relay, f.message.sender),
 	                    "root@laptop");
 	f.relay.from.address = (char *)"noreply@example.com";
-	assert_string_equal(compose_sender(&f.message, &f.relay),
+	assert_string_equal(identity_sender(&f.relay, f.message.sender),
 	                    "noreply@example.com");
 	f.message.sender = "www@example.com";
-	assert_string_equal(compose_sender(&f.message, &f.relay),
+	assert_string_equal(identity_sender(&f.relay, f.message.sender),
 	                    "www@example.com");
 	f.message.sender = "";
-	assert_string_equal(compose_sender(&f.message, &f.relay), "");
+	assert_string_equal(identity_sender(&f.relay, f.message.sender), "");
 }
 
 static void fills_in_templates(void **state)
