@@ -235,6 +235,13 @@ static int append_author(struct work *work, const struct header_field *field)
 	return r < 0 ? r : append_renamed(work, field, "X-Original-From");
 }
 
+/* The only one: who was there is replaced, or nobody was. */
+static bool author_is_identity(const struct work *work)
+{
+	return work->has_author ? work->author.is_replaced
+	                        : work->relay->from.address != NULL;
+}
+
 /*
  * RFC 5322 3.6.2: there is none where it would be the only author. Where it
  * stays, it has to be somebody whom the relay lets in.
@@ -244,10 +251,10 @@ static int append_sender(struct work *work, const struct header_field *field)
 	struct author sender;
 
 	author_judge(&sender, field, work->relay, work->settings->domain);
-	if (!work->author.is_replaced && !sender.is_replaced)
+	if (!author_is_identity(work) && !sender.is_replaced)
 		return qualify_append(work->into, field,
 		                      work->settings->domain);
-	if (!work->author.is_replaced) {
+	if (!author_is_identity(work)) {
 		int r = buffer_appendf(work->into, "Sender: %s\r\n",
 		                       work->relay->from.address);
 

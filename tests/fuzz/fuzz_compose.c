@@ -77,6 +77,33 @@ static void check(const struct buffer *out, const char *stored,
 	assert(is_within(stored, stored_len, out->data, out->len));
 }
 
+/*
+ * With an identity nothing has to be where it was, but there is one author, and
+ * who is replaced keeps to fields of their own.
+ */
+static void check_identity(const struct buffer *out)
+{
+	struct header_walk walk;
+	struct header_field field;
+	unsigned authors = 0, senders = 0;
+
+	header_walk_init(&walk, out->data, out->len);
+	while (header_walk_next(&walk, &field)) {
+		authors += header_field_is(&field, "From");
+		senders += header_field_is(&field, "Sender");
+	}
+	assert(authors == 1 && senders == 0);
+	assert(walk.next == out->data + out->len - 2);
+}
+
+static void compose(struct buffer *out, const struct composition *what)
+{
+	unsigned notes;
+
+	buffer_clear(out);
+	assert(compose_header(out, what, &notes) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct relay_header header = { (char *)"X-Tag", (char *)"a {tag} b" };
@@ -89,22 +116,39 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		.sender = "sender@example.com",
 		.flags = MESSAGE_ADD_FROM | MESSAGE_ADD_DATE,
 	};
+	struct composition what = {
+		.message = &message,
+		.settings = &settings,
+		.relay = &relay,
+	};
+	struct header_field field;
 	struct buffer out;
-	size_t block_len;
-	char *block = make_block(data, len, &block_len);
+	char *block = make_block(data, len, &what.stored_len);
 
 	if (!block)
 		return 0;
+	what.stored = block;
 	relay.name = (char *)"office";
-	relay.from.address = (char *)"noreply@example.com";
 	relay.from.name = block;
 	message.helo = block;
 	message.tag = block;
 	buffer_init(&out, 0);
-	assert(compose_header(&out, &message, &settings, &relay, block,
-	                      block_len) == 0);
-	/* Received, From, Date, X-Tag */
-	check(&out, block, block_len, 4);
+	if (!header_find(block, what.stored_len, "DKIM-Signature", &field)) {
+		compose(&out, &what);
+		/* Received, From, Date, X-Tag */
+		check(&out, block, what.stored_len, 4);
+	}
+
+	relay.from.address = (char *)"noreply@example.com";
+	relay.from_apply = RELAY_FROM_ALWAYS;
+	relay.keep_author = what.stored_len % 3;
+	/* Not written over: every author but the identity's own is. */
+	if (header_find(block, what.stored_len, "From", &field)) {
+		message.flags = MESSAGE_ADD_DATE;
+		relay.from.address = (char *)"nobody.has.this@example.invalid";
+	}
+	compose(&out, &what);
+	check_identity(&out);
 	buffer_done(&out);
 	free(block);
 	return 0;
