@@ -18,12 +18,20 @@
 
 #define READ_BYTES (16 * 1024)
 
+/* Who has not greeted by then has something else to do. */
+#define GREETING_MS (10 * 1000)
+
 /* A pipe takes so much at once, or says that it would block (PIPE_BUF). */
 #define WRITE_BYTES 4096
+
+/* In words that an SMTP client understands. */
+static const char not_there[] =
+    "421 4.3.2 relaisd is not there; try again later\r";
 
 struct pump {
 	int fd;
 	bool is_input_open;
+	bool is_greeted;
 	/* to relaisd, and to the client */
 	struct buffer out;
 	struct buffer in;
@@ -48,8 +56,7 @@ int sendmail_smtp(const struct sendmail_options *options)
 	connection_init(&connection);
 	r = connection_open(&connection, submit_socket_path(NULL));
 	if (r < 0) {
-		/* In words that an SMTP client understands, too. */
-		puts("421 4.3.2 relaisd is not there; try again later\r");
+		puts(not_there);
 		(void)outcome_fail(&answer, RELAIS_UNAVAILABLE, -r, "%s: %s",
 		    submit_socket_path(NULL), strerror(-r));
 		return complain_of_answer(options, &answer, NULL);
@@ -63,6 +70,12 @@ int sendmail_smtp(const struct sendmail_options *options)
 	connection_close(&connection);
 	if (r == 0)
 		return EX_OK;
+	if (!pump.is_greeted) {
+		puts(not_there);
+		complain("there is no session (no greeting from %s; see "
+			 "relaisctl status)", submit_socket_path(NULL));
+		return EX_UNAVAILABLE;
+	}
 	complain("the session has ended early (%s; what had no reply was not "
 		 "queued)", strerror(-r));
 	return EX_UNAVAILABLE;
@@ -98,6 +111,7 @@ static int pump_run(struct pump *pump)
 static int pump_wait(const struct pump *pump, struct pollfd waits[3])
 {
 	bool may_read = pump->is_input_open && pump->out.len == 0;
+	int r;
 
 	waits[0] = (struct pollfd){ may_read ? STDIN_FILENO : -1, POLLIN, 0 };
 	waits[1] = (struct pollfd){ pump->fd, 0, 0 };
@@ -107,8 +121,11 @@ static int pump_wait(const struct pump *pump, struct pollfd waits[3])
 		waits[1].events |= POLLOUT;
 	waits[2] = (struct pollfd){ pump->in.len > 0 ? STDOUT_FILENO : -1,
 		POLLOUT, 0 };
-	if (poll(waits, 3, -1) >= 0)
+	r = poll(waits, 3, pump->is_greeted ? -1 : GREETING_MS);
+	if (r > 0)
 		return 0;
+	if (r == 0)
+		return -ETIMEDOUT;
 	waits[0].revents = waits[1].revents = waits[2].revents = 0;
 	return errno == EINTR ? 0 : -errno;
 }
@@ -145,6 +162,7 @@ static int take_replies(struct pump *pump, bool *ret_is_closed)
 		return errno == EINTR || errno == EAGAIN ? 0 : -errno;
 	if (len == 0)
 		*ret_is_closed = true;
+	pump->is_greeted = true;
 	buffer_grow(&pump->in, (size_t)len);
 	return 0;
 }
