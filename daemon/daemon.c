@@ -350,6 +350,18 @@ static void on_drain_timeout(evutil_socket_t fd, short what, void *argument)
 	loop_stop(daemon->main_loop);
 }
 
+/*
+ * Letters that were posted to a thread while it ended are opened here, for what
+ * they carry to be freed. A question of the control API goes two ways and back.
+ */
+static void open_late_letters(struct daemon *daemon)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		loop_finish(daemon->main_loop);
+		loop_finish(daemon->control_loop);
+	}
+}
+
 /* The receiver ends its loop itself, once its last client has its answer. */
 static void stop_all(struct daemon *daemon)
 {
@@ -363,9 +375,13 @@ static void stop_all(struct daemon *daemon)
 	loop_stop(daemon->control_loop);
 	loop_join(daemon->control_loop);
 	reporter_stop(daemon->reporter);
+	open_late_letters(daemon); /* some are for the committer */
 	queue_stop(daemon->queue);
+	open_late_letters(daemon);
 	loop_stop(daemon->resolver_loop);
 	loop_join(daemon->resolver_loop);
+	for (i = 0; i < daemon->worker_count; i++)
+		loop_finish(worker_loop(daemon->workers[i]));
 }
 
 static void free_all(struct daemon *daemon)

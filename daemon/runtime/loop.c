@@ -136,6 +136,12 @@ void loop_join(struct loop *loop)
 	loop->has_thread = false;
 }
 
+void loop_finish(struct loop *loop)
+{
+	assert(!loop->has_thread);
+	(void)event_base_loop(loop->base, EVLOOP_NONBLOCK);
+}
+
 void loop_free(struct loop *loop)
 {
 	if (loop == NULL)

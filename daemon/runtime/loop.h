@@ -35,6 +35,9 @@ void loop_stop(struct loop *loop);
 /* Waits for the thread of loop_start(). */
 void loop_join(struct loop *loop);
 
+/* After loop_join(): what is active now runs, in the thread that calls. */
+void loop_finish(struct loop *loop);
+
 /* After loop_join(); every event of its base must be gone. */
 void loop_free(struct loop *loop);
 
