@@ -254,6 +254,31 @@ def test_waits_while_the_name_server_is_silent(direct, internet):
         direct.wait_for_state(message["id"], "delivered")
 
 
+@pytest.mark.parametrize("signals", [1, 2])
+def test_stops_while_the_name_server_is_silent(direct, internet, signals):
+    """Its answer is waited for by nobody any more."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        direct.settings["resolver"] = {
+            "servers": [f"127.0.0.1:{silent.getsockname()[1]}"],
+            "timeout": "60s"}
+        direct.settings["delivery"] = {"drain": "1s"}
+        direct.start()
+        queue_id = direct.send(to=["a@one.test", "b@two.test", "c@three.test"])
+        silent.settimeout(60)
+        silent.recv(512)
+        if signals == 2:
+            direct.process.terminate()
+            wait_until(lambda: "event=stopping" in direct.log_text(),
+                       "the stop")
+        assert direct.stop() == 0, direct.log_text()
+    direct.start()
+    message = direct.wait_for_state(queue_id, "delivering", "queued")
+    assert all(r["maybe_duplicate"] is False and r["attempts"] == 0
+               for r in message["recipients"])
+    direct.kill()
+
+
 # ----------------------------------------------------------------------- hosts
 
 

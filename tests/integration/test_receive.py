@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from conftest import wait_until
+from conftest import is_sanitized, wait_until
 
 
 class Raw:
@@ -173,6 +173,7 @@ def test_too_many_connections_are_told_so(daemon):
                "three sessions and a refusal")
 
 
+@pytest.mark.skipif(is_sanitized, reason="a sanitizer needs memory itself")
 def test_a_large_message_costs_little_memory(daemon):
     """A message of 100 MiB: at most 4 MiB above idle."""
     daemon.settings["receive"]["message_size"] = "200MiB"
