@@ -165,10 +165,6 @@ void scheduler_free(struct scheduler *scheduler)
 
 	if (scheduler == NULL)
 		return;
-	/* The last commits told of their parts after the loop's last turn. */
-	scheduler->is_started = false;
-	if (scheduler->inbox != NULL)
-		mailbox_open_rest(scheduler->inbox);
 	if (scheduler->timer != NULL)
 		event_free(scheduler->timer);
 	mailbox_free(scheduler->inbox);

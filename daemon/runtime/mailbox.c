@@ -96,17 +96,6 @@ int mailbox_new_blocking(struct mailbox **ret_mailbox)
 	return 0;
 }
 
-void mailbox_open_rest(struct mailbox *mailbox)
-{
-	struct letter *letter, *next;
-
-	for (letter = take_all(mailbox); letter != NULL; letter = next) {
-		next = letter->next;
-		letter->next = NULL;
-		letter->open(letter);
-	}
-}
-
 void mailbox_free(struct mailbox *mailbox)
 {
 	if (mailbox == NULL)
@@ -151,13 +140,18 @@ void mailbox_post_list_take(struct mailbox *mailbox, struct letter *first)
 
 static void on_wake(evutil_socket_t fd, short what, void *argument)
 {
+	struct letter *letter, *next;
 	eventfd_t count;
 
 	(void)what;
 	/* Read before the list is taken: a letter posted in between writes
 	 * again, and at worst wakes us for an empty list. */
 	(void)eventfd_read(fd, &count);
-	mailbox_open_rest(argument);
+	for (letter = take_all(argument); letter != NULL; letter = next) {
+		next = letter->next;
+		letter->next = NULL;
+		letter->open(letter);
+	}
 }
 
 static struct letter *take_all(struct mailbox *mailbox)

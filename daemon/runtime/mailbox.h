@@ -32,12 +32,6 @@ int mailbox_new(struct mailbox **ret_mailbox, struct loop *loop);
 /* For a thread that waits by itself with mailbox_wait(). */
 int mailbox_new_blocking(struct mailbox **ret_mailbox);
 
-/*
- * Opens what is still inside, in the calling thread: for the end, when the loop
- * no longer turns and nobody posts any more.
- */
-void mailbox_open_rest(struct mailbox *mailbox);
-
 /* Letters still inside are dropped, not freed. */
 void mailbox_free(struct mailbox *mailbox);
 
