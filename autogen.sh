@@ -213,6 +213,8 @@ check()
 	build build-asan --enable-sanitizers=address,undefined
 	suite "unit tests under AddressSanitizer" make_in build-asan check \
 	    TESTS='$(unit_tests) $(fuzz_tests)'
+	suite "integration tests under AddressSanitizer" make_in build-asan \
+	    check-integration RELAIS_PEERS="$top/build/peers"
 	total
 }
 
