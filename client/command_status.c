@@ -174,10 +174,16 @@ static void print_problems(
 		output_text(output, STYLE_GOOD, "Nothing is wrong.");
 	for (i = 0; i < json_count(problems); i++) {
 		const struct json *problem = json_item(problems, i);
+		int64_t since_ms =
+		    output_parse_time(json_text(problem, "since"));
+		char age[OUTPUT_WORDS_SIZE];
 
 		if (i > 0)
 			fputc('\n', output->file);
 		output_text(output, STYLE_WARNING, json_text(problem, "what"));
+		output_age(output, since_ms, age);
+		if (since_ms)
+			output_format(output, STYLE_PLAIN, " (%s)", age);
 		fputs("\n  ", output->file);
 		output_text(output, STYLE_PLAIN, json_text(problem, "next"));
 	}

@@ -29,16 +29,6 @@ static void shape_messages(struct emitter *emit,
 static void shape_store(
     struct emitter *emit, const struct queue_counts *counts);
 static void shape_relays(struct request *request);
-static const char *relay_name(
-    struct request *request, const struct relay_status *status);
-static void shape_problems(
-    struct request *request, const struct queue_counts *counts);
-static void shape_set_aside(
-    struct emitter *emit, uint64_t count, const char *state, const char *more);
-static void shape_relay_problem(
-    struct emitter *emit, const char *name, const struct relay_status *status);
-static void shape_problem(struct emitter *emit, const char *next,
-    const char *format, ...) __attribute__((format(printf, 3, 4)));
 static void on_reload_done(struct letter *letter);
 
 void status_show(struct request *request)
@@ -59,7 +49,7 @@ void status_show(struct request *request)
 			    request->scheduler->delivering_count);
 			shape_store(emit, &counts);
 			shape_relays(request);
-			shape_problems(request, &counts);
+			problems_shape(request, &counts);
 		}
 		emit_end(emit);
 	}
@@ -194,113 +184,12 @@ static void shape_relays(struct request *request)
 		if (settings_find_relay(settings, status->id))
 			continue;
 		emit_object(emit, NULL);
-		emit_text(emit, "name", relay_name(request, status));
+		emit_text(emit, "name", problems_relay_name(request, status));
 		emit_bool(emit, "default", false);
 		emit_bool(emit, "enabled", false);
 		shape_relay_state(emit, NULL, status);
 		emit_end(emit);
 	}
-	emit_end(emit);
-}
-
-static const char *relay_name(
-    struct request *request, const struct relay_status *status)
-{
-	const struct relay_settings *relay =
-	    settings_find_relay(request->settings, status->id);
-
-	if (relay)
-		return relay->name;
-	return status->name ? status->name : "unknown";
-}
-
-/* --------------------------------------------------------------- problems */
-
-static void shape_problems(
-    struct request *request, const struct queue_counts *counts)
-{
-	const struct scheduler_query *scheduler = request->scheduler;
-	struct emitter *emit = &request->emit;
-	char since[CLOCK_RFC3339_SIZE];
-	size_t i;
-
-	emit_array(emit, "problems");
-	if (counts->stalled_since_ms) {
-		clock_format_rfc3339((int64_t)counts->stalled_since_ms, since);
-		shape_problem(emit, "look at the disk: dmesg, iostat",
-		    "disk stalled since %s: new mail is put off", since);
-	}
-	if (counts->is_full)
-		shape_problem(emit,
-		    "make room on the disk, or raise queue.maximum",
-		    "the store is full: new mail is put off");
-	for (i = 0; i < scheduler->relay_count; i++)
-		shape_relay_problem(emit,
-		    relay_name(request, &scheduler->relays[i]),
-		    &scheduler->relays[i]);
-	shape_set_aside(emit, counts->messages[MESSAGE_PARKED], "parked",
-	    ": someone must decide");
-	shape_set_aside(emit, counts->messages[MESSAGE_HELD], "held", "");
-	emit_end(emit);
-}
-
-static void shape_set_aside(
-    struct emitter *emit, uint64_t count, const char *state, const char *more)
-{
-	char next[64];
-
-	if (count == 0)
-		return;
-	snprintf(next, sizeof(next), "relaisctl list --state %s", state);
-	shape_problem(emit, next, "%llu message%s %s%s",
-	    (unsigned long long)count, count == 1 ? " is" : "s are", state,
-	    more);
-}
-
-static void shape_relay_problem(
-    struct emitter *emit, const char *name, const struct relay_status *status)
-{
-	const char *reason = status->fault.text;
-	const char *colon = *reason ? ": " : "";
-	char *next = NULL;
-
-	switch (status->state) {
-	case BREAKER_CLOSED:
-	case BREAKER_HALF_OPEN:
-		return;
-	case BREAKER_OPEN:
-		next = xasprintf("relaisctl relay show %s", name);
-		shape_problem(emit, next, "relay %s does not work%s%s", name,
-		    colon, reason);
-		break;
-	case BREAKER_HELD:
-		next = xasprintf(
-		    "mend the cause, then: relaisctl relay resume %s", name);
-		shape_problem(emit, next,
-		    "relay %s is held until someone acts%s%s", name, colon,
-		    reason);
-		break;
-	case BREAKER_PAUSED:
-		next = xasprintf("relaisctl relay resume %s", name);
-		shape_problem(
-		    emit, next, "relay %s is paused%s%s", name, colon, reason);
-		break;
-	}
-	free(next);
-}
-
-static void shape_problem(
-    struct emitter *emit, const char *next, const char *format, ...)
-{
-	char what[512];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(what, sizeof(what), format, args);
-	va_end(args);
-	emit_object(emit, NULL);
-	emit_text(emit, "what", what);
-	emit_text(emit, "next", next);
 	emit_end(emit);
 }
 

@@ -31,6 +31,13 @@ void status_show(struct request *request);
 void status_metrics(struct request *request);
 void status_reload(struct request *request);
 
+/* control_problems.c: the array of what is wrong; a relay's name */
+struct queue_counts;
+struct relay_status;
+void problems_shape(struct request *request, const struct queue_counts *counts);
+const char *problems_relay_name(
+    struct request *request, const struct relay_status *status);
+
 /* control_relays.c */
 void relays_list(struct request *request);
 void relays_show(struct request *request);

@@ -12,6 +12,7 @@
 
 #include "buffer.h"
 #include "clock.h"
+#include "deliver/brake.h"
 #include "deliver/compose.h"
 #include "deliver/contents.h"
 #include "deliver/delivery_log.h"
@@ -229,6 +230,13 @@ enum attempt_start attempt_begin(struct attempt *attempt,
 	return ATTEMPT_BEGUN;
 }
 
+uint32_t attempt_sender(const struct attempt *attempt)
+{
+	if (attempt->message->flags & MESSAGE_IS_BOUNCE)
+		return 0;
+	return brake_sender_hash(attempt->message->sender);
+}
+
 const char *attempt_problem(const struct attempt *attempt)
 {
 	return attempt->problem;
@@ -332,6 +340,12 @@ bool attempt_reopen(struct attempt *attempt)
 {
 	roster_reopen(&attempt->roster);
 	return roster_has_unsent(&attempt->roster);
+}
+
+bool attempt_take_back(struct attempt *attempt, uint64_t signature,
+                       struct verdict *ret_fault)
+{
+	return roster_take_back(&attempt->roster, signature, ret_fault);
 }
 
 void attempt_decide_rest(struct attempt *attempt, const struct verdict *verdict)

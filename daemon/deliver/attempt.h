@@ -44,6 +44,9 @@ enum attempt_start attempt_begin(struct attempt *attempt,
                                  uint64_t id, uint16_t part,
                                  uint64_t size_limit);
 
+/* A hash of the envelope sender, before finish; 0: it is one of our reports. */
+uint32_t attempt_sender(const struct attempt *attempt);
+
 /* For the log and for people; after ATTEMPT_UNREADABLE or _is_damaged(). */
 const char *attempt_problem(const struct attempt *attempt);
 
@@ -69,6 +72,13 @@ bool attempt_has_progress(const struct attempt *attempt);
  * take him; false if there is nobody.
  */
 bool attempt_reopen(struct attempt *attempt);
+
+/*
+ * A refusal of this signature (brake.h) is nobody's end, but a fault of the
+ * relay: who met it in the last result has no verdict again. False: nobody did.
+ */
+bool attempt_take_back(struct attempt *attempt, uint64_t signature,
+                       struct verdict *ret_fault);
 
 /* The same verdict for all who have none. */
 void attempt_decide_rest(struct attempt *attempt,

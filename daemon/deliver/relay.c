@@ -30,6 +30,7 @@ struct relay *relay_new(struct scheduler *scheduler, uint32_t id)
 	relay->id = id;
 	relay->scheduler = scheduler;
 	hop_init(&relay->hop, relay);
+	brake_init(&relay->brake);
 	for (unsigned i = 0; i < RELAY_PRIORITIES; i++)
 		priority_lines_init(&relay->priorities[i]);
 	TAILQ_INIT(&relay->free_tickets);
@@ -50,6 +51,7 @@ void relay_free(struct relay *relay)
 	}
 	free(relay->expiry_ticket);
 	hop_done(&relay->hop);
+	brake_done(&relay->brake);
 	free(relay->pause_reason);
 	free(relay->memory);
 	free(relay);

@@ -21,6 +21,7 @@
 #include <sys/queue.h>
 
 #include "deliver/alarm.h"
+#include "deliver/brake.h"
 #include "deliver/hop.h"
 #include "deliver/line.h"
 #include "deliver/rate.h"
@@ -72,6 +73,9 @@ struct relay {
 	struct ticket *tickets;
 	struct ticket *expiry_ticket; /* makes no connection */
 	unsigned ticket_count, in_use, retries_in_use;
+
+	struct brake brake;
+	struct alarm brake_alarm; /* a submitter may be tried again */
 
 	struct priority_lines priorities[RELAY_PRIORITIES];
 	unsigned ready[2]; /* lanes, by enum lane_kind */

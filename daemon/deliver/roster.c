@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "deliver/brake.h"
 #include "runtime/xalloc.h"
 
 void roster_done(struct roster *roster)
@@ -105,6 +106,29 @@ void roster_reopen(struct roster *roster)
 		    verdict->phase < PHASE_DATA)
 			verdict->class = VERDICT_NONE;
 	}
+}
+
+bool roster_take_back(struct roster *roster, uint64_t signature,
+                      struct verdict *ret_fault)
+{
+	bool is_any = false;
+
+	for (unsigned i = 0; i < roster->count; i++) {
+		struct verdict *verdict = &roster->entries[i].verdict;
+
+		if (verdict->class != VERDICT_PERMANENT ||
+		    brake_signature(verdict) != signature)
+			continue;
+		*ret_fault = *verdict;
+		verdict->class = VERDICT_NONE;
+		is_any = true;
+	}
+	if (!is_any)
+		return false;
+	ret_fault->class = VERDICT_TEMPORARY;
+	ret_fault->scope = SCOPE_RELAY;
+	ret_fault->fault = FAULT_CONFIG;
+	return true;
 }
 
 bool roster_has_unsent(const struct roster *roster)

@@ -52,6 +52,13 @@ void roster_decide_rest(struct roster *roster, const struct verdict *verdict);
 /* Whoever was put off before DATA has no verdict again. */
 void roster_reopen(struct roster *roster);
 
+/*
+ * Whoever was refused for good by a reply of this signature (brake.h) has no
+ * verdict again; the reply is a fault of the relay then. False: nobody was.
+ */
+bool roster_take_back(struct roster *roster, uint64_t signature,
+                      struct verdict *ret_fault);
+
 bool roster_has_unsent(const struct roster *roster);
 
 /* Has anybody got a verdict that no later attempt can undo? */

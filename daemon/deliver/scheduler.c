@@ -140,6 +140,7 @@ struct relay *scheduler_relay(struct scheduler *scheduler, uint32_t id)
 	relay = relay_new(scheduler, id);
 	relay->alarm.ring = on_relay_alarm;
 	relay->hop.alarm.ring = scheduler_on_hop_alarm;
+	relay->brake_alarm.ring = scheduler_on_brake_alarm;
 	relay_bind(relay, settings_find_relay(scheduler->settings, id));
 	scheduler_recall(scheduler, relay);
 	alarm_set(&scheduler->alarms, &relay->hop.alarm,
@@ -173,6 +174,7 @@ void scheduler_free(struct scheduler *scheduler)
 		scheduler->relays = relay->next;
 		alarm_clear(&scheduler->alarms, &relay->alarm);
 		alarm_clear(&scheduler->alarms, &relay->hop.alarm);
+		alarm_clear(&scheduler->alarms, &relay->brake_alarm);
 		relay_free(relay);
 	}
 	hops_done(&scheduler->hops);

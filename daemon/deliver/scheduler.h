@@ -60,6 +60,13 @@ enum breaker_state {
 };
 const char *breaker_state_name(enum breaker_state state);
 
+/* A submitter whose mail a relay refuses again and again (brake.h). */
+struct submitter_hold {
+	uint32_t submitter; /* class */
+	uint64_t since_ms, until_ms; /* wall */
+	char *reason;
+};
+
 /* One relay, as it is now. Strings are the query's. */
 struct relay_status {
 	uint32_t id;
@@ -74,6 +81,8 @@ struct relay_status {
 	uint64_t oldest_due_age_s;
 	uint64_t delivered, refused, faults; /* recipients since start */
 	uint64_t delivered_24h;
+	struct submitter_hold *holds;
+	size_t hold_count;
 };
 
 /* A look at the scheduler's state, for the control loop. */

@@ -88,7 +88,8 @@ static unsigned batch_size(struct scheduler *scheduler, const struct lane *lane,
 	size_t limit = relay_connection_limit(relay, scheduler->now_ms);
 	size_t size = (relay->pending + limit - 1) / limit;
 
-	if (!breaker_is_closed(&lane->hop->breaker))
+	if (!breaker_is_closed(&lane->hop->breaker) ||
+	    scheduler_brake_probes(lane))
 		return 1;
 	if (size > ASSIGNMENT_PARTS_MAX)
 		size = ASSIGNMENT_PARTS_MAX;
@@ -155,6 +156,7 @@ void scheduler_send(struct scheduler *scheduler, struct ticket *ticket,
 	}
 	ticket->part_count = count;
 	scheduler->at_workers++;
+	scheduler_brake_sent(scheduler, ticket, assignment);
 	worker_assign_take(scheduler->workers[ticket->worker], assignment);
 }
 
@@ -249,6 +251,7 @@ static void attempt_ended(struct scheduler *scheduler, struct ticket *ticket,
 	struct hop *hop = ticket->hop;
 	enum breaker_state before = hop->breaker.state;
 
+	scheduler_brake_came_home(scheduler, ticket, assignment);
 	if (assignment->fault.class == VERDICT_NONE &&
 	    was_cut_short(assignment))
 		verdict_local(&assignment->fault, VERDICT_TEMPORARY,
@@ -281,6 +284,8 @@ static bool has_made_progress(const struct assignment *assignment)
 /* Mail came back without a word why: not to be tried again at once. */
 static bool was_cut_short(const struct assignment *assignment)
 {
+	if (assignment->has_met_watched)
+		return false;
 	for (unsigned i = 0; i < assignment->part_count; i++) {
 		if (assignment->parts[i].outcome == PART_RETURNED)
 			return true;
@@ -349,7 +354,9 @@ static void close_breaker(struct scheduler *scheduler, struct hop *hop)
 	hop_clear_fault(hop);
 	hop->is_expiry_due = false;
 	hop->relay->is_dirty = true;
-	if (hop->domain == NULL)
+	if (hop->domain == NULL) {
+		hop->relay->brake.relay_signature = 0;
 		relay_start_ramp(hop->relay);
+	}
 	scheduler_log_breaker(scheduler, hop);
 }

@@ -99,6 +99,8 @@ void scheduler_lane_changed(struct scheduler *scheduler, struct lane *lane)
 			alarm_set(&scheduler->alarms, &scheduler->reroute,
 			    scheduler->now_ms + 1);
 	}
+	if (kind != LANE_IDLE && scheduler_brake_holds(scheduler, lane))
+		kind = LANE_IDLE;
 	line_place_lane(&scheduler->lanes, lane, kind);
 	if (has_due && lane->alarm.at_ms != lane->next_due_ms)
 		alarm_set(&scheduler->alarms, &lane->alarm, lane->next_due_ms);

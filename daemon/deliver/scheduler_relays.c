@@ -125,6 +125,7 @@ static void on_resume(struct letter *letter)
 	free(relay->pause_reason);
 	relay->pause_reason = NULL;
 	close_breakers_of(scheduler, relay);
+	scheduler_release_brake(scheduler, relay);
 	relay->is_dirty = true;
 	hops_of_relay_changed(scheduler, relay);
 	free(errand->reason);
@@ -142,6 +143,7 @@ void scheduler_settings_changed(struct scheduler *scheduler)
 
 	for (relay = scheduler->relays; relay != NULL; relay = relay->next) {
 		breaker_ask_now(&relay->hop.breaker, scheduler->now_ms);
+		brake_ask_now(&relay->brake, scheduler->now_ms);
 		hops_of_relay_changed(scheduler, relay);
 	}
 	scheduler->reroute_lane = 0;

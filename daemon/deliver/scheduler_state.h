@@ -3,6 +3,7 @@
  *
  * scheduler.c           made, woken, ended; notices; whose turn it is
  * scheduler_assign.c    assignments go out and come home
+ * scheduler_brake.c     refusals again and again
  * scheduler_expiry.c    mail too old behind a relay in trouble
  * scheduler_lanes.c     lanes come from the store and go again
  * scheduler_change.c    someone's wishes for messages and relays
@@ -26,6 +27,7 @@
 #include "deliver/scheduler.h"
 #include "queue/queue.h"
 
+struct assignment;
 struct event;
 
 /* Lanes in memory that have no fresh parts; and those of one relay that stand
@@ -98,6 +100,23 @@ bool scheduler_set_aside(struct scheduler *scheduler, struct part *part);
 void scheduler_expire(struct scheduler *scheduler, struct hop *hop);
 void scheduler_expiry_ended(struct scheduler *scheduler,
     struct ticket *ticket, unsigned settled);
+
+/* scheduler_brake.c */
+
+/* Is this lane's submitter held at its relay? */
+bool scheduler_brake_holds(const struct scheduler *scheduler,
+    const struct lane *lane);
+/* Held, and one message may go to see whether that is over. */
+bool scheduler_brake_probes(const struct lane *lane);
+void scheduler_brake_sent(struct scheduler *scheduler,
+    const struct ticket *ticket, struct assignment *assignment);
+/* May give the assignment a fault, or take it away. */
+void scheduler_brake_came_home(struct scheduler *scheduler,
+    const struct ticket *ticket, struct assignment *assignment);
+void scheduler_on_brake_alarm(struct alarm *alarm);
+/* Somebody says that all is well. */
+void scheduler_release_brake(struct scheduler *scheduler,
+    struct relay *relay);
 
 /* scheduler_lanes.c */
 

@@ -28,6 +28,8 @@ static void fill_relay(struct scheduler *scheduler,
     struct relay_status *status, struct relay *relay);
 static void fill_breaker(const struct scheduler *scheduler,
     struct relay_status *status, const struct relay *relay);
+static void fill_holds(const struct scheduler *scheduler,
+    struct relay_status *status, const struct relay *relay);
 static void count_waiting(struct scheduler *scheduler,
     struct scheduler_query *query);
 static void find_oldest(struct scheduler *scheduler,
@@ -45,6 +47,9 @@ void scheduler_query_free(struct scheduler_query *query)
 	if (query == NULL)
 		return;
 	for (size_t i = 0; i < query->relay_count; i++) {
+		for (size_t j = 0; j < query->relays[i].hold_count; j++)
+			free(query->relays[i].holds[j].reason);
+		free(query->relays[i].holds);
 		free(query->relays[i].name);
 		free(query->relays[i].fault_host);
 	}
@@ -115,6 +120,7 @@ static void fill_relay(struct scheduler *scheduler,
 	status->delivered_24h =
 	    relay_delivered_24h(relay, scheduler->now_ms);
 	fill_breaker(scheduler, status, relay);
+	fill_holds(scheduler, status, relay);
 }
 
 /* Queue time as the wall clock shows it now. */
@@ -147,6 +153,27 @@ static void fill_breaker(const struct scheduler *scheduler,
 	verdict_local(&status->fault, VERDICT_NONE, SCOPE_RELAY, PHASE_NAME,
 	    FAULT_NONE, relay->pause_reason == NULL ? "" :
 	    relay->pause_reason);
+}
+
+static void fill_holds(const struct scheduler *scheduler,
+    struct relay_status *status, const struct relay *relay)
+{
+	const struct brake_hold *hold;
+
+	if (relay->brake.hold_count == 0)
+		return;
+	status->holds = xcalloc(relay->brake.hold_count,
+	    sizeof(*status->holds));
+	LIST_FOREACH(hold, &relay->brake.holds, links) {
+		if (hold->until_ms == 0)
+			continue;
+		status->holds[status->hold_count++] = (struct submitter_hold){
+			.submitter = hold->submitter,
+			.since_ms = to_wall(scheduler, hold->since_ms),
+			.until_ms = to_wall(scheduler, hold->until_ms),
+			.reason = xstrdup(hold->reason),
+		};
+	}
 }
 
 static struct relay_status *find_status(struct scheduler_query *query,

@@ -40,6 +40,10 @@ struct slot {
 	uint32_t forgotten;   /* a bit for each of its parts */
 	bool has_reconnected; /* for this part, free of charge */
 	bool has_renewed;     /* the secrets, for this part */
+	uint32_t sender;      /* of this part: a hash */
+	uint64_t refused;     /* what the last parts were refused with, and */
+	unsigned refused_alike; /* how many of them in a row */
+	bool is_enough;         /* of them: the brake is to hear of it first */
 
 	/* The last result; its verdicts are with the attempt. */
 	bool is_stale;
@@ -122,6 +126,9 @@ void slot_assign_take(struct slot *slot, struct assignment *assignment)
 	slot->assignment = assignment;
 	slot->current = 0;
 	slot->forgotten = 0;
+	slot->refused = 0;
+	slot->refused_alike = 0;
+	slot->is_enough = false;
 	for (unsigned i = 0; i < assignment->part_count; i++)
 		assignment->parts[i].outcome = PART_NOT_TRIED;
 	if (assignment->is_expiring)
@@ -217,7 +224,7 @@ static void next_part(struct slot *slot)
 	struct workshop *workshop = slot->workshop;
 
 	while (slot->current < assignment->part_count &&
-	       assignment->fault.class == VERDICT_NONE &&
+	       assignment->fault.class == VERDICT_NONE && !slot->is_enough &&
 	       !workshop->is_draining) {
 		if (slot->forgotten >> slot->current & 1) {
 			mark_gone(slot);
@@ -246,12 +253,43 @@ static void charge_relay(struct slot *slot, const struct verdict *fault)
 	slot->fault_host = NULL;
 }
 
+/* The same refusal again and again: the rest waits for what the brake says. */
+static void note_refusal(struct slot *slot, unsigned index,
+                         const struct settlement *settlement)
+{
+	struct assignment *assignment = slot->assignment;
+	struct refusal *refusal = &assignment->parts[index].refusal;
+	const struct verdict *verdict;
+
+	/* That a bounce got through says nothing of what was bounced. */
+	if (slot->sender == 0)
+		return;
+	verdict = brake_lesson(refusal, &assignment->parts[index].has_delivered,
+	                       settlement);
+	if (!verdict) {
+		slot->refused_alike = 0;
+		return;
+	}
+	refusal->sender = slot->sender;
+	assignment->refusal = *verdict;
+	if (refusal->signature != slot->refused)
+		slot->refused_alike = 0;
+	slot->refused = refusal->signature;
+	slot->refused_alike++;
+	if (assignment->relay->kind != RELAY_DIRECT &&
+	    slot->refused_alike >= (refusal->is_of_recipients
+	                                ? BRAKE_RECIPIENTS
+	                                : BRAKE_MESSAGES))
+		slot->is_enough = true;
+}
+
 /* Takes the verdicts to the committer; does not go on by itself. */
 static void finish_part(struct slot *slot, const struct verdict *fault)
 {
 	struct assignment *assignment = slot->assignment;
 	struct settlement *settlement;
 
+	slot->sender = attempt_sender(slot->attempt);
 	settlement = attempt_finish(slot->attempt, fault);
 	assignment->parts[slot->current++].outcome =
 	    settlement ? PART_SETTLED : PART_RETURNED;
@@ -263,6 +301,7 @@ static void finish_part(struct slot *slot, const struct verdict *fault)
 		assignment->delivered += state == RECIPIENT_DELIVERED;
 		assignment->refused += state == RECIPIENT_FAILED;
 	}
+	note_refusal(slot, slot->current - 1, settlement);
 	slot->workshop->settle_take(slot->workshop, settlement);
 }
 
@@ -437,6 +476,8 @@ static void on_lost(struct slot *slot)
 static void on_result(void *context, const struct transport_result *result)
 {
 	struct slot *slot = context;
+	uint64_t watched = slot->assignment->watched;
+	struct verdict watched_fault;
 
 	assert(slot->state == AWAIT_RESULT);
 	attempt_on_result(slot->attempt, result);
@@ -444,6 +485,11 @@ static void on_result(void *context, const struct transport_result *result)
 	slot->fault.class = VERDICT_NONE;
 	if (result->fault.class != VERDICT_NONE)
 		note_fault(slot, &result->fault, result->host);
+	if (watched != 0 &&
+	    attempt_take_back(slot->attempt, watched, &watched_fault)) {
+		note_fault(slot, &watched_fault, result->host);
+		slot->assignment->has_met_watched = true;
+	}
 	if (result->phase >= PHASE_MAIL && !result->is_stale)
 		slot->assignment->had_session = true;
 }

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "deliver/brake.h"
 #include "queue/queue.h"
 #include "runtime/mailbox.h"
 #include "smtp/verdict.h"
@@ -54,15 +55,21 @@ struct assignment {
 	 * goes home as returned.
 	 */
 	bool is_expiring;
+	/* A refusal of this signature is a fault of the relay; 0: none is. */
+	uint64_t watched;
 	unsigned part_count;
 	struct {
 		uint64_t id;
 		uint16_t part;
 		enum assignment_outcome outcome;
+		struct refusal refusal; /* out */
+		bool has_delivered;     /* out */
 	} parts[ASSIGNMENT_PARTS_MAX];
 	/* out: the last fault of the relay; class VERDICT_NONE without */
 	struct verdict fault;
 	char *fault_host;    /* malloc'ed; or NULL */
+	bool has_met_watched;
+	struct verdict refusal; /* the last of a whole message */
 	unsigned delivered;  /* recipients */
 	unsigned refused;    /* recipients that failed for good */
 	bool had_session;    /* the relay let us in: the breaker may close */

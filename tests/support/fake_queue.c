@@ -393,6 +393,7 @@ static int do_change(struct change *change)
 	case CHANGE_HOLD:
 	case CHANGE_PARK:
 	case CHANGE_CANCEL:
+	case CHANGE_RESEND:
 		break;
 	case CHANGE_RETRY:
 	case CHANGE_RELEASE:

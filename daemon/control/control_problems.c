@@ -1,0 +1,170 @@
+/*
+ * control_problems - what is wrong now, since when, and which command helps
+ *
+ * What needs a human first comes first.
+ */
+#include "config.h"
+
+#include "control/handlers.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "control/control_internal.h"
+#include "control/request.h"
+#include "control/users.h"
+#include "deliver/scheduler.h"
+#include "queue/queue.h"
+#include "runtime/xalloc.h"
+#include "settings.h"
+
+static void shape_set_aside(
+    struct emitter *emit, uint64_t count, const char *state, const char *more);
+static void shape_store_problems(
+    struct emitter *emit, const struct queue_counts *counts);
+static void shape_trouble(struct emitter *emit, const char *name,
+    const struct relay_status *status);
+static void shape_holds(struct request *request, const char *name,
+    const struct relay_status *status);
+static void shape_problem(struct emitter *emit, uint64_t since_ms,
+    const char *next, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+void problems_shape(struct request *request, const struct queue_counts *counts)
+{
+	const struct scheduler_query *scheduler = request->scheduler;
+	struct emitter *emit = &request->emit;
+	size_t i;
+
+	emit_array(emit, "problems");
+	shape_set_aside(emit, counts->messages[MESSAGE_PARKED], "parked",
+	    ": someone must decide");
+	shape_store_problems(emit, counts);
+	for (i = 0; i < scheduler->relay_count; i++) {
+		const struct relay_status *status = &scheduler->relays[i];
+		const char *name = problems_relay_name(request, status);
+
+		shape_trouble(emit, name, status);
+		shape_holds(request, name, status);
+	}
+	shape_set_aside(emit, counts->messages[MESSAGE_HELD], "held", "");
+	emit_end(emit);
+}
+
+const char *problems_relay_name(
+    struct request *request, const struct relay_status *status)
+{
+	const struct relay_settings *relay =
+	    settings_find_relay(request->settings, status->id);
+
+	if (relay)
+		return relay->name;
+	return status->name ? status->name : "unknown";
+}
+
+static void shape_set_aside(
+    struct emitter *emit, uint64_t count, const char *state, const char *more)
+{
+	char next[64];
+
+	if (count == 0)
+		return;
+	snprintf(next, sizeof(next), "relaisctl list --state %s", state);
+	shape_problem(emit, 0, next, "%llu message%s %s%s",
+	    (unsigned long long)count, count == 1 ? " is" : "s are", state,
+	    more);
+}
+
+static void shape_store_problems(
+    struct emitter *emit, const struct queue_counts *counts)
+{
+	char since[CLOCK_RFC3339_SIZE];
+
+	if (counts->stalled_since_ms) {
+		clock_format_rfc3339((int64_t)counts->stalled_since_ms, since);
+		shape_problem(emit, counts->stalled_since_ms,
+		    "look at the disk: dmesg, iostat",
+		    "disk stalled since %s: new mail is put off", since);
+	}
+	if (counts->is_full)
+		shape_problem(emit, 0,
+		    "make room on the disk, or raise queue.maximum",
+		    "the store is full: new mail is put off");
+}
+
+static void shape_trouble(struct emitter *emit, const char *name,
+    const struct relay_status *status)
+{
+	const char *reason = status->fault.text;
+	const char *colon = *reason ? ": " : "";
+	char *next = NULL;
+
+	switch (status->state) {
+	case BREAKER_CLOSED:
+	case BREAKER_HALF_OPEN:
+		return;
+	case BREAKER_OPEN:
+		next = xasprintf("relaisctl relay show %s", name);
+		shape_problem(emit, status->since_ms, next,
+		    "relay %s does not work%s%s", name, colon, reason);
+		break;
+	case BREAKER_HELD:
+		next = xasprintf(
+		    "mend the cause, then: relaisctl relay resume %s", name);
+		shape_problem(emit, status->since_ms, next,
+		    "relay %s is held until someone acts%s%s", name, colon,
+		    reason);
+		break;
+	case BREAKER_PAUSED:
+		next = xasprintf("relaisctl relay resume %s", name);
+		shape_problem(emit, status->since_ms, next,
+		    "relay %s is paused%s%s", name, colon, reason);
+		break;
+	}
+	free(next);
+}
+
+static void shape_holds(struct request *request, const char *name,
+    const struct relay_status *status)
+{
+	struct emitter *emit = &request->emit;
+	char *next = xasprintf(
+	    "mend the cause, then: relaisctl relay resume %s", name);
+	size_t i;
+
+	for (i = 0; i < status->hold_count; i++) {
+		const struct submitter_hold *hold = &status->holds[i];
+		struct shape_view view;
+		const char *user;
+
+		request_view(request, &view);
+		user = view.user_name(view.context, hold->submitter);
+		if (user)
+			shape_problem(emit, hold->since_ms, next,
+			    "mail of %s is held at relay %s: %s", user, name,
+			    hold->reason);
+		else
+			shape_problem(emit, hold->since_ms, next,
+			    "mail of uid %u is held at relay %s: %s",
+			    hold->submitter, name, hold->reason);
+	}
+	free(next);
+}
+
+static void shape_problem(struct emitter *emit, uint64_t since_ms,
+    const char *next, const char *format, ...)
+{
+	char what[640];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(what, sizeof(what), format, args);
+	va_end(args);
+	emit_object(emit, NULL);
+	emit_text(emit, "what", what);
+	emit_time(emit, "since", since_ms);
+	emit_text(emit, "next", next);
+	emit_end(emit);
+}
