@@ -10,20 +10,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "queue_id.h"
+#include "runtime/journal.h"
 #include "runtime/mailbox.h"
 
 /* Lines that may wait for the writer; each is at most LOG_LINE_MAX. */
 #define RING_LINES 4096
 
+/* The line as text, and behind it the fields for the journal. */
 struct entry {
 	struct letter letter;
-	unsigned len;
+	enum log_level level;
+	unsigned len, fields_len;
 	bool is_last;
 	char text[];
 };
@@ -34,10 +35,13 @@ static _Atomic(uint64_t) dropped;
 static _Atomic(struct mailbox *) inbox;
 static pthread_t writer;
 static bool is_journal;
+static int journal = -1;
 
 static void *writer_main(void *argument);
-static bool stderr_is_journal(void);
+static void write_line(enum log_level level, const char *text, size_t len,
+    size_t fields_len);
 static void put(struct log_line *line, const char *text, size_t len);
+static void put_field(struct log_line *line, const char *key, unsigned from);
 static void put_escaped(struct log_line *line, const char *value);
 static bool needs_quotes(const char *value);
 static void write_all(const char *text, size_t len);
@@ -47,7 +51,9 @@ int log_start(enum log_level level)
 	struct mailbox *mailbox;
 	int r;
 
-	is_journal = stderr_is_journal();
+	is_journal = journal_is_stderr();
+	if (is_journal)
+		journal = journal_open(NULL);
 	log_set_level(level);
 	r = mailbox_new_blocking(&mailbox);
 	if (r < 0)
@@ -75,19 +81,9 @@ void log_stop(void)
 	mailbox_post_take(mailbox, &entry->letter);
 	(void)pthread_join(writer, NULL);
 	mailbox_free(mailbox);
-}
-
-/* sd-daemon(3): $JOURNAL_STREAM names the device and inode of the journal. */
-static bool stderr_is_journal(void)
-{
-	const char *stream = getenv("JOURNAL_STREAM");
-	unsigned long long device, inode;
-	struct stat status;
-
-	return stream != NULL &&
-	    sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
-	    fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device &&
-	    status.st_ino == inode;
+	if (journal >= 0)
+		(void)close(journal);
+	journal = -1;
 }
 
 void log_set_level(enum log_level level)
@@ -115,6 +111,24 @@ static void write_all(const char *text, size_t len)
 	}
 }
 
+/* What the journal does not take by its own protocol it takes from stderr. */
+static void write_line(enum log_level level, const char *text, size_t len,
+    size_t fields_len)
+{
+	char priority[sizeof("<-9>")];
+
+	if (journal >= 0 &&
+	    journal_send(journal, (int)level, text, len, text + len,
+		fields_len) == 0)
+		return;
+	if (is_journal) {
+		(void)snprintf(priority, sizeof(priority), "<%d>",
+		    (int)level % 10);
+		write_all(priority, 3);
+	}
+	write_all(text, len);
+}
+
 static void report_dropped(uint64_t *reported)
 {
 	uint64_t now = atomic_load(&dropped);
@@ -124,10 +138,9 @@ static void report_dropped(uint64_t *reported)
 	if (now == *reported)
 		return;
 	len = snprintf(line, sizeof(line),
-	    "%sevent=log-lines-dropped count=%" PRIu64 "\n",
-	    is_journal ? "<4>" : "", now - *reported);
+	    "event=log-lines-dropped count=%" PRIu64 "\n", now - *reported);
 	*reported = now;
-	write_all(line, (size_t)len);
+	write_line(LOG_LEVEL_WARNING, line, (size_t)len, 0);
 }
 
 static void *writer_main(void *argument)
@@ -143,10 +156,12 @@ static void *writer_main(void *argument)
 		for (; letter != NULL; letter = next) {
 			next = letter->next;
 			entry = LETTER_OF(letter, struct entry, letter);
-			write_all(entry->text, entry->len);
 			is_last |= entry->is_last;
-			if (!entry->is_last)
+			if (!entry->is_last) {
+				write_line(entry->level, entry->text,
+				    entry->len, entry->fields_len);
 				atomic_fetch_sub(&waiting, 1);
+			}
 			free(entry);
 		}
 		report_dropped(&reported);
@@ -183,22 +198,17 @@ static void put_time(struct log_line *line)
 
 void log_begin(struct log_line *line, enum log_level level, const char *event)
 {
-	char priority[sizeof("<-9>")];
-
 	line->level = level;
 	line->len = 0;
+	line->fields_len = 0;
 	line->is_wanted = log_is_wanted(level);
 	if (!line->is_wanted)
 		return;
-	if (is_journal) {
-		(void)snprintf(priority, sizeof(priority), "<%d>",
-		    (int)level % 10);
-		put(line, priority, 3);
-	} else {
+	if (!is_journal)
 		put_time(line);
-	}
 	put(line, "event=", 6);
 	put(line, event, strlen(event));
+	put_field(line, "event", line->len - (unsigned)strlen(event));
 }
 
 static void put_key(struct log_line *line, const char *key)
@@ -208,18 +218,32 @@ static void put_key(struct log_line *line, const char *key)
 	put(line, "=", 1);
 }
 
+/* What the line has from there on, as a field. */
+static void put_field(struct log_line *line, const char *key, unsigned from)
+{
+	if (journal < 0)
+		return;
+	line->fields_len = (unsigned)journal_put_field(line->fields,
+	    line->fields_len, sizeof(line->fields), key, line->text + from,
+	    line->len - from);
+}
+
 void log_text(struct log_line *line, const char *key, const char *value)
 {
+	bool is_quoted;
+	unsigned from;
+
 	if (!line->is_wanted || value == NULL)
 		return;
 	put_key(line, key);
-	if (!needs_quotes(value)) {
-		put(line, value, strlen(value));
-		return;
-	}
-	put(line, "\"", 1);
+	is_quoted = needs_quotes(value);
+	if (is_quoted)
+		put(line, "\"", 1);
+	from = line->len;
 	put_escaped(line, value);
-	put(line, "\"", 1);
+	put_field(line, key, from);
+	if (is_quoted)
+		put(line, "\"", 1);
 }
 
 static bool needs_quotes(const char *value)
@@ -265,6 +289,7 @@ void log_number(struct log_line *line, const char *key, int64_t value)
 	len = snprintf(text, sizeof(text), "%" PRId64, value);
 	put_key(line, key);
 	put(line, text, (size_t)len);
+	put_field(line, key, line->len - (unsigned)len);
 }
 
 void log_id(struct log_line *line, const char *key, uint64_t queue_id)
@@ -276,6 +301,7 @@ void log_id(struct log_line *line, const char *key, uint64_t queue_id)
 	queue_id_format(queue_id, text);
 	put_key(line, key);
 	put(line, text, strlen(text));
+	put_field(line, key, line->len - (unsigned)strlen(text));
 }
 
 void log_end(struct log_line *line)
@@ -287,17 +313,20 @@ void log_end(struct log_line *line)
 		return;
 	line->text[line->len++] = '\n';
 	if (mailbox == NULL) {
-		write_all(line->text, line->len);
+		write_line(line->level, line->text, line->len, 0);
 		return;
 	}
 	if (atomic_fetch_add(&waiting, 1) >= RING_LINES)
 		goto drop;
-	entry = malloc(sizeof(*entry) + line->len);
+	entry = malloc(sizeof(*entry) + line->len + line->fields_len);
 	if (entry == NULL)
 		goto drop;
 	entry->is_last = false;
+	entry->level = line->level;
 	entry->len = line->len;
+	entry->fields_len = line->fields_len;
 	memcpy(entry->text, line->text, line->len);
+	memcpy(entry->text + line->len, line->fields, line->fields_len);
 	mailbox_post_take(mailbox, &entry->letter);
 	return;
 drop:

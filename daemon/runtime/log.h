@@ -22,16 +22,18 @@ enum log_level {
 	LOG_LEVEL_DEBUG = 7,
 };
 
-#define LOG_LINE_MAX 2048
+#define LOG_LINE_MAX   2048
+#define LOG_FIELDS_MAX 3072
 
 struct log_line {
 	enum log_level level;
 	bool is_wanted;
-	unsigned len;
+	unsigned len, fields_len;
 	char text[LOG_LINE_MAX];
+	char fields[LOG_FIELDS_MAX];
 };
 
-/* Starts the log thread. Where stderr is the journal, lines carry <n>. */
+/* Starts the log thread. Where stderr is the journal, values become fields. */
 int log_start(enum log_level level);
 /* Writes what waits, then ends the thread. */
 void log_stop(void);
