@@ -16,7 +16,7 @@
 #include "runtime/xalloc.h"
 #include "settings.h"
 
-/* A stop waits so long for clients to take their last answers. */
+/* A stop waits so long for clients to end their messages. */
 #define DRAIN_S 5
 
 struct receiver {
@@ -39,6 +39,7 @@ struct new_settings {
 static void on_client(void *owner, int fd, const struct listener *listener);
 static void on_new_settings(struct letter *letter);
 static void on_drain(struct letter *letter);
+static void drain_sessions(struct receiver *receiver, bool is_final);
 static void on_drain_timeout(evutil_socket_t fd, short what, void *argument);
 static void on_empty(struct session_host *host);
 static void use_settings(struct receiver *receiver,
@@ -197,7 +198,6 @@ static void on_drain(struct letter *letter)
 	static const struct timeval limit = { .tv_sec = DRAIN_S };
 	struct receiver *receiver =
 	    LETTER_OF(letter, struct receiver, drain_letter);
-	struct session *session, *next;
 
 	free_listeners(receiver);
 	receiver->host.is_draining = true;
@@ -207,10 +207,17 @@ static void on_drain(struct letter *letter)
 	}
 	(void)event_add(receiver->drain_timer, &limit);
 	waiters_end_all(receiver->host.waiters);
+	drain_sessions(receiver, false);
+}
+
+static void drain_sessions(struct receiver *receiver, bool is_final)
+{
+	struct session *session, *next;
+
 	session = TAILQ_FIRST(&receiver->host.sessions);
 	for (; session != NULL; session = next) {
 		next = session_next(session);
-		session_drain(session);
+		session_drain(session, is_final);
 	}
 }
 
@@ -220,6 +227,7 @@ static void on_drain_timeout(evutil_socket_t fd, short what, void *argument)
 
 	(void)fd;
 	(void)what;
+	drain_sessions(receiver, true);
 	loop_stop(receiver->loop);
 }
 

@@ -148,10 +148,12 @@ struct session *session_next(struct session *session)
 	return TAILQ_NEXT(session, link);
 }
 
-void session_drain(struct session *session)
+void session_drain(struct session *session, bool is_final)
 {
 	if (smtp_server_is_suspended(session->server))
 		return; /* its answer comes first; see on_submitted() */
+	if (!is_final && transaction_is_expected(&session->transaction))
+		return; /* it is left as soon as its message is answered */
 	smtp_server_close(session->server,
 	    smtp_answer(421, "4.3.2", "Service is shutting down"));
 	advance(session);

@@ -52,8 +52,11 @@ struct session_host {
 void session_start(struct session_host *host, int fd, struct peer *peer,
     const struct settings *settings);
 
-/* The daemon stops: a silent client is told and left. */
-void session_drain(struct session *session);
+/*
+ * The daemon stops: the client is told and left, at once if is_final or if it
+ * has no message under way, else after that message.
+ */
+void session_drain(struct session *session, bool is_final);
 
 /* At once, without a word. */
 void session_free(struct session *session);

@@ -59,6 +59,11 @@ void transaction_done(struct transaction *transaction)
 	free(transaction->ends);
 }
 
+bool transaction_is_expected(const struct transaction *transaction)
+{
+	return transaction->sender != NULL || !transaction->has_served;
+}
+
 static struct smtp_answer answer_for(int result)
 {
 	switch (result) {
@@ -168,6 +173,7 @@ static void on_reset(void *argument)
 	struct transaction *transaction = argument;
 
 	intake_abandon(transaction->intake);
+	transaction->sender = NULL;
 }
 
 /* RFC 1047 for submitters: did you get it, before the link was lost? */
@@ -240,6 +246,8 @@ static struct smtp_answer answer_submission(struct transaction *transaction,
 static void answer_message(struct transaction *transaction,
     struct smtp_answer answer)
 {
+	transaction->has_served = true;
+	transaction->sender = NULL;
 	smtp_server_answer_message(transaction->server, answer);
 	if (transaction->host->is_draining)
 		smtp_server_close(transaction->server,

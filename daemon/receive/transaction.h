@@ -38,6 +38,7 @@ struct transaction {
 	void (*on_progress)(struct transaction *transaction);
 
 	struct intake *intake;
+	bool has_served; /* a message was answered */
 	/* of the MAIL that is open */
 	const char *sender;
 	uint64_t size_bytes; /* declared; 0 without */
@@ -56,5 +57,11 @@ extern const struct smtp_server_callbacks transaction_callbacks;
 /* host is set. */
 void transaction_init(struct transaction *transaction);
 void transaction_done(struct transaction *transaction);
+
+/*
+ * The client has a message under way, or has come to hand one over: an orderly
+ * stop lets it, for a while.
+ */
+bool transaction_is_expected(const struct transaction *transaction);
 
 #endif

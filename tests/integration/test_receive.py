@@ -274,3 +274,26 @@ def test_group_commit_answers_many_submitters_with_few_syncs(daemon):
     # Verdicts are commits' jobs as well: two a message.
     assert store["committed_jobs"] >= count * each
     assert store["commits"] * 2 < store["committed_jobs"], store
+
+
+def test_a_stop_lets_clients_end_their_messages(relaisd):
+    """Whoever has a message under way, or has just come, hands it over."""
+    fresh, busy, served = (relaisd.smtp() for _ in range(3))
+    served.sendmail("app@example.com", ["user@example.net"],
+                    "Subject: before\r\n\r\nhello\r\n")
+    busy.ehlo()
+    assert busy.docmd("MAIL FROM:<app@example.com>")[0] == 250
+    relaisd.process.terminate()
+
+    # The served one is told at once, which shows that the stop has begun.
+    assert served.getreply()[0] == 421
+    assert busy.docmd("RCPT TO:<user@example.net>")[0] == 250
+    code, text = busy.data("Subject: meanwhile\r\n\r\nhello\r\n")
+    assert code == 250 and b"queued as" in text
+    assert busy.getreply()[0] == 421
+    fresh.sendmail("app@example.com", ["user@example.net"],
+                   "Subject: just come\r\n\r\nhello\r\n")
+    assert relaisd.stop() == 0
+
+    relaisd.start()
+    wait_until(lambda: len(relaisd.captured()) == 3, "all three to be delivered")
