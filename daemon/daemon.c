@@ -29,7 +29,6 @@
 
 #include <event2/event.h>
 
-#include "clock.h"
 #include "command_helper.h"
 #include "control/control.h"
 #include "deliver/reporter.h"
@@ -45,9 +44,7 @@
 #include "runtime/xalloc.h"
 #include "service.h"
 #include "settings.h"
-
-#define DISK_STUCK_MS  600000 /* a commit may take its time on a slow disk */
-#define STATUS_EVERY_S 10
+#include "vital_signs.h"
 
 enum daemon_signal {
 	SIGNAL_TERM,
@@ -72,7 +69,9 @@ struct daemon {
 	struct receiver *receiver;
 	struct control *control;
 	struct event *signals[SIGNALS];
-	struct event *status_timer, *watchdog_timer, *drain_timer;
+	struct event *drain_timer;
+	struct vital_signs *signs;
+	struct loop **watched; /* the loops that have to turn */
 	bool is_stopping;
 };
 
@@ -88,13 +87,12 @@ static int make_loops(struct daemon *daemon);
 static int make_workers(struct daemon *daemon);
 static int make_doors(struct daemon *daemon, char **ret_error);
 static int make_events(struct daemon *daemon);
+static int make_vital_signs(struct daemon *daemon);
 static int start_all(struct daemon *daemon);
 static void stop_all(struct daemon *daemon);
 static void free_all(struct daemon *daemon);
 static void on_stop_signal(evutil_socket_t number, short what, void *argument);
 static void on_hup(evutil_socket_t number, short what, void *argument);
-static void on_status(evutil_socket_t fd, short what, void *argument);
-static void on_watchdog(evutil_socket_t fd, short what, void *argument);
 static void on_drain_timeout(evutil_socket_t fd, short what, void *argument);
 static void on_scheduler_idle(void *argument);
 static int reload(struct daemon *daemon, const struct reload_edits *edits,
@@ -252,13 +250,6 @@ static int add_signal(struct daemon *daemon, enum daemon_signal which,
 
 static int make_events(struct daemon *daemon)
 {
-	const struct timeval status = { .tv_sec = STATUS_EVERY_S };
-	struct event_base *base = loop_base(daemon->main_loop);
-	uint64_t us = service_watchdog_us() / 2;
-	struct timeval watchdog = {
-		.tv_sec = (time_t)(us / 1000000),
-		.tv_usec = (suseconds_t)(us % 1000000),
-	};
 	int r;
 
 	r = add_signal(daemon, SIGNAL_TERM, SIGTERM, on_stop_signal);
@@ -268,18 +259,34 @@ static int make_events(struct daemon *daemon)
 		r = add_signal(daemon, SIGNAL_HUP, SIGHUP, on_hup);
 	if (r < 0)
 		return r;
-	daemon->status_timer = event_new(base, -1, EV_PERSIST, on_status,
-	    daemon);
-	daemon->watchdog_timer = event_new(base, -1, EV_PERSIST, on_watchdog,
-	    daemon);
-	daemon->drain_timer = evtimer_new(base, on_drain_timeout, daemon);
-	if (daemon->status_timer == NULL || daemon->watchdog_timer == NULL ||
-	    daemon->drain_timer == NULL ||
-	    event_add(daemon->status_timer, &status) < 0)
+	daemon->drain_timer = evtimer_new(loop_base(daemon->main_loop),
+	    on_drain_timeout, daemon);
+	if (daemon->drain_timer == NULL)
 		return -ENOMEM;
-	if (us != 0 && event_add(daemon->watchdog_timer, &watchdog) < 0)
-		return -ENOMEM;
-	return 0;
+	return make_vital_signs(daemon);
+}
+
+static int make_vital_signs(struct daemon *daemon)
+{
+	struct vital_signs_params params = {
+		.main_loop = daemon->main_loop,
+		.queue = daemon->queue,
+		.reader = daemon->reader,
+		.scheduler = daemon->scheduler,
+		.receive_loop = daemon->receive_loop,
+	};
+	unsigned i;
+
+	daemon->watched = xcalloc(daemon->worker_count + 3,
+	    sizeof(*daemon->watched));
+	for (i = 0; i < daemon->worker_count; i++)
+		daemon->watched[i] = worker_loop(daemon->workers[i]);
+	daemon->watched[i++] = daemon->control_loop;
+	daemon->watched[i++] = daemon->resolver_loop;
+	daemon->watched[i++] = reporter_loop(daemon->reporter);
+	params.loops = daemon->watched;
+	params.loop_count = i;
+	return vital_signs_new(&daemon->signs, &params);
 }
 
 /* What is to listen starts before what is to speak. */
@@ -322,6 +329,7 @@ static void on_stop_signal(evutil_socket_t number, short what, void *argument)
 		return;
 	}
 	daemon->is_stopping = true;
+	vital_signs_set_stopping(daemon->signs);
 	log_message(LOG_LEVEL_INFO, "stopping", "signal %d", (int)number);
 	service_notify("STOPPING=1\nSTATUS=Waiting for attempts that run");
 	receiver_drain(daemon->receiver);
@@ -386,16 +394,15 @@ static void stop_all(struct daemon *daemon)
 
 static void free_all(struct daemon *daemon)
 {
-	struct event *events[] = { daemon->status_timer,
-		daemon->watchdog_timer, daemon->drain_timer };
 	unsigned i;
 
 	for (i = 0; i < SIGNALS; i++)
 		if (daemon->signals[i] != NULL)
 			event_free(daemon->signals[i]);
-	for (i = 0; i < sizeof(events) / sizeof(events[0]); i++)
-		if (events[i] != NULL)
-			event_free(events[i]);
+	if (daemon->drain_timer != NULL)
+		event_free(daemon->drain_timer);
+	vital_signs_free(daemon->signs);
+	free(daemon->watched);
 	receiver_free(daemon->receiver);
 	scheduler_free(daemon->scheduler);
 	control_free(daemon->control);
@@ -414,51 +421,6 @@ static void free_all(struct daemon *daemon)
 	loop_free(daemon->resolver_loop);
 	loop_free(daemon->main_loop);
 	settings_unref(daemon->settings);
-}
-
-/* -------------------------------------------------------- service manager */
-
-static void on_status(evutil_socket_t fd, short what, void *argument)
-{
-	struct daemon *daemon = argument;
-	struct queue_counts counts;
-
-	(void)fd;
-	(void)what;
-	if (daemon->is_stopping ||
-	    queue_read_counts(daemon->reader, &counts) < 0)
-		return;
-	service_notify("STATUS=%" PRIu64 " queued, %" PRIu64 " held, %" PRIu64
-		       " parked%s",
-	    counts.messages[MESSAGE_QUEUED], counts.messages[MESSAGE_HELD],
-	    counts.messages[MESSAGE_PARKED],
-	    counts.is_full ? "; the queue is FULL" : "");
-}
-
-/* A word only while every thread makes progress. */
-static void on_watchdog(evutil_socket_t fd, short what, void *argument)
-{
-	struct daemon *daemon = argument;
-	bool is_well;
-	unsigned i;
-
-	(void)fd;
-	(void)what;
-	is_well = loop_is_turning(daemon->control_loop) &&
-	    loop_is_turning(daemon->resolver_loop) &&
-	    loop_is_turning(reporter_loop(daemon->reporter)) &&
-	    (daemon->is_stopping || loop_is_turning(daemon->receive_loop));
-	for (i = 0; i < daemon->worker_count; i++)
-		is_well = is_well &&
-		    loop_is_turning(worker_loop(daemon->workers[i]));
-	if ((uint64_t)clock_boottime_ms() -
-		queue_last_progress_ms(daemon->queue) > DISK_STUCK_MS)
-		is_well = false;
-	if (is_well)
-		service_notify("WATCHDOG=1");
-	else
-		log_message(LOG_LEVEL_ERR, "stuck",
-		    "a thread makes no progress");
 }
 
 /* ---------------------------------------------------------------- reload */

@@ -103,6 +103,13 @@ void scheduler_query_free(struct scheduler_query *query);
 void scheduler_ask_take(struct scheduler *scheduler,
     struct scheduler_query *query);
 
+/*
+ * The relay in the deepest trouble, or none. Cheap: no counts. The caller frees
+ * it by scheduler_query_free(). Thread: the scheduler's.
+ */
+struct scheduler_query *scheduler_find_worst_relay(
+    struct scheduler *scheduler);
+
 /* Any thread. until_ms 0: until resumed. resume closes the breaker. */
 void scheduler_pause_relay(struct scheduler *scheduler, uint32_t relay,
     uint64_t until_ms, const char *reason);

@@ -104,6 +104,44 @@ static void on_ask(struct letter *letter)
 	free(errand);
 }
 
+/* One that needs a human is worse than one that will mend itself. */
+static unsigned trouble_of(const struct scheduler *scheduler,
+    const struct relay *relay)
+{
+	static const unsigned ranks[] = {
+		[BREAKER_CLOSED] = 0,
+		[BREAKER_PAUSED] = 1,
+		[BREAKER_HALF_OPEN] = 2,
+		[BREAKER_OPEN] = 3,
+		[BREAKER_HELD] = 4,
+	};
+
+	if (relay_is_paused(relay, scheduler->now_ms))
+		return ranks[BREAKER_PAUSED];
+	return ranks[relay->hop.breaker.state];
+}
+
+struct scheduler_query *scheduler_find_worst_relay(
+    struct scheduler *scheduler)
+{
+	struct scheduler_query *query = scheduler_query_new();
+	struct relay *relay, *worst = NULL;
+	unsigned trouble = 0;
+
+	for (relay = scheduler->relays; relay != NULL; relay = relay->next) {
+		if (trouble_of(scheduler, relay) <= trouble)
+			continue;
+		trouble = trouble_of(scheduler, relay);
+		worst = relay;
+	}
+	if (worst == NULL)
+		return query;
+	query->relays = xcalloc(1, sizeof(*query->relays));
+	query->relay_count = 1;
+	fill_relay(scheduler, &query->relays[0], worst);
+	return query;
+}
+
 static void fill_relay(struct scheduler *scheduler,
     struct relay_status *status, struct relay *relay)
 {

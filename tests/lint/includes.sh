@@ -53,7 +53,7 @@ layers()
 		if (path ~ /^(common|client)\//) return substr(path, 1, 6)
 		sub(/^daemon\//, "", path)
 		if (path ~ /\//) return substr(path, 1, index(path, "/") - 1)
-		if (path ~ /^(main|daemon)[.]/) return "daemon"
+		if (path ~ /^(main|daemon|vital_signs)[.]/) return "daemon"
 		return "settings"
 	}
 	function exists(path,    line, found) {
