@@ -19,7 +19,6 @@
 
 static void add_message_fields(struct buffer *into,
     const struct bounce *bounce);
-static void add_envelope_id(struct buffer *into, const char *envelope_id);
 static void add_recipient_fields(struct buffer *into,
     const struct bounce *bounce, unsigned index, bool is_utf8);
 static void add_address(struct buffer *into, const char *address,
@@ -54,23 +53,11 @@ static void add_message_fields(struct buffer *into,
 	notice_add(into, "Reporting-MTA: dns; %s\r\n",
 	    bounce->settings->hostname);
 	if (message->envelope_id != NULL) {
-		add_envelope_id(into, message->envelope_id);
+		notice_add(into, "Original-Envelope-Id: ");
+		add_clean(into, message->envelope_id, false);
 	}
 	add_date(into, "Arrival-Date", (int64_t)message->submitted_ms);
 	notice_add(into, "X-Relais-Queue-Id: %s\r\n", id);
-}
-
-/* Kept as it came, in xtext. */
-static void add_envelope_id(struct buffer *into, const char *envelope_id)
-{
-	char decoded[ADDRESS_SIZE];
-	size_t len = strlen(envelope_id);
-
-	if (len >= sizeof(decoded) ||
-	    xtext_decode(envelope_id, len, decoded) < 0)
-		return;
-	notice_add(into, "Original-Envelope-Id: ");
-	add_clean(into, decoded, false);
 }
 
 static void add_recipient_fields(struct buffer *into,
