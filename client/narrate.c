@@ -73,6 +73,7 @@ void narrate_breaker(const struct output *output, const struct json *relay,
 {
 	const char *state = or_nothing(json_text(relay, "state"));
 	const char *reason = json_text(relay, "reason");
+	const char *carrier = json_text(relay, "carried_by");
 	int64_t until_ms = output_parse_time(json_text(relay, "until"));
 	char age[OUTPUT_WORDS_SIZE];
 	const char *words = state;
@@ -89,8 +90,9 @@ void narrate_breaker(const struct output *output, const struct json *relay,
 	else if (strcmp(state, "paused") == 0)
 		words = "is paused";
 	output_age(output, until_ms, age);
-	snprintf(out, size, "%s%s%s%s%s", words, reason ? ": " : "",
-	    or_nothing(reason), until_ms ? "; goes on " : "", age);
+	snprintf(out, size, "%s%s%s%s%s%s%s", words, reason ? ": " : "",
+	    or_nothing(reason), until_ms ? "; goes on " : "", age,
+	    carrier ? "; its mail goes by " : "", or_nothing(carrier));
 }
 
 /* ---------------------------------------------------------------- message */

@@ -356,7 +356,7 @@ const struct settings_key settings_keys_relay[] = {
 	  .sentence = "Its key, in PEM. Default: in the same file." },
 	{ "fallback", TYPE(relay_list), RELAY(fallback),
 	  .sentence = "Relays to use, in this order, while this one is at "
-		      "fault." },
+		      "fault or switched off." },
 	{ "enabled", TYPE(boolean), RELAY(enabled), .initial = "on",
 	  .sentence = "off: mail for this relay waits." },
 	{ 0 },

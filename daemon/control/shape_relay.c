@@ -65,6 +65,7 @@ void shape_relay_state(struct emitter *emit, const struct relay_settings *relay,
 		status = &idle;
 	has_fault = status->fault.class != VERDICT_NONE;
 	emit_text(emit, "state", breaker_state_name(status->state));
+	emit_text(emit, "carried_by", status->carrier);
 	emit_text(
 	    emit, "reason", *status->fault.text ? status->fault.text : NULL);
 	if (has_fault)

@@ -47,6 +47,12 @@ enum attempt_start attempt_begin(struct attempt *attempt,
 /* A hash of the envelope sender, before finish; 0: it is one of our reports. */
 uint32_t attempt_sender(const struct attempt *attempt);
 
+/*
+ * May another relay than the message's own have it? Not where an outcome is
+ * unknown (RFC 1047), nor because of what only this one refuses: its size.
+ */
+bool attempt_suits_fallback(const struct attempt *attempt, uint64_t size_limit);
+
 /* For the log and for people; after ATTEMPT_UNREADABLE or _is_damaged(). */
 const char *attempt_problem(const struct attempt *attempt);
 

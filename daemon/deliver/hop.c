@@ -106,6 +106,12 @@ bool hop_may_start(const struct hop *hop, uint64_t now_ms)
 	return hop->domain == NULL || hop->in_use < HOP_DOMAIN_CONNECTIONS;
 }
 
+bool hop_is_served(const struct hop *hop, uint64_t now_ms)
+{
+	return hop_may_start(hop, now_ms) ||
+	    (hop->domain == NULL && hop->relay->carrier != NULL);
+}
+
 uint64_t hop_next_ms(const struct hop *hop, uint64_t now_ms)
 {
 	const struct breaker *breaker = &hop->breaker;

@@ -65,6 +65,8 @@ void hops_remove(struct hops *hops, struct hop *hop);
 
 /* May (another) ticket start to work for it? */
 bool hop_may_start(const struct hop *hop, uint64_t now_ms);
+/* May its mail go, through whomever? */
+bool hop_is_served(const struct hop *hop, uint64_t now_ms);
 /* When that is to be asked again; UINT64_MAX: by an event only. */
 uint64_t hop_next_ms(const struct hop *hop, uint64_t now_ms);
 

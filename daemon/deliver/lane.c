@@ -188,7 +188,7 @@ bool lane_has_work(const struct lane *lane, uint64_t now_ms)
 
 enum lane_kind lane_kind_now(const struct lane *lane, uint64_t now_ms)
 {
-	if (!lane_has_work(lane, now_ms) || !hop_may_start(lane->hop, now_ms))
+	if (!lane_has_work(lane, now_ms) || !hop_is_served(lane->hop, now_ms))
 		return LANE_IDLE;
 	return lane->fresh.count > 0 ? LANE_FRESH : LANE_RETRY;
 }

@@ -34,6 +34,7 @@ struct relay *relay_new(struct scheduler *scheduler, uint32_t id)
 	for (unsigned i = 0; i < RELAY_PRIORITIES; i++)
 		priority_lines_init(&relay->priorities[i]);
 	TAILQ_INIT(&relay->free_tickets);
+	part_list_init(&relay->kept);
 	relay->learned.limit.period_s = LEARNED_PERIOD_S;
 	relay->memory = xcalloc(1, sizeof(*relay->memory));
 	return relay;
@@ -83,6 +84,11 @@ static void bind_rates(struct relay *relay)
 		}
 		rate->limit = limits->rates[i];
 	}
+}
+
+struct relay *relay_server(struct relay *relay)
+{
+	return relay->carrier == NULL ? relay : relay->carrier;
 }
 
 bool relay_is_direct(const struct relay *relay)

@@ -59,6 +59,12 @@ struct relay {
 	uint64_t paused_until_ms, paused_since_ms;
 	char *pause_reason;
 
+	/* Serves its mail while it is in trouble; NULL: nobody, or itself. */
+	struct relay *carrier;
+	struct part_list kept; /* meanwhile: what nobody else may have */
+	unsigned carried;      /* relays that this one is the carrier of */
+	bool was_own_turn;     /* and not one of theirs, the last time */
+
 	struct rate rates[SETTINGS_RATES_MAX];
 	size_t rate_count;
 	struct rate learned; /* limit.count 0: only watched */
@@ -97,6 +103,9 @@ void relay_free(struct relay *relay);
 
 /* NULL: it is in the settings no more. What was used of the rates stays. */
 void relay_bind(struct relay *relay, const struct relay_settings *settings);
+
+/* Who makes the attempts for its mail now. */
+struct relay *relay_server(struct relay *relay);
 
 bool relay_is_direct(const struct relay *relay);
 

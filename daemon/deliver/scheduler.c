@@ -34,7 +34,7 @@ static void part_is_fresh(struct scheduler *scheduler,
 static void on_timer(evutil_socket_t fd, short what, void *argument);
 static void set_timer(struct scheduler *scheduler);
 static void bind_relays(struct scheduler *scheduler);
-static void run_relay(struct scheduler *scheduler, struct relay *relay);
+static bool run_relay(struct scheduler *scheduler, struct relay *relay);
 static void check_idle(struct scheduler *scheduler);
 
 int scheduler_new(struct scheduler **ret_scheduler, struct loop *loop,
@@ -121,6 +121,8 @@ static void bind_relays(struct scheduler *scheduler)
 		relay_bind(relay, settings_find_relay(settings, relay->id));
 	for (size_t i = 0; i < settings->relay_count; i++)
 		(void)scheduler_relay(scheduler, settings->relays[i].id);
+	for (relay = scheduler->relays; relay != NULL; relay = relay->next)
+		scheduler_choose_carrier(scheduler, relay);
 }
 
 static void on_relay_alarm(struct alarm *alarm)
@@ -292,30 +294,39 @@ void scheduler_turn(struct scheduler *scheduler)
 {
 	struct relay *relay;
 	struct alarm *alarm;
+	bool has_started;
 
 	if (!scheduler->is_started)
 		return;
 	while ((alarm = alarm_heap_take_due(&scheduler->alarms,
 	    scheduler->now_ms)) != NULL)
 		alarm->ring(alarm);
-	for (relay = scheduler->relays; relay != NULL; relay = relay->next)
-		run_relay(scheduler, relay);
+	/* A fallback's turns pass between relays, whoever comes first. */
+	do {
+		has_started = false;
+		for (relay = scheduler->relays; relay != NULL;
+		     relay = relay->next)
+			has_started |= run_relay(scheduler, relay);
+	} while (has_started);
 	if (scheduler->is_draining)
 		check_idle(scheduler);
 	else
 		set_timer(scheduler);
 }
 
-static void run_relay(struct scheduler *scheduler, struct relay *relay)
+/* True if something was given out. */
+static bool run_relay(struct scheduler *scheduler, struct relay *relay)
 {
 	uint64_t next_ms = UINT64_MAX;
+	bool has_started = false;
 
 	if (!scheduler->is_draining) {
 		while (scheduler_assign(scheduler, relay))
-			continue;
+			has_started = true;
 		if (relay->ready[LANE_FRESH] > 0 ||
 		    relay->ready[LANE_RETRY] > 0)
-			next_ms = relay_next_ms(relay, scheduler->now_ms);
+			next_ms = relay_next_ms(relay_server(relay),
+			    scheduler->now_ms);
 	}
 	if (relay->is_dirty && !relay->is_remembering) {
 		uint64_t at_ms = relay->remembered_ms + 1000;
@@ -329,6 +340,7 @@ static void run_relay(struct scheduler *scheduler, struct relay *relay)
 		next_ms = scheduler->now_ms + 1;
 	if (next_ms != UINT64_MAX || relay->alarm.place != 0)
 		alarm_set(&scheduler->alarms, &relay->alarm, next_ms);
+	return has_started;
 }
 
 static void set_timer(struct scheduler *scheduler)

@@ -72,6 +72,7 @@ struct relay_status {
 	uint32_t id;
 	char *name;
 	enum breaker_state state;
+	char *carrier; /* the fallback that serves its mail now, or NULL */
 	struct verdict fault; /* what opened it; class NONE without */
 	char *fault_host;
 	uint64_t since_ms; /* wall; when the state began */

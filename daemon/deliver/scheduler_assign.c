@@ -13,13 +13,16 @@
 #include "settings.h"
 
 static unsigned batch_size(struct scheduler *scheduler,
-    const struct lane *lane, uint32_t room);
+    struct relay *server, const struct lane *lane, uint32_t room);
+static void take_ticket(struct scheduler *scheduler, struct relay *server,
+    struct lane *lane, struct part **parts, unsigned count);
 static unsigned take_parts(struct scheduler *scheduler, struct lane *lane,
     struct part **parts, unsigned wanted);
 static void on_home(struct letter *letter);
 static unsigned parts_came_home(struct scheduler *scheduler,
     const struct assignment *assignment);
-static void unclaim(struct scheduler *scheduler, struct part *part);
+static void unclaim(struct scheduler *scheduler, struct part *part,
+    bool is_kept);
 static void part_is_gone(struct scheduler *scheduler, struct part *part);
 static void attempt_ended(struct scheduler *scheduler, struct ticket *ticket,
     struct assignment *assignment, unsigned used);
@@ -34,16 +37,15 @@ static void close_breaker(struct scheduler *scheduler, struct hop *hop);
 bool scheduler_assign(struct scheduler *scheduler, struct relay *relay)
 {
 	struct part *parts[ASSIGNMENT_PARTS_MAX];
+	struct relay *server = relay_server(relay);
 	uint32_t room;
 	struct lane *lane;
-	struct hop *hop;
-	struct ticket *ticket;
 	unsigned count;
 
 	if (relay->ready[LANE_FRESH] == 0 && relay->ready[LANE_RETRY] == 0)
 		return false;
-	room = relay_room(relay, scheduler->now_ms);
-	if (room == 0)
+	room = relay_room(server, scheduler->now_ms);
+	if (room == 0 || !scheduler_has_turn(scheduler, relay))
 		return false;
 	lane = line_next_lane(relay,
 	    relay_may_start_retry(relay, scheduler->now_ms));
@@ -53,42 +55,50 @@ bool scheduler_assign(struct scheduler *scheduler, struct relay *relay)
 	    lane->retries.count < ASSIGNMENT_PARTS_MAX)
 		scheduler_fill_window(scheduler, lane);
 	count = take_parts(scheduler, lane, parts,
-	    batch_size(scheduler, lane, room));
+	    batch_size(scheduler, server, lane, room));
 	if (count == 0) {
 		scheduler_lane_changed(scheduler, lane);
 		return true;
 	}
+	server->was_own_turn = server == relay;
+	take_ticket(scheduler, server, lane, parts, count);
+	return true;
+}
 
-	hop = lane->hop;
-	ticket = relay_take_ticket(relay, hop, &scheduler->next_ticket_id,
-	    scheduler->worker_count);
+static void take_ticket(struct scheduler *scheduler, struct relay *server,
+    struct lane *lane, struct part **parts, unsigned count)
+{
+	struct hop *hop =
+	    server == lane->hop->relay ? lane->hop : &server->hop;
+	struct ticket *ticket = relay_take_ticket(server, hop,
+	    &scheduler->next_ticket_id, scheduler->worker_count);
+
 	ticket->is_retry = lane->kind == LANE_RETRY;
 	ticket->is_probe = !breaker_is_closed(&hop->breaker);
 	if (ticket->is_retry)
-		relay->retries_in_use++;
+		server->retries_in_use++;
 	if (ticket->is_probe)
 		breaker_begin_probe(&hop->breaker, scheduler->now_ms);
 	ticket->hop = hop;
 	ticket->lane = lane;
 	hop->in_use++;
-	relay_reserve(relay, count);
+	relay_reserve(server, count);
 	line_charge(lane, count);
 	scheduler_send(scheduler, ticket, parts, count);
 	if (hop->domain != NULL || ticket->is_probe)
 		scheduler_hop_changed(scheduler, hop);
 	else
 		scheduler_lane_changed(scheduler, lane);
-	return true;
 }
 
-static unsigned batch_size(struct scheduler *scheduler, const struct lane *lane,
-    uint32_t room)
+static unsigned batch_size(struct scheduler *scheduler, struct relay *server,
+    const struct lane *lane, uint32_t room)
 {
 	struct relay *relay = lane->hop->relay;
-	size_t limit = relay_connection_limit(relay, scheduler->now_ms);
+	size_t limit = relay_connection_limit(server, scheduler->now_ms);
 	size_t size = (relay->pending + limit - 1) / limit;
 
-	if (!breaker_is_closed(&lane->hop->breaker) ||
+	if ((server == relay && !breaker_is_closed(&lane->hop->breaker)) ||
 	    scheduler_brake_probes(lane))
 		return 1;
 	if (size > ASSIGNMENT_PARTS_MAX)
@@ -142,6 +152,7 @@ void scheduler_send(struct scheduler *scheduler, struct ticket *ticket,
 		assignment->domain[i] = hop->domain[i];
 	assignment->domain[i] = '\0';
 	assignment->is_expiring = ticket->is_expiring;
+	assignment->is_fallback = ticket->lane->hop->relay != ticket->relay;
 	if (ticket->is_expiring)
 		assignment->fault = *hop->fault;
 	assignment->part_count = count;
@@ -200,11 +211,15 @@ static unsigned parts_came_home(struct scheduler *scheduler,
 		case PART_RETURNED:
 			used += assignment->is_expiring ? 0 : 1;
 			if (is_ours)
-				unclaim(scheduler, part);
+				unclaim(scheduler, part, false);
 			break;
 		case PART_NOT_TRIED:
 			if (is_ours)
-				unclaim(scheduler, part);
+				unclaim(scheduler, part, false);
+			break;
+		case PART_KEPT:
+			if (is_ours)
+				unclaim(scheduler, part, true);
 			break;
 		case PART_GONE:
 			if (is_ours)
@@ -215,7 +230,9 @@ static unsigned parts_came_home(struct scheduler *scheduler,
 	return used;
 }
 
-static void unclaim(struct scheduler *scheduler, struct part *part)
+/* Kept: no other relay than its own may have it. */
+static void unclaim(struct scheduler *scheduler, struct part *part,
+    bool is_kept)
 {
 	struct claim *claim = claims_find(&scheduler->claims, part->id);
 	struct lane *lane = part->lane;
@@ -225,7 +242,10 @@ static void unclaim(struct scheduler *scheduler, struct part *part)
 	lane->claimed--;
 	claim->delivering--;
 	scheduler->claims.delivering--;
-	lane_put_back(&scheduler->lanes, lane, part);
+	if (is_kept)
+		scheduler_keep_part(scheduler, part);
+	else
+		lane_put_back(&scheduler->lanes, lane, part);
 	scheduler_claim_changed(scheduler, claim);
 	scheduler_lane_changed(scheduler, lane);
 }
@@ -239,7 +259,7 @@ static void part_is_gone(struct scheduler *scheduler, struct part *part)
 	const struct claim *claim = claims_find(&scheduler->claims, part->id);
 
 	if (claim != NULL && claim_is_changing(claim))
-		unclaim(scheduler, part);
+		unclaim(scheduler, part, false);
 	else
 		scheduler_forget_part(scheduler, part);
 }
@@ -344,6 +364,7 @@ static void open_breaker(struct scheduler *scheduler,
 	scheduler_log_breaker(scheduler, hop);
 	/* That was the attempt that expiry needs (P6). */
 	hop->is_expiry_due = true;
+	scheduler_release_kept(scheduler, relay);
 	scheduler_expire(scheduler, hop);
 }
 

@@ -28,16 +28,22 @@ static uint32_t submitter_of(const struct lane *lane)
 	return lane->line->submitter_class;
 }
 
+/* Of whoever makes the attempts. */
+static struct brake *brake_of(const struct lane *lane)
+{
+	return &relay_server(lane->hop->relay)->brake;
+}
+
 bool scheduler_brake_holds(const struct scheduler *scheduler,
     const struct lane *lane)
 {
-	return !brake_may_pass(&lane->hop->relay->brake, submitter_of(lane),
+	return !brake_may_pass(brake_of(lane), submitter_of(lane),
 	    scheduler->now_ms);
 }
 
 bool scheduler_brake_probes(const struct lane *lane)
 {
-	return brake_is_probe(&lane->hop->relay->brake, submitter_of(lane));
+	return brake_is_probe(brake_of(lane), submitter_of(lane));
 }
 
 void scheduler_brake_sent(struct scheduler *scheduler,

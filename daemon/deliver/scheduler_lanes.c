@@ -190,8 +190,12 @@ void scheduler_hop_changed(struct scheduler *scheduler, struct hop *hop)
 {
 	struct lane *lane;
 
+	if (hop->domain == NULL)
+		scheduler_choose_carrier(scheduler, hop->relay);
 	TAILQ_FOREACH(lane, &hop->lanes, in_hop)
 		scheduler_lane_changed(scheduler, lane);
+	if (hop->domain == NULL)
+		scheduler_carrier_changed(scheduler, hop->relay);
 	alarm_set(&scheduler->alarms, &hop->alarm,
 	    hop_next_ms(hop, scheduler->now_ms));
 	look_again(scheduler, hop);
@@ -316,7 +320,7 @@ static void wake_at(struct scheduler *scheduler, uint64_t due_ms)
 /* Lanes to this hop were passed over; they may have their turn now. */
 static void look_again(struct scheduler *scheduler, struct hop *hop)
 {
-	if (!hop->has_passed_over || !hop_may_start(hop, scheduler->now_ms))
+	if (!hop->has_passed_over || !hop_is_served(hop, scheduler->now_ms))
 		return;
 	hop->has_passed_over = false;
 	scheduler->must_walk_again = true;

@@ -4,6 +4,7 @@
  * scheduler.c           made, woken, ended; notices; whose turn it is
  * scheduler_assign.c    assignments go out and come home
  * scheduler_brake.c     refusals again and again
+ * scheduler_fallback.c  mail of a relay in trouble goes by another
  * scheduler_expiry.c    mail too old behind a relay in trouble
  * scheduler_lanes.c     lanes come from the store and go again
  * scheduler_change.c    someone's wishes for messages and relays
@@ -93,6 +94,21 @@ void scheduler_send(struct scheduler *scheduler, struct ticket *ticket,
     struct part **parts, unsigned count);
 /* True where its message is being changed: not to be handed out. */
 bool scheduler_set_aside(struct scheduler *scheduler, struct part *part);
+
+/* scheduler_fallback.c */
+
+/* Who serves its mail, itself or another. Its lanes are the caller's. */
+void scheduler_choose_carrier(struct scheduler *scheduler,
+    struct relay *relay);
+/* What this relay is, others' carrier depends on. */
+void scheduler_carrier_changed(struct scheduler *scheduler,
+    struct relay *relay);
+/* A part in no list, that no other relay may have. */
+void scheduler_keep_part(struct scheduler *scheduler, struct part *part);
+void scheduler_release_kept(struct scheduler *scheduler, struct relay *relay);
+/* Between a relay's own mail and what it carries: may this mail go? */
+bool scheduler_has_turn(const struct scheduler *scheduler,
+    const struct relay *relay);
 
 /* scheduler_expiry.c */
 

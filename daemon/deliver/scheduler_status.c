@@ -51,6 +51,7 @@ void scheduler_query_free(struct scheduler_query *query)
 			free(query->relays[i].holds[j].reason);
 		free(query->relays[i].holds);
 		free(query->relays[i].name);
+		free(query->relays[i].carrier);
 		free(query->relays[i].fault_host);
 	}
 	free(query->relays);
@@ -146,6 +147,8 @@ static void fill_relay(struct scheduler *scheduler,
     struct relay_status *status, struct relay *relay)
 {
 	status->id = relay->id;
+	if (relay->carrier != NULL)
+		status->carrier = xstrdup(relay->carrier->settings->name);
 	if (relay->settings != NULL) {
 		status->name = xstrdup(relay->settings->name);
 		status->connection_limit =

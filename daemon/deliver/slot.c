@@ -195,13 +195,20 @@ static bool begin_part(struct slot *slot)
 {
 	struct assignment *assignment = slot->assignment;
 	uint64_t id = assignment->parts[slot->current].id;
+	uint64_t limit = size_limit(slot);
 
 	slot->has_reconnected = slot->has_renewed = false;
 	switch (attempt_begin(
 	    slot->attempt, assignment->settings, assignment->relay, id,
-	    assignment->parts[slot->current].part, size_limit(slot))) {
+	    assignment->parts[slot->current].part,
+	    assignment->is_fallback ? 0 : limit)) {
 	case ATTEMPT_BEGUN:
-		break;
+		if (!assignment->is_fallback ||
+		    attempt_suits_fallback(slot->attempt, limit))
+			break;
+		attempt_drop(slot->attempt);
+		assignment->parts[slot->current++].outcome = PART_KEPT;
+		return false;
 	case ATTEMPT_DECIDED:
 		finish_part(slot, NULL);
 		return false;

@@ -35,6 +35,7 @@ enum assignment_outcome {
 	PART_NOT_TRIED, /* came after a fault: still in the scheduler's hands */
 	PART_SETTLED,   /* posted to the committer; its notice ends the claim */
 	PART_RETURNED,  /* a relay's fault: nobody is charged */
+	PART_KEPT,      /* is_fallback: only the lane's own relay may have it */
 	PART_GONE,      /* nothing waits in it any more, or it is held */
 };
 
@@ -57,6 +58,8 @@ struct assignment {
 	bool is_expiring;
 	/* A refusal of this signature is a fault of the relay; 0: none is. */
 	uint64_t watched;
+	/* `relay` is not the lane's own, only serves it now. */
+	bool is_fallback;
 	unsigned part_count;
 	struct {
 		uint64_t id;

@@ -104,7 +104,7 @@ static struct relay_status ask(const char *relay)
 	}
 	assert_int_equal(status.id, fake_relay(relay));
 	scheduler_query_free(query);
-	status.name = status.fault_host = NULL;
+	status.name = status.fault_host = status.carrier = NULL;
 	return status;
 }
 
