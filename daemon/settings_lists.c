@@ -56,11 +56,6 @@ static void read_command(struct settings_reader *reader,
 	struct settings_words *words = field;
 	size_t size = 0, i;
 
-	if (reader->managed == RELAY_MANAGED_API) {
-		settings_reader_error(reader, key, node,
-		    "a command can only be set in the administrator's files");
-		return;
-	}
 	if (!settings_reader_is_list(reader, key, node,
 		"a list of words, as in [/usr/bin/pass, show, relay]"))
 		return;

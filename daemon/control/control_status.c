@@ -29,6 +29,8 @@ static void shape_messages(struct emitter *emit,
 static void shape_store(
     struct emitter *emit, const struct queue_counts *counts);
 static void shape_relays(struct request *request);
+static void shape_routing(
+    struct emitter *emit, const struct scheduler_query *scheduler);
 static void on_reload_done(struct letter *letter);
 
 void status_show(struct request *request)
@@ -49,6 +51,7 @@ void status_show(struct request *request)
 			    request->scheduler->delivering_count);
 			shape_store(emit, &counts);
 			shape_relays(request);
+			shape_routing(emit, request->scheduler);
 			problems_shape(request, &counts);
 		}
 		emit_end(emit);
@@ -190,6 +193,19 @@ static void shape_relays(struct request *request)
 		shape_relay_state(emit, NULL, status);
 		emit_end(emit);
 	}
+	emit_end(emit);
+}
+
+/* After routing has changed: how far all that waits has been looked at. */
+static void shape_routing(
+    struct emitter *emit, const struct scheduler_query *scheduler)
+{
+	emit_object(emit, "routing");
+	emit_text(emit, "state",
+	    scheduler->is_rerouting ? "looking" : "settled");
+	emit_number(emit, "looked_at", (int64_t)scheduler->parts_looked_at);
+	emit_number(emit, "of", (int64_t)scheduler->parts_to_look_at);
+	emit_number(emit, "moved", (int64_t)scheduler->messages_moved);
 	emit_end(emit);
 }
 

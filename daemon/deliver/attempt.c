@@ -21,6 +21,7 @@
 #include "deliver/retry.h"
 #include "deliver/roster.h"
 #include "queue/message.h"
+#include "queue/route.h"
 #include "runtime/xalloc.h"
 #include "settings.h"
 
@@ -184,22 +185,35 @@ static void prepare_transaction(struct attempt *attempt)
 	};
 }
 
-enum attempt_start attempt_begin(struct attempt *attempt,
-                                 const struct settings *settings,
-                                 const struct relay_settings *relay,
-                                 uint64_t id, uint16_t part,
-                                 uint64_t size_limit)
+/* Settings change while mail waits: the relay is chosen at each attempt. */
+static bool is_misrouted(const struct attempt *attempt, const char *domain)
 {
+	const struct lane_key key = {
+		.relay = attempt->relay->id,
+		.domain = domain,
+	};
+
+	for (unsigned i = 0; domain && i < attempt->roster.count; i++)
+		if (!route_is_right(attempt->settings, attempt->message,
+		                    attempt->roster.entries[i].index, &key))
+			return true;
+	return false;
+}
+
+enum attempt_start attempt_begin(struct attempt *attempt,
+                                 const struct attempt_task *task)
+{
+	uint64_t size_limit = task->size_limit;
 	struct message *message;
 	int r;
 
 	assert(!attempt->message);
-	attempt->settings = settings;
-	attempt->relay = relay;
-	attempt->part = part;
+	attempt->settings = task->settings;
+	attempt->relay = task->relay;
+	attempt->part = task->part;
 	attempt->started_ms = clock_wall_ms();
 	attempt->started_us = clock_monotonic_us();
-	r = queue_read_message(attempt->reader, id, &message);
+	r = queue_read_message(attempt->reader, task->id, &message);
 	if (r == -ENOENT)
 		return ATTEMPT_GONE;
 	if (r < 0)
@@ -207,11 +221,15 @@ enum attempt_start attempt_begin(struct attempt *attempt,
 	attempt->message = message;
 	for (unsigned i = 0; i < message->recipient_count; i++)
 		if (message->recipients[i].state == RECIPIENT_WAITING &&
-		    message->recipients[i].part == part)
+		    message->recipients[i].part == task->part)
 			roster_add(&attempt->roster, i);
 	if (message->state != MESSAGE_QUEUED || attempt->roster.count == 0) {
 		reset(attempt);
 		return ATTEMPT_GONE;
+	}
+	if (is_misrouted(attempt, task->domain)) {
+		reset(attempt);
+		return ATTEMPT_MISROUTED;
 	}
 	if (message->deadline_ms != 0 &&
 	    (uint64_t)attempt->started_ms >= message->deadline_ms) {

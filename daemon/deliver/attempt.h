@@ -31,18 +31,21 @@ enum attempt_start {
 	ATTEMPT_BEGUN,      /* there is somebody to send to */
 	ATTEMPT_DECIDED,    /* nothing to be sent: finish at once */
 	ATTEMPT_GONE,       /* nothing waits in this part any more */
+	ATTEMPT_MISROUTED,  /* another relay is to have it now */
 	ATTEMPT_UNREADABLE, /* attempt_problem() says why */
 };
 
-/*
- * Settings and relay are borrowed until finish. size_limit: what the relay
- * takes, as far as known; 0: unknown.
- */
+/* What to try; borrowed until finish. */
+struct attempt_task {
+	const struct settings *settings;
+	const struct relay_settings *relay; /* of these settings */
+	const char *domain; /* "" but with direct; NULL: wherever it is */
+	uint64_t id;
+	uint16_t part;
+	uint64_t size_limit; /* of the relay, as far as known; 0: unknown */
+};
 enum attempt_start attempt_begin(struct attempt *attempt,
-                                 const struct settings *settings,
-                                 const struct relay_settings *relay,
-                                 uint64_t id, uint16_t part,
-                                 uint64_t size_limit);
+                                 const struct attempt_task *task);
 
 /* A hash of the envelope sender, before finish; 0: it is one of our reports. */
 uint32_t attempt_sender(const struct attempt *attempt);

@@ -52,7 +52,6 @@ int scheduler_new(struct scheduler **ret_scheduler, struct loop *loop,
 	scheduler->worker_count = worker_count;
 	scheduler->timer_ms = UINT64_MAX;
 	scheduler->wake.ring = scheduler_on_wake_alarm;
-	scheduler->reroute.ring = scheduler_on_reroute_alarm;
 	part_table_init(&scheduler->parts);
 	claims_init(&scheduler->claims);
 	lanes_table_init(&scheduler->lanes);
@@ -91,7 +90,7 @@ int scheduler_start(struct scheduler *scheduler)
 	bind_relays(scheduler);
 	scheduler_load_fresh(scheduler);
 	alarm_set(&scheduler->alarms, &scheduler->wake, scheduler->now_ms);
-	alarm_set(&scheduler->alarms, &scheduler->reroute, scheduler->now_ms);
+	scheduler_round_init(scheduler);
 	scheduler_turn(scheduler);
 	return 0;
 }
@@ -179,6 +178,7 @@ void scheduler_free(struct scheduler *scheduler)
 		alarm_clear(&scheduler->alarms, &relay->brake_alarm);
 		relay_free(relay);
 	}
+	scheduler_round_done(scheduler);
 	hops_done(&scheduler->hops);
 	lanes_table_done(&scheduler->lanes);
 	claims_done(&scheduler->claims);

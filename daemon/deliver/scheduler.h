@@ -98,6 +98,9 @@ struct scheduler_query {
 	uint64_t *delivering; /* ids that a worker has in hand, ascending */
 	size_t delivering_count;
 	uint64_t lanes_in_memory, fresh_in_memory;
+	/* Routing has changed: what waits is looked at, part by part. */
+	bool is_rerouting;
+	uint64_t parts_looked_at, parts_to_look_at, messages_moved;
 };
 struct scheduler_query *scheduler_query_new(void);
 void scheduler_query_free(struct scheduler_query *query);

@@ -225,6 +225,13 @@ static unsigned parts_came_home(struct scheduler *scheduler,
 			if (is_ours)
 				part_is_gone(scheduler, part);
 			break;
+		case PART_MISROUTED:
+			/* First, so that it is set aside until it moves. */
+			scheduler_reroute_message(scheduler,
+			    assignment->parts[i].id);
+			if (is_ours)
+				unclaim(scheduler, part, false);
+			break;
 		}
 	}
 	return used;

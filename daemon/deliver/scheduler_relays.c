@@ -146,10 +146,7 @@ void scheduler_settings_changed(struct scheduler *scheduler)
 		brake_ask_now(&relay->brake, scheduler->now_ms);
 		hops_of_relay_changed(scheduler, relay);
 	}
-	scheduler->reroute_lane = 0;
-	scheduler->reroute_from = (struct part_row){ 0 };
-	alarm_set(&scheduler->alarms, &scheduler->reroute,
-	    scheduler->now_ms);
+	scheduler_round_begin(scheduler);
 }
 
 void scheduler_remember(struct scheduler *scheduler, struct relay *relay)

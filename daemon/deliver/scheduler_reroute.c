@@ -1,10 +1,10 @@
 /*
- * scheduler_reroute - mail whose relay is gone finds another
+ * scheduler_reroute - mail whose relay is another one now moves there
  *
- * A lane has a relay's id, never its settings. When the settings have no such
- * relay any more, when it is switched off with a fallback to take over, or
- * when it has become of another kind, the lane's messages are routed anew:
- * in the background, a few at the committer at a time.
+ * A lane has a relay's id, never its settings. Each recipient that waits in a
+ * lane where it should not is given the lane that the settings say; the others
+ * stay. Mail of a relay that was removed goes to the heir that was named then,
+ * and stays with it.
  */
 #include "config.h"
 
@@ -18,22 +18,27 @@
 #include "runtime/xalloc.h"
 #include "settings.h"
 
-#define LANE_INFOS    64
-#define ROWS          64
-#define IN_FLIGHT_MAX 256
-
 /* The store refused, for lack of room most likely. */
 #define FAILED_AGAIN_MS 30000
+
+/* Where the recipients of a message wait, and where they are to. */
+struct move {
+	struct lane_key *lanes; /* for the change; its domains behind it */
+	char *domains;
+	bool is_needed;
+	uint32_t new_relay; /* of the first that moves */
+};
 
 static bool must_reroute(const struct scheduler *scheduler,
     const struct relay_settings *relay, const char *domain);
 static bool has_fallback(const struct scheduler *scheduler,
     const struct relay_settings *relay);
-static void reroute_fresh(struct scheduler *scheduler, struct lane *lane);
-static bool reroute_rows(struct scheduler *scheduler, uint32_t lane);
-static void reroute_message(struct scheduler *scheduler, uint64_t id);
-static void route_again(struct scheduler *scheduler,
+static uint32_t find_heir(struct scheduler *scheduler,
     const struct message *message);
+static void plan(struct scheduler *scheduler, const struct message *message,
+    struct move *move);
+static struct change *make_change(struct scheduler *scheduler,
+    const struct message *message, struct move *move);
 
 bool scheduler_must_reroute(const struct scheduler *scheduler,
     const struct lane *lane)
@@ -42,7 +47,7 @@ bool scheduler_must_reroute(const struct scheduler *scheduler,
 	    lane->hop->domain == NULL ? "" : lane->hop->domain);
 }
 
-static bool key_must_reroute(const struct scheduler *scheduler,
+bool scheduler_key_must_reroute(const struct scheduler *scheduler,
     const struct lane_key *key)
 {
 	return must_reroute(scheduler,
@@ -72,129 +77,131 @@ static bool has_fallback(const struct scheduler *scheduler,
 	return false;
 }
 
-static void again_soon(struct scheduler *scheduler)
+/*
+ * One that is being changed is left for its next attempt; of one that is being
+ * delivered what still waits then moves afterwards.
+ */
+void scheduler_reroute_message(struct scheduler *scheduler, uint64_t id)
 {
-	alarm_set(&scheduler->alarms, &scheduler->reroute,
-	    scheduler->now_ms + 1);
-}
-
-/* One step: some of one lane, or a look at some lanes. */
-void scheduler_on_reroute_alarm(struct alarm *alarm)
-{
-	struct scheduler *scheduler =
-	    ALARM_OF(alarm, struct scheduler, reroute);
-	struct lane_info infos[LANE_INFOS];
-	struct lane *lane;
-	int count;
-
-	if (scheduler->rerouting >= IN_FLIGHT_MAX || scheduler->is_draining)
-		return; /* again when they come home */
-	count = queue_read_lanes(scheduler->reader, scheduler->reroute_lane,
-	    infos, LANE_INFOS);
-	for (int i = 0; i < count; i++) {
-		const struct lane_info *info = &infos[i];
-
-		if (info->waiting > 0 &&
-		    key_must_reroute(scheduler, &info->key)) {
-			lane = lanes_table_find(&scheduler->lanes, info->id);
-			if (lane != NULL)
-				reroute_fresh(scheduler, lane);
-			if (reroute_rows(scheduler, info->id)) {
-				again_soon(scheduler);
-				return;
-			}
-		}
-		scheduler->reroute_lane = info->id;
-		scheduler->reroute_from = (struct part_row){ 0 };
-	}
-	if (count == LANE_INFOS) {
-		again_soon(scheduler);
-	} else {
-		/* Done; what comes later begins from the front. */
-		scheduler->reroute_lane = 0;
-	}
-}
-
-static void reroute_fresh(struct scheduler *scheduler, struct lane *lane)
-{
-	struct part *part;
-
-	TAILQ_FOREACH(part, &lane->fresh.head, links) {
-		if (scheduler->rerouting >= IN_FLIGHT_MAX)
-			return;
-		reroute_message(scheduler, part->id);
-	}
-}
-
-/* True if the lane has more, which waits for its turn. */
-static bool reroute_rows(struct scheduler *scheduler, uint32_t lane)
-{
-	struct part_row rows[ROWS];
-	uint64_t next_due_ms;
-	int count;
-
-	count = queue_read_due(scheduler->reader, lane,
-	    &scheduler->reroute_from, UINT64_MAX, rows, ROWS, &next_due_ms);
-	for (int i = 0; i < count; i++) {
-		if (scheduler->rerouting >= IN_FLIGHT_MAX)
-			return true;
-		reroute_message(scheduler, rows[i].id);
-		scheduler->reroute_from = rows[i];
-		if (++scheduler->reroute_from.part == 0)
-			scheduler->reroute_from.id++;
-	}
-	return count == ROWS || scheduler->rerouting >= IN_FLIGHT_MAX;
-}
-
-/* One that is being delivered or changed is left for the next time. */
-static void reroute_message(struct scheduler *scheduler, uint64_t id)
-{
+	struct claim *claim = claims_find(&scheduler->claims, id);
+	struct move move = { .is_needed = false };
 	struct message *message;
+	struct change *change;
+	uint32_t heir;
 
-	if (claims_find(&scheduler->claims, id) != NULL)
+	if (claim != NULL && claim_is_changing(claim))
 		return;
 	if (queue_read_message(scheduler->reader, id, &message) < 0)
 		return;
-	if (message->state == MESSAGE_QUEUED)
-		route_again(scheduler, message);
+	if (message->state == MESSAGE_QUEUED) {
+		heir = find_heir(scheduler, message);
+		if (heir != 0)
+			message->relay = heir;
+		plan(scheduler, message, &move);
+		if (move.is_needed) {
+			change = make_change(scheduler, message, &move);
+			change->relay = heir;
+			scheduler->rerouting++;
+			if (claim != NULL)
+				claim_queue_change_take(claim, change);
+			else
+				scheduler_post_change_take(scheduler, change);
+		}
+	}
+	free(move.lanes);
 	message_free(message);
 }
 
-/* One block: the keys, and behind them their domains. */
-static struct lane_key *route_all(const struct scheduler *scheduler,
+static bool read_lane(struct scheduler *scheduler,
+    const struct message *message, const struct message_recipient *recipient,
+    struct lane_info *ret_info)
+{
+	for (unsigned i = 0; i < message->part_count; i++) {
+		if (message->parts[i].number == recipient->part)
+			return queue_read_lane(scheduler->reader,
+			    message->parts[i].lane, ret_info) == 0;
+	}
+	return false;
+}
+
+/*
+ * The heir of the relay that all of the message waits for, if that is gone; 0
+ * where it isn't, or where others have a part in it: then the rules decide.
+ */
+static uint32_t find_heir(struct scheduler *scheduler,
     const struct message *message)
+{
+	const struct relay_settings *heir = NULL;
+	struct lane_info info;
+	uint32_t relay = 0;
+
+	for (unsigned i = 0; i < message->part_count; i++) {
+		if (queue_read_lane(scheduler->reader, message->parts[i].lane,
+		    &info) < 0)
+			return 0;
+		if (i > 0 && info.key.relay != relay)
+			return 0;
+		relay = info.key.relay;
+	}
+	if (settings_find_relay(scheduler->settings, relay) == NULL)
+		heir = settings_find_heir(scheduler->settings, relay);
+	return heir == NULL ? 0 : heir->id;
+}
+
+/* A lane for each recipient; one block: the keys, and their domains. */
+static void plan(struct scheduler *scheduler, const struct message *message,
+    struct move *move)
 {
 	size_t count = message->recipient_count;
 	size_t each = sizeof(struct lane_key) + LANE_DOMAIN_MAX;
-	struct lane_key *lanes = xcalloc(count, each);
-	char *domains = (char *)(lanes + count);
+	struct lane_info info;
 
-	for (unsigned i = 0; i < count; i++)
-		route_recipient(&lanes[i], domains + i * LANE_DOMAIN_MAX,
-		    scheduler->settings, message, i);
-	return lanes;
+	move->lanes = xcalloc(count, each);
+	move->domains = (char *)(move->lanes + count);
+	for (unsigned i = 0; i < count; i++) {
+		char *domain = move->domains + i * LANE_DOMAIN_MAX;
+
+		if (message->recipients[i].state != RECIPIENT_WAITING)
+			continue;
+		if (read_lane(scheduler, message, &message->recipients[i],
+		    &info) && route_is_right(scheduler->settings, message, i,
+		    &info.key)) {
+			memcpy(domain, info.domain, LANE_DOMAIN_MAX);
+			move->lanes[i] = info.key;
+			move->lanes[i].domain = domain;
+			continue;
+		}
+		route_recipient(&move->lanes[i], domain, scheduler->settings,
+		    message, i);
+		if (!move->is_needed)
+			move->new_relay = move->lanes[i].relay;
+		move->is_needed = true;
+	}
 }
 
-static void route_again(struct scheduler *scheduler,
-    const struct message *message)
+/* To the lanes, or aside if there is no lane that could have it. */
+static struct change *make_change(struct scheduler *scheduler,
+    const struct message *message, struct move *move)
 {
-	struct lane_key *lanes = route_all(scheduler, message);
+	const struct relay_settings *relay =
+	    settings_find_relay(scheduler->settings, move->new_relay);
 	struct change *change = change_new(CHANGE_REROUTE, message->id);
 
-	change->lanes = lanes;
+	change->lanes = move->lanes;
 	for (unsigned i = 0; i < message->recipient_count; i++) {
 		if (message->recipients[i].state != RECIPIENT_WAITING ||
-		    !key_must_reroute(scheduler, &lanes[i]))
+		    !scheduler_key_must_reroute(scheduler, &move->lanes[i]))
 			continue;
-		/* No other lane would have it, so a human must. */
 		change->kind = CHANGE_PARK;
 		change->reason = xasprintf("no relay can take mail for %s: "
 		    "its address has no domain",
 		    message->recipients[i].address);
 		break;
 	}
-	scheduler->rerouting++;
-	scheduler_post_change_take(scheduler, change);
+	if (change->kind == CHANGE_REROUTE && relay != NULL)
+		change->reason = xasprintf("to %s", relay->name);
+	move->lanes = NULL;
+	return change;
 }
 
 void scheduler_reroute_ended(struct scheduler *scheduler,
@@ -203,11 +210,13 @@ void scheduler_reroute_ended(struct scheduler *scheduler,
 	if (scheduler->rerouting == 0 || change->lanes == NULL)
 		return;
 	scheduler->rerouting--;
+	if (change->job.result == 0)
+		scheduler->round.moved++;
 	if (change->job.result == -ENOSPC || change->job.result == -EIO ||
 	    change->job.result == -ENOMEM)
-		alarm_set(&scheduler->alarms, &scheduler->reroute,
-		    scheduler->now_ms + FAILED_AGAIN_MS);
-	else if (scheduler->rerouting == IN_FLIGHT_MAX / 2 ||
-	    scheduler->rerouting == 0)
-		again_soon(scheduler);
+		scheduler_round_again(scheduler, FAILED_AGAIN_MS);
+	else if (scheduler->round.stage != ROUND_DONE &&
+	    (scheduler->rerouting == SCHEDULER_REROUTING_MAX / 2 ||
+		scheduler->rerouting == 0))
+		scheduler_round_again(scheduler, 1);
 }

@@ -8,7 +8,8 @@
  * scheduler_expiry.c    mail too old behind a relay in trouble
  * scheduler_lanes.c     lanes come from the store and go again
  * scheduler_change.c    someone's wishes for messages and relays
- * scheduler_reroute.c   mail whose relay is gone finds another
+ * scheduler_reroute.c   mail whose relay is another one now moves there
+ * scheduler_round.c     all that waits is looked at after settings changed
  * scheduler_relays.c    relays are paused, remembered, and spoken of
  * scheduler_status.c    what the control loop asks
  */
@@ -30,6 +31,26 @@
 
 struct assignment;
 struct event;
+
+enum round_stage {
+	ROUND_GONE,  /* lanes whose relay can't have them: theirs first */
+	ROUND_FRESH, /* all other mail, if routing changed */
+	ROUND_LANES,
+	ROUND_DONE,
+};
+
+/* How far the look at what waits has come, after a change of settings. */
+struct scheduler_round {
+	struct alarm alarm;
+	enum round_stage stage;
+	uint32_t lane; /* GONE and LANES: the one looked at */
+	struct part_row from;
+	uint64_t digest;      /* of the routing that holds */
+	uint64_t done_digest; /* of that by which all waits, as remembered */
+	uint64_t looked, total, moved;
+	struct relay_memory *memory;
+	bool is_remembering;
+};
 
 /* Lanes in memory that have no fresh parts; and those of one relay that stand
    in line with nothing but retries, so that it leaves room for others. */
@@ -67,9 +88,7 @@ struct scheduler {
 
 	size_t changing;  /* changes of others at the committer */
 	size_t rerouting; /* and of its own */
-	struct alarm reroute;      /* there may be lanes to reroute */
-	uint32_t reroute_lane;     /* the one looked at */
-	struct part_row reroute_from;
+	struct scheduler_round round;
 
 	bool is_started, is_draining;
 	void (*on_idle)(void *);
@@ -163,9 +182,26 @@ void scheduler_claim_changed(struct scheduler *scheduler,
 void scheduler_post_change_take(struct scheduler *scheduler,
     struct change *change);
 
+/* scheduler_round.c */
+
+/* At the start; a change while relaisd didn't run counts, too. */
+void scheduler_round_init(struct scheduler *scheduler);
+void scheduler_round_done(struct scheduler *scheduler);
+/* Settings have changed. */
+void scheduler_round_begin(struct scheduler *scheduler);
+/* Lanes may be there whose relay can't have them, at_ms from now. */
+void scheduler_round_again(struct scheduler *scheduler, uint64_t in_ms);
+
 /* scheduler_reroute.c */
 
-void scheduler_on_reroute_alarm(struct alarm *alarm);
+/* At most so many messages are on their way to another relay. */
+#define SCHEDULER_REROUTING_MAX 256
+
+/* Moves what of it waits elsewhere than it should. */
+void scheduler_reroute_message(struct scheduler *scheduler, uint64_t id);
+/* Can't the mail of this lane stay there, whatever it is? */
+bool scheduler_key_must_reroute(const struct scheduler *scheduler,
+    const struct lane_key *key);
 void scheduler_reroute_ended(struct scheduler *scheduler,
     const struct change *change);
 /* Does the mail of this lane need another one? */

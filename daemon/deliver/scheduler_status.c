@@ -93,6 +93,11 @@ static void on_ask(struct letter *letter)
 	query->delivering = claims_list_delivering(&scheduler->claims,
 	    &query->delivering_count);
 	query->lanes_in_memory = scheduler->lanes.count;
+	query->is_rerouting = scheduler->round.stage != ROUND_DONE &&
+	    scheduler->round.digest != scheduler->round.done_digest;
+	query->parts_looked_at = scheduler->round.looked;
+	query->parts_to_look_at = scheduler->round.total;
+	query->messages_moved = scheduler->round.moved;
 	query->fresh_in_memory = 0;
 	for (size_t i = 0; i < scheduler->lanes.bucket_count; i++) {
 		const struct lane *lane = scheduler->lanes.buckets[i];

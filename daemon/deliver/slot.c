@@ -194,14 +194,19 @@ static uint64_t size_limit(const struct slot *slot)
 static bool begin_part(struct slot *slot)
 {
 	struct assignment *assignment = slot->assignment;
-	uint64_t id = assignment->parts[slot->current].id;
 	uint64_t limit = size_limit(slot);
+	bool is_by_others = assignment->is_expiring || assignment->is_fallback;
+	const struct attempt_task task = {
+		.settings = assignment->settings,
+		.relay = assignment->relay,
+		.domain = is_by_others ? NULL : assignment->domain,
+		.id = assignment->parts[slot->current].id,
+		.part = assignment->parts[slot->current].part,
+		.size_limit = assignment->is_fallback ? 0 : limit,
+	};
 
 	slot->has_reconnected = slot->has_renewed = false;
-	switch (attempt_begin(
-	    slot->attempt, assignment->settings, assignment->relay, id,
-	    assignment->parts[slot->current].part,
-	    assignment->is_fallback ? 0 : limit)) {
+	switch (attempt_begin(slot->attempt, &task)) {
 	case ATTEMPT_BEGUN:
 		if (!assignment->is_fallback ||
 		    attempt_suits_fallback(slot->attempt, limit))
@@ -215,8 +220,11 @@ static bool begin_part(struct slot *slot)
 	case ATTEMPT_GONE:
 		mark_gone(slot);
 		return false;
+	case ATTEMPT_MISROUTED:
+		assignment->parts[slot->current++].outcome = PART_MISROUTED;
+		return false;
 	case ATTEMPT_UNREADABLE:
-		slot->workshop->park(slot->workshop, id,
+		slot->workshop->park(slot->workshop, task.id,
 		                     attempt_problem(slot->attempt));
 		mark_gone(slot);
 		return false;

@@ -37,6 +37,7 @@ enum assignment_outcome {
 	PART_RETURNED,  /* a relay's fault: nobody is charged */
 	PART_KEPT,      /* is_fallback: only the lane's own relay may have it */
 	PART_GONE,      /* nothing waits in it any more, or it is held */
+	PART_MISROUTED, /* waits, but another relay is to have it now */
 };
 
 struct assignment {

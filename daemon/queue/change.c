@@ -247,6 +247,8 @@ static int do_reroute(struct ledger *ledger, const struct change *change,
 	}
 	message->parts = NULL;
 	message->part_count = 0;
+	if (change->relay != 0)
+		message->relay = change->relay;
 	for (unsigned i = 0; i < message->recipient_count && r == 0; i++)
 		if (message->recipients[i].state == RECIPIENT_WAITING)
 			r = move_recipient(ledger, message, &change->lanes[i],

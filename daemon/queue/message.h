@@ -180,6 +180,9 @@ struct message {
 	unsigned recipient_count;
 	struct message_part *parts; /* those that wait or are held */
 	unsigned part_count;
+	/* Id of the relay that was asked for, or that a removed one's mail went
+	 * to; 0: as the rules say. */
+	uint32_t relay;
 	uint16_t next_part; /* numbers are not given twice in a row */
 	struct timeline_entry *timeline;
 	unsigned timeline_count;

@@ -283,6 +283,7 @@ struct change {
 	 * that have ended are not looked at). One block of malloc, with the
 	 * domains behind the array; freed with the change. */
 	struct lane_key *lanes;
+	uint32_t relay; /* REROUTE: the message's own; 0: as it is */
 	/* RESEND: the new message, with shared_body_id of this one; freed with
 	 * the change. -EALREADY: that body is gone, or another's by now. */
 	struct submission *submission;

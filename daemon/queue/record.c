@@ -100,6 +100,7 @@ static void pack_head(struct packer *packer, const struct message *message)
 	pack_number(packer, message->size);
 	pack_bytes(packer, message->body_hash, sizeof(message->body_hash));
 	pack_number(packer, message->next_part);
+	pack_number(packer, message->relay);
 	pack_number(packer, message->report_ms);
 	pack_text(packer, message->sender);
 	pack_text(packer, message->envelope_id);
@@ -293,6 +294,7 @@ static void unpack_head(struct unpacker *unpacker, struct message *message)
 	message->size = unpack_number(unpacker, UINT64_MAX);
 	unpack_bytes(unpacker, message->body_hash, sizeof(message->body_hash));
 	message->next_part = (uint16_t)unpack_number(unpacker, UINT16_MAX);
+	message->relay = (uint32_t)unpack_number(unpacker, UINT32_MAX);
 	message->report_ms = unpack_number(unpacker, UINT64_MAX);
 	message->sender = unpack_text(unpacker);
 	message->envelope_id = unpack_text(unpacker);

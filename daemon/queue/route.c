@@ -47,6 +47,8 @@ struct part_finder {
 	uint32_t small[64];
 };
 
+static const struct relay_settings *find_relay(
+    const struct settings *settings, uint32_t id);
 static bool rule_holds(const struct route_rule *rule,
     const struct message *message, const char *recipient,
     enum priority priority);
@@ -71,6 +73,7 @@ void route_submission(struct submission *submission,
 	bool has_priority = false;
 	struct part_finder finder;
 
+	message->relay = xrelay;
 	submission->parts = message_allocate(message,
 	    message->recipient_count * sizeof *submission->parts);
 	submission->part_count = 0;
@@ -112,7 +115,7 @@ void route_recipient(struct lane_key *ret_key, char domain[LANE_DOMAIN_MAX],
 
 	assert(recipient < message->recipient_count);
 	route_decide(&decision, settings, message,
-	    message->recipients[recipient].address, 0);
+	    message->recipients[recipient].address, message->relay);
 	lower_domain(domain, decision.relay,
 	    message->recipients[recipient].address);
 	*ret_key = (struct lane_key){
@@ -122,6 +125,88 @@ void route_recipient(struct lane_key *ret_key, char domain[LANE_DOMAIN_MAX],
 		    route_submitter_class(settings, message->uid),
 		.domain = domain,
 	};
+}
+
+bool route_is_right(const struct settings *settings,
+    const struct message *message, unsigned recipient,
+    const struct lane_key *key)
+{
+	const char *address = message->recipients[recipient].address;
+	char domain[LANE_DOMAIN_MAX];
+	struct route_decision decision;
+
+	route_decide(&decision, settings, message, address, message->relay);
+	if (decision.relay->id != key->relay)
+		return false;
+	lower_domain(domain, decision.relay, address);
+	return strcmp(domain, key->domain) == 0;
+}
+
+/* Or who has its mail since it is gone; or NULL. */
+static const struct relay_settings *find_relay(
+    const struct settings *settings, uint32_t id)
+{
+	const struct relay_settings *relay = settings_find_relay(settings, id);
+
+	return relay != NULL ? relay : settings_find_heir(settings, id);
+}
+
+/* FNV-1a, 64 bits */
+static uint64_t digest_bytes(uint64_t digest, const void *bytes, size_t len)
+{
+	const unsigned char *byte = bytes;
+
+	while (len-- > 0)
+		digest = (digest ^ *byte++) * UINT64_C(1099511628211);
+	return digest;
+}
+
+static uint64_t digest_text(uint64_t digest, const char *text)
+{
+	return text == NULL ? digest_bytes(digest, "\1", 1) :
+	    digest_bytes(digest, text, strlen(text) + 1);
+}
+
+static uint64_t digest_number(uint64_t digest, uint64_t number)
+{
+	return digest_bytes(digest, &number, sizeof number);
+}
+
+static uint64_t digest_rule(uint64_t digest, const struct route_rule *rule)
+{
+	digest = digest_text(digest, rule->from);
+	digest = digest_text(digest, rule->to);
+	digest = digest_text(digest, rule->tag);
+	digest = digest_number(digest,
+	    rule->has_user ? (uint64_t)rule->user + 1 : 0);
+	digest = digest_number(digest,
+	    rule->has_group ? (uint64_t)rule->group + 1 : 0);
+	digest = digest_number(digest,
+	    rule->has_if_priority ? (uint64_t)rule->if_priority + 1 : 0);
+	return digest_number(digest, rule->relay);
+}
+
+uint64_t route_digest(const struct settings *settings)
+{
+	uint64_t digest = UINT64_C(14695981039346656037);
+
+	digest = digest_number(digest, settings->default_relay->id);
+	for (size_t i = 0; i < settings->relay_count; i++) {
+		const struct relay_settings *relay = &settings->relays[i];
+
+		digest = digest_number(digest, relay->id);
+		digest = digest_number(digest, relay->kind == RELAY_DIRECT);
+		digest = digest_number(digest, relay->enabled);
+		for (size_t j = 0; j < relay->fallback_count; j++)
+			digest = digest_number(digest, relay->fallback[j]);
+	}
+	for (size_t i = 0; i < settings->route_count; i++)
+		digest = digest_rule(digest, &settings->routes[i]);
+	for (size_t i = 0; i < settings->heir_count; i++) {
+		digest = digest_number(digest, settings->heirs[i].relay);
+		digest = digest_number(digest, settings->heirs[i].heir);
+	}
+	return digest;
 }
 
 uint32_t route_submitter_class(const struct settings *settings, uint32_t uid)
@@ -146,7 +231,7 @@ void route_decide(struct route_decision *ret_decision,
 	};
 
 	if (xrelay != 0)
-		decision.chosen = settings_find_relay(settings, xrelay);
+		decision.chosen = find_relay(settings, xrelay);
 	for (size_t i = 0; i < settings->route_count; i++) {
 		const struct route_rule *rule = &settings->routes[i];
 

@@ -21,7 +21,8 @@ struct message;
  * message's priority and the submitter's class. Where a recipient's relay is
  * direct and this host has no full name, or the sender is a bare name, the
  * message becomes MESSAGE_HELD with the reason and the command that mends it.
- * xrelay: the relay id that the submitter asked for (checked before), or 0.
+ * xrelay: the relay id that the submitter asked for (checked before), or 0; it
+ * is kept with the message.
  */
 void route_submission(struct submission *submission,
     const struct settings *settings, uint32_t xrelay);
@@ -47,6 +48,14 @@ void route_decide(struct route_decision *ret_decision,
 /* Why this mail would be held where its relay is direct; or NULL. */
 const char *route_reason_to_hold(const struct settings *settings,
     const struct message *message);
+
+/* Would a recipient be given a lane with this relay and domain now? */
+bool route_is_right(const struct settings *settings,
+    const struct message *message, unsigned recipient,
+    const struct lane_key *key);
+
+/* Equal for settings that give every message the same relay. */
+uint64_t route_digest(const struct settings *settings);
 
 /* The class a uid's mail is queued under; unstable uids share one. */
 uint32_t route_submitter_class(const struct settings *settings, uint32_t uid);

@@ -259,3 +259,104 @@ def test_others_than_administrators_change_nothing(daemon, relay):
         "http://relais/v1/relays", user=1000)
     assert b"administrators_only" in result.stdout, result
     assert files(daemon) == []
+
+
+def test_waiting_mail_follows_a_new_default(daemon, relay, dead_port):
+    without_relays(daemon)
+    add(daemon, port=dead_port)
+    ids = [daemon.send(to=f"user{n}@example.net") for n in range(20)]
+    daemon.wait_for_relay("open")
+    add(daemon, relay, name="second")
+    status, _ = daemon.api("/v1/relays/second/default", "POST")
+    assert status == 200
+    for queue_id in ids:
+        message = daemon.wait_for_state(queue_id, "delivered")
+        assert message["relay"] == "second"
+    events = [e["event"] for e in message["timeline"]]
+    assert "rerouted" in events
+    moved, = [e for e in message["timeline"] if e["event"] == "rerouted"]
+    assert moved["text"] == "to second"
+
+
+def test_waiting_mail_follows_the_rules(daemon, relay, dead_port):
+    daemon.settings["relays"] = {
+        "office": {"host": "127.0.0.1", "port": dead_port,
+                   "security": "none"},
+        "bulk": {"host": "127.0.0.1", "port": relay.port, "security": "none"},
+    }
+    daemon.settings["default_relay"] = "office"
+    daemon.start()
+    news = daemon.send(sender="a@news.example.com")
+    other = daemon.send()
+    wait_until(lambda: daemon.relay_state("office")["state"] == "open",
+               "the relay to fail")
+    daemon.settings["routes"] = [{"from": "*@news.example.com",
+                                  "relay": "bulk"}]
+    daemon.reload()
+    assert daemon.wait_for_state(news, "delivered")["relay"] == "bulk"
+    assert daemon.show(other)["state"] == "queued"
+    assert daemon.show(other)["relay"] == "office"
+
+    def is_settled():
+        return daemon.api("/v1/status")[1]["routing"]["state"] == "settled"
+
+    wait_until(is_settled, "the round to end")
+    assert daemon.api("/v1/status")[1]["routing"]["moved"] == 1
+
+
+def test_rules_changed_while_relaisd_was_down_count(daemon, relay, dead_port):
+    daemon.settings["relays"] = {
+        "office": {"host": "127.0.0.1", "port": dead_port,
+                   "security": "none"},
+        "bulk": {"host": "127.0.0.1", "port": relay.port, "security": "none"},
+    }
+    daemon.settings["default_relay"] = "office"
+    daemon.start()
+    queue_id = daemon.send()
+    wait_until(lambda: daemon.relay_state("office")["state"] == "open",
+               "the relay to fail")
+    daemon.stop()
+    daemon.settings["default_relay"] = "bulk"
+    daemon.start()
+    assert daemon.wait_for_state(queue_id, "delivered")["relay"] == "bulk"
+
+
+def test_mail_for_a_relay_that_was_asked_for_stays_there(daemon, relay,
+                                                         dead_port):
+    daemon.settings["relays"] = {
+        name: {"host": "127.0.0.1", "port": port, "security": "none"}
+        for name, port in (("office", relay.port), ("asked", dead_port),
+                           ("third", relay.port))}
+    daemon.settings["default_relay"] = "office"
+    daemon.start()
+    queue_id = daemon.send(mail=["XRELAY=asked"])
+    wait_until(lambda: daemon.relay_state("asked")["state"] == "open",
+               "the relay to fail")
+    daemon.settings["default_relay"] = "third"
+    daemon.reload()
+    daemon.wait_for_state(daemon.send(), "delivered")
+    assert daemon.show(queue_id)["relay"] == "asked"
+    assert daemon.show(queue_id)["state"] == "queued"
+
+
+def test_the_heir_of_a_removed_relay_has_its_mail(daemon, relay, dead_port):
+    without_relays(daemon)
+    other = dead_port
+    add(daemon, port=other)
+    add(daemon, port=other, name="going")
+    add(daemon, relay, name="heir")
+    daemon.api("/v1/relays/going/default", "POST")
+    queue_id = daemon.send()
+    asked = daemon.send(mail=["XRELAY=going"])
+    wait_until(lambda: daemon.relay_state("going")["state"] == "open",
+               "the relay to fail")
+    daemon.api("/v1/relays/office/default", "POST")
+    wait_until(lambda: daemon.show(queue_id)["relay"] == "office",
+               "the mail to move")
+    status, answer = daemon.api("/v1/relays/going?move_to=heir", "DELETE")
+    assert status == 200, answer
+    assert daemon.wait_for_state(asked, "delivered")["relay"] == "heir"
+    assert daemon.show(queue_id)["state"] == "queued"
+    status, answer = daemon.api("/v1/relays/office?move_to=heir", "DELETE")
+    assert status == 200, answer
+    assert daemon.wait_for_state(queue_id, "delivered")["relay"] == "heir"

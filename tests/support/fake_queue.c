@@ -621,6 +621,13 @@ int queue_read_relay(struct queue_reader *unused, uint32_t relay,
 }
 
 /* Of uid 33, to a@example.org. */
+int queue_read_counts(struct queue_reader *unused, struct queue_counts *ret)
+{
+	(void)unused;
+	*ret = (struct queue_counts){ .waiting_parts = fake_rows() };
+	return 0;
+}
+
 int queue_read_message(struct queue_reader *unused, uint64_t id,
     struct message **ret_message)
 {

@@ -537,13 +537,13 @@ static void merges_relays_of_other_files(void **state)
 	    "relays: {office: {url: \"maildir:/tmp/x\"}}\n");
 	assert_int_not_equal(load(folder, ""), 0);
 	assert_non_null(strstr(folder->errors.entries[0].text,
-	    "maildir: can only be set in the administrator's files"));
+	    "relays.office.url: runs a program or names a file"));
 	write_file(folder, "queue/relays/office.yaml",
 	    "relays: {office: {host: a.b, username: u, password_command: "
 	    "[/bin/id]}}\n");
 	assert_int_not_equal(load(folder, ""), 0);
 	assert_non_null(strstr(folder->errors.entries[0].text,
-	    "a command can only be set in the administrator's files"));
+	    "relays.office.password_command: runs a program"));
 	write_file(folder, "queue/relays/office.yaml", "hostname: a.b\n");
 	assert_int_not_equal(load(folder, ""), 0);
 	assert_non_null(strstr(folder->errors.entries[0].text,
