@@ -208,6 +208,42 @@ int aliases_expand(const struct settings *settings, const char *recipient,
 	return r;
 }
 
+struct dead_end {
+	const struct settings *settings;
+	char *name;
+};
+
+static bool is_nowhere(const struct settings *settings, const char *domain)
+{
+	if (strcasecmp(domain, "localhost") == 0)
+		return true;
+	if (strcasecmp(domain, settings->domain) == 0)
+		return !settings->has_full_domain;
+	return !settings->has_full_hostname &&
+	    strcasecmp(domain, settings->hostname) == 0;
+}
+
+static int note_dead_end(void *context, const char *address)
+{
+	struct dead_end *end = context;
+	const char *at = strrchr(address, '@');
+
+	if (!is_nowhere(end->settings, at + 1))
+		return 0;
+	(void)snprintf(end->name, ADDRESS_SIZE, "%.*s", (int)(at - address),
+	    address);
+	return -EADDRNOTAVAIL;
+}
+
+bool aliases_end_nowhere(const struct settings *settings,
+    const char *recipient, char name[ADDRESS_SIZE])
+{
+	struct dead_end end = { .settings = settings, .name = name };
+
+	return aliases_expand(settings, recipient, note_dead_end, &end) ==
+	    -EADDRNOTAVAIL;
+}
+
 /* The next step from a name; a name without an alias is an address. */
 static int follow(struct expansion *expansion, const char *name)
 {

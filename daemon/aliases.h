@@ -9,6 +9,9 @@
 #ifndef RELAIS_ALIASES_H
 #define RELAIS_ALIASES_H
 
+#include <stdbool.h>
+
+#include "address.h"
 #include "settings.h"
 
 struct alias {
@@ -42,5 +45,14 @@ typedef int aliases_on_address(void *context, const char *address);
  */
 int aliases_expand(const struct settings *settings, const char *recipient,
     aliases_on_address *on_address, void *context);
+
+/**
+ * Does mail for `recipient` end at a name that means nothing elsewhere: a bare
+ * one where settings->domain is no full domain, or one at localhost?
+ *
+ * @param[out] name  that name, without a domain: an alias for it would help
+ */
+bool aliases_end_nowhere(const struct settings *settings,
+    const char *recipient, char name[ADDRESS_SIZE]);
 
 #endif

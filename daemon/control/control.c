@@ -87,6 +87,8 @@ static const struct endpoint endpoints[] = {
 	    relays_pause, 0 },
 	{ METHOD_POST, "/v1/relays/{name}/resume", FOR_ADMINISTRATORS, false,
 	    relays_resume, 0 },
+	{ METHOD_GET, "/v1/routes:explain", FOR_ADMINISTRATORS, true,
+	    routes_explain, 0 },
 	{ METHOD_GET, "/metrics", FOR_ADMINISTRATORS, true, status_metrics, 0 },
 };
 

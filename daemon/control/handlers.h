@@ -38,6 +38,9 @@ void problems_shape(struct request *request, const struct queue_counts *counts);
 const char *problems_relay_name(
     struct request *request, const struct relay_status *status);
 
+/* control_routes.c */
+void routes_explain(struct request *request);
+
 /* control_relays.c */
 void relays_list(struct request *request);
 void relays_show(struct request *request);

@@ -87,3 +87,16 @@ int users_find(const char *word, uid_t *ret_uid)
 	*ret_uid = passwd.pw_uid;
 	return 0;
 }
+
+int users_group(uid_t uid, gid_t *ret_gid)
+{
+	char entry[ENTRY_SIZE];
+	struct passwd passwd;
+	struct passwd *found = NULL;
+
+	if (getpwuid_r(uid, &passwd, entry, sizeof(entry), &found) != 0 ||
+	    !found)
+		return -ENOENT;
+	*ret_gid = passwd.pw_gid;
+	return 0;
+}

@@ -22,4 +22,7 @@ const char *users_name(struct users *users, uid_t uid);
 /* A name or a number; -ENOENT. */
 int users_find(const char *word, uid_t *ret_uid);
 
+/* The uid's primary group; -ENOENT. */
+int users_group(uid_t uid, gid_t *ret_gid);
+
 #endif

@@ -8,15 +8,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "address.h"
+#include "aliases.h"
+#include "queue/message.h"
+#include "queue/route.h"
 #include "queue_id.h"
 #include "receive/envelope_record.h"
 #include "receive/fixup.h"
 #include "receive/session.h"
 #include "receive/waiver.h"
 #include "runtime/log.h"
+#include "settings.h"
 
 static struct smtp_answer on_mail(void *argument,
     const struct smtp_envelope *envelope);
+static struct smtp_answer on_rcpt(void *argument,
+    const struct smtp_envelope *envelope,
+    const struct smtp_recipient *recipient);
 static void on_header(void *argument, const char *header, size_t len);
 static void on_content(void *argument, const char *data, size_t len);
 static void on_message_end(void *argument,
@@ -30,6 +38,7 @@ static void on_outcome(struct waiter *waiter, const struct message *message);
 
 const struct smtp_server_callbacks transaction_callbacks = {
 	.on_mail = on_mail,
+	.on_rcpt = on_rcpt,
 	.on_header = on_header,
 	.on_content = on_content,
 	.on_message_end = on_message_end,
@@ -102,6 +111,45 @@ static struct smtp_answer on_mail(void *argument,
 	transaction->size_bytes = size_bytes;
 	transaction->sender = envelope->sender;
 	return smtp_answer_is_positive(answer) ? wish : answer;
+}
+
+/* Does its mail stay here or with a neighbour, where any name may do? */
+static bool stays_near(const struct transaction *transaction,
+    const struct smtp_envelope *envelope, const char *recipient)
+{
+	struct route_decision decision;
+	const struct message message = {
+		.sender = envelope->sender,
+		.tag = envelope->params.tag,
+		.uid = transaction->peer->uid,
+		.gid = transaction->peer->gid,
+		.priority = PRIORITY_NORMAL,
+	};
+
+	route_decide(&decision, transaction->settings, &message, recipient,
+	    transaction->wishes.relay);
+	return decision.relay->kind == RELAY_MAILDIR ||
+	    decision.relay->kind == RELAY_LMTP;
+}
+
+/* Better said now than in a report that has nowhere to go, either. */
+static struct smtp_answer on_rcpt(void *argument,
+    const struct smtp_envelope *envelope,
+    const struct smtp_recipient *recipient)
+{
+	struct transaction *transaction = argument;
+	char name[ADDRESS_SIZE];
+
+	if (!aliases_end_nowhere(transaction->settings, recipient->address,
+		name) ||
+	    stays_near(transaction, envelope, recipient->address))
+		return smtp_answer(250, "2.1.5", "Recipient ok");
+	(void)snprintf(transaction->text, sizeof(transaction->text),
+	    "%.64s means nothing elsewhere and has no alias: add the line "
+	    "`%.64s: you@example.com` to /etc/aliases, or "
+	    "`aliases: {%.64s: you@example.com}` to relais.yaml, then "
+	    "relaisctl reload", name, name, name);
+	return smtp_answer(550, "5.1.1", transaction->text);
 }
 
 /* The transaction is open: on_mail() came before. */

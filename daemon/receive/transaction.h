@@ -48,7 +48,7 @@ struct transaction {
 	struct waiter waiter;
 	uint64_t id; /* of the message that is waited for */
 	struct outcome_text outcome;
-	char text[200];
+	char text[480];
 };
 
 /* The engine's events, with a struct transaction as its session. */

@@ -167,6 +167,32 @@ static void stops_at_a_thousand(void **state)
 	done(&settings, &errors);
 }
 
+static void knows_names_that_end_nowhere(void **state)
+{
+	struct settings_errors errors = { 0 };
+	struct settings settings;
+	char name[ADDRESS_SIZE];
+
+	(void)state;
+	read_text(&settings, "root: a@example.org\npostmaster: nobody\n",
+	    &errors);
+	settings.has_full_hostname = settings.has_full_domain = true;
+	assert_false(aliases_end_nowhere(&settings, "jane", name));
+	assert_false(aliases_end_nowhere(&settings, "jane@web1", name));
+	assert_true(aliases_end_nowhere(&settings, "jane@localhost", name));
+	assert_string_equal(name, "jane");
+	assert_false(aliases_end_nowhere(&settings, "root@localhost", name));
+
+	settings.has_full_hostname = settings.has_full_domain = false;
+	assert_true(aliases_end_nowhere(&settings, "jane", name));
+	assert_false(aliases_end_nowhere(&settings, "root", name));
+	/* What the alias leads to is what has to be mended. */
+	assert_true(aliases_end_nowhere(&settings, "postmaster", name));
+	assert_string_equal(name, "nobody");
+	assert_false(aliases_end_nowhere(&settings, "jane@example.net", name));
+	done(&settings, &errors);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +201,7 @@ int main(void)
 		cmocka_unit_test(runs_nothing_and_writes_nothing),
 		cmocka_unit_test(takes_the_first_of_two_definitions),
 		cmocka_unit_test(stops_at_a_thousand),
+		cmocka_unit_test(knows_names_that_end_nowhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
