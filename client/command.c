@@ -46,6 +46,11 @@ static const struct {
 	    "until then: 2026-11-23T18:40:01Z" },
 	[OPTION_DRY_RUN] = { "dry-run", NULL, "count only, change nothing" },
 	[OPTION_YES] = { "yes", NULL, "do not ask" },
+	[OPTION_FROM] = { "from", "ADDRESS", "by this envelope sender" },
+	[OPTION_TO] = { "to", "ADDRESS", "to this recipient, or a bare name" },
+	[OPTION_USER] = { "user", "USER",
+	    "handed over by this user (name or uid)" },
+	[OPTION_PRIORITY] = { "priority", "WORD", "urgent, normal or bulk" },
 };
 
 const struct command commands[] = {
@@ -85,6 +90,12 @@ const struct command commands[] = {
 	{ "relay resume", "NAME...", 1, -1, 0,
 	    "use a paused, held or failing relay again, now", NULL,
 	    command_relay_resume },
+	{ "route explain", NULL, 0, 0,
+	    HAS(OPTION_FROM) | HAS(OPTION_TO) | HAS(OPTION_USER) |
+		HAS(OPTION_TAG) | HAS(OPTION_PRIORITY),
+	    "which relay a message would take, as whom, and why",
+	    "Exits with 1 if the recipient needs an alias.",
+	    command_route_explain },
 	{ "reload", NULL, 0, 0, 0, "read the settings again", NULL,
 	    command_reload },
 };

@@ -44,8 +44,13 @@ enum option {
 	OPTION_UNTIL,
 	OPTION_DRY_RUN,
 	OPTION_YES,
+	/* a message that could be */
+	OPTION_FROM,
+	OPTION_TO,
+	OPTION_USER,
+	OPTION_PRIORITY,
 };
-#define OPTIONS (OPTION_YES + 1)
+#define OPTIONS (OPTION_PRIORITY + 1)
 
 #define HAS(option) (1u << (option))
 #define HAS_GLOBAL  (HAS(OPTION_HELP) | HAS(OPTION_JSON) | HAS(OPTION_SOCKET))
@@ -138,6 +143,7 @@ int command_relay_list(struct invocation *invocation);
 int command_relay_show(struct invocation *invocation);
 int command_relay_pause(struct invocation *invocation);
 int command_relay_resume(struct invocation *invocation);
+int command_route_explain(struct invocation *invocation);
 int command_reload(struct invocation *invocation);
 
 #endif

@@ -5,7 +5,7 @@ _relaisctl()
 	local word=${COMP_WORDS[COMP_CWORD]}
 	local before=${COMP_WORDS[COMP_CWORD-1]}
 	local commands="status list show watch wait retry hold release cancel
-		resend relay reload"
+		resend relay route reload"
 	local selection="--state --relay --sender --recipient --submitter --tag
 		--since"
 	local change="$selection --all --reason --dry-run --yes"
@@ -17,7 +17,8 @@ _relaisctl()
 		[[ ${COMP_WORDS[i]} == -* ]] && continue
 		case ${COMP_WORDS[i-1]} in
 		--state|--relay|--sender|--recipient|--submitter|--tag|--since|\
-		--limit|--after|--timeout|--reason|--for|--until|--socket)
+		--limit|--after|--timeout|--reason|--for|--until|--socket|\
+		--from|--to|--user|--priority)
 			continue ;;
 		esac
 		if [[ -z $command ]]; then
@@ -31,7 +32,7 @@ _relaisctl()
 	--state)
 		mapfile -t COMPREPLY < <(compgen -W "$states" -- "$word")
 		return ;;
-	--submitter)
+	--submitter|--user)
 		mapfile -t COMPREPLY < <(compgen -u -- "$word")
 		return ;;
 	--socket)
@@ -41,8 +42,12 @@ _relaisctl()
 		mapfile -t COMPREPLY < <(compgen -W "$(_relaisctl_relays)" \
 		    -- "$word")
 		return ;;
+	--priority)
+		mapfile -t COMPREPLY < <(compgen -W "urgent normal bulk" -- \
+		    "$word")
+		return ;;
 	--sender|--recipient|--tag|--since|--limit|--after|--timeout|--reason|\
-	--for|--until)
+	--for|--until|--from|--to)
 		return ;;
 	esac
 
@@ -60,6 +65,7 @@ _relaisctl()
 		pause) words="--reason --for --until $(_relaisctl_relays)" ;;
 		show|resume) words=$(_relaisctl_relays) ;;
 		esac ;;
+	route) words="explain --from --to --user --tag --priority" ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words --json --help --socket" \
 	    -- "$word")
