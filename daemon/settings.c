@@ -96,6 +96,7 @@ void settings_done(struct settings *settings)
 	free(settings->control.socket);
 	free(settings->control.users);
 	free(settings->control.groups);
+	free(settings->metrics.textfile);
 	settings_words_done(&settings->resolver.servers);
 	free(settings->queue.directory);
 	free(settings->bounces.to);

@@ -265,6 +265,11 @@ struct settings_control {
 	size_t group_count;
 };
 
+struct settings_metrics {
+	uint16_t port;  /* on loopback; 0: none */
+	char *textfile; /* for node_exporter; NULL: none */
+};
+
 struct settings_delivery {
 	uint32_t workers; /* at least 2 */
 	uint32_t drain_s; /* TERM waits so long for running attempts */
@@ -304,6 +309,7 @@ struct settings {
 	struct settings_queue queue;
 	struct settings_receive receive;
 	struct settings_control control;
+	struct settings_metrics metrics;
 	struct settings_delivery delivery;
 	struct settings_resolver resolver;
 	struct settings_retry retry;

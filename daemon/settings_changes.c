@@ -42,6 +42,8 @@ static bool is_same(const struct settings_key *key, const struct settings *a,
 		return memcmp(left, right, sizeof(uint64_t)) == 0;
 	if (key->type == &settings_type_count)
 		return memcmp(left, right, sizeof(uint32_t)) == 0;
+	if (key->type == &settings_type_port)
+		return memcmp(left, right, sizeof(uint16_t)) == 0;
 	if (key->type == &settings_type_mode)
 		return memcmp(left, right, sizeof(mode_t)) == 0;
 	assert(key->type == &settings_type_listen);

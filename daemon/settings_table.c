@@ -155,6 +155,15 @@ const struct settings_key settings_keys_main[] = {
 	  .sentence = "Users, and groups with a leading `@`, who may see and "
 		      "change everything." },
 
+	{ "metrics.port", TYPE(port), SETTING(metrics.port),
+	  .needs_restart = true,
+	  .sentence = "A TCP port on 127.0.0.1 and ::1 that answers GET "
+		      "/metrics to anybody on this host. Default: none." },
+	{ "metrics.textfile", TYPE(path), SETTING(metrics.textfile),
+	  .sentence = "A file that is written anew every 10 seconds, for "
+		      "node_exporter's textfile collector; relaisd has to be "
+		      "allowed to write to its folder. Default: none." },
+
 	{ "delivery.workers", TYPE(count), SETTING(delivery.workers),
 	  RANGE(2, 64), .needs_restart = true,
 	  .sentence = "Threads that deliver. Default: one per processor, at "

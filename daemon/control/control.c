@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "control/connection.h"
 #include "control/control_internal.h"
+#include "control/exporter.h"
 #include "control/handlers.h"
 #include "control/request.h"
 #include "control/users.h"
@@ -134,6 +135,7 @@ int control_new(struct control **ret_control,
 	r = listen_at(control, params, ret_error);
 	if (r < 0)
 		goto out;
+	control->exporter = exporter_new(control);
 
 	*ret_control = control;
 	control = NULL;
@@ -257,8 +259,10 @@ void control_free(struct control *control)
 {
 	if (!control)
 		return;
+	exporter_stop(control->exporter);
 	/* What has come home is still opened, so that it is freed. */
 	(void)event_base_loop(control->base, EVLOOP_NONBLOCK);
+	exporter_free(control->exporter);
 	if (control->http)
 		evhttp_free(control->http);
 	relay_changes_free(control);

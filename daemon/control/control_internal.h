@@ -15,6 +15,7 @@ struct connection;
 struct event_base;
 struct evconnlistener;
 struct evhttp;
+struct exporter;
 struct queue_reader;
 struct relay_change;
 struct request;
@@ -46,6 +47,7 @@ struct control {
 	struct request_list requests;
 	struct streams *streams;
 	struct users *users;
+	struct exporter *exporter;
 
 	/* Changes of relays, one at a time: the first one is under way. */
 	struct relay_change_list relay_changes;

@@ -1,21 +1,17 @@
-/*
- * control_metrics - GET /metrics, in Prometheus' text format
- */
 #include "config.h"
 
-#include "control/handlers.h"
+#include "control/metrics.h"
 
 #include <inttypes.h>
 
 #include "clock.h"
 #include "control/control_internal.h"
+#include "control/handlers.h"
 #include "control/request.h"
 #include "deliver/scheduler.h"
 #include "queue/queue.h"
 #include "runtime/log.h"
 #include "settings.h"
-
-#define METRICS_MAX (4 * 1024 * 1024)
 
 /* Of one relay, one family each. */
 struct family {
@@ -41,40 +37,47 @@ static const char *label_of(
 
 void status_metrics(struct request *request)
 {
-	const struct control *control = request->control;
-	struct queue_counts counts;
 	struct buffer out;
 	char *data = NULL;
 	size_t len = 0;
 	int r;
 
 	buffer_init(&out, METRICS_MAX);
-	r = queue_read_counts(control->reader, &counts);
-	if (r == 0)
-		r = buffer_appendf(&out,
-		    "# HELP relais_info The version that runs.\n"
-		    "# TYPE relais_info gauge\n"
-		    "relais_info{version=\"%s\"} 1\n",
-		    PACKAGE_VERSION);
-	if (r == 0)
-		r = add_number(&out, "relais_start_time_seconds", "gauge",
-		    "When relaisd started, seconds since 1970.",
-		    control->started_ms / 1000);
-	if (r == 0)
-		r = add_messages(
-		    &out, &counts, request->scheduler->delivering_count);
-	if (r == 0)
-		r = add_store(&out, &counts);
-	if (r == 0)
-		r = add_relays(&out, request->scheduler, request->settings);
+	r = metrics_print(&out, request->control, request->scheduler,
+	    request->settings);
 	if (r == 0)
 		r = buffer_take(&out, &data, &len);
 	if (r < 0)
 		request_fail_errno(request, r);
 	else
-		request_reply_text_take(request,
-		    "text/plain; version=0.0.4; charset=utf-8", data, len);
+		request_reply_text_take(request, METRICS_TYPE, data, len);
 	buffer_done(&out);
+}
+
+int metrics_print(struct buffer *out, const struct control *control,
+    const struct scheduler_query *scheduler, const struct settings *settings)
+{
+	struct queue_counts counts;
+	int r;
+
+	r = queue_read_counts(control->reader, &counts);
+	if (r == 0)
+		r = buffer_appendf(out,
+		    "# HELP relais_build_info The version that runs.\n"
+		    "# TYPE relais_build_info gauge\n"
+		    "relais_build_info{version=\"%s\"} 1\n",
+		    PACKAGE_VERSION);
+	if (r == 0)
+		r = add_number(out, "relais_start_time_seconds", "gauge",
+		    "When relaisd started, seconds since 1970.",
+		    control->started_ms / 1000);
+	if (r == 0)
+		r = add_messages(out, &counts, scheduler->delivering_count);
+	if (r == 0)
+		r = add_store(out, &counts);
+	if (r == 0)
+		r = add_relays(out, scheduler, settings);
+	return r;
 }
 
 static int add_messages(

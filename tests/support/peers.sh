@@ -30,6 +30,7 @@ faketime    libfaketime
 snail       s-nail
 mutt        mutt
 php         php8.2-cli
+prometheus  prometheus
 '
 
 # command   peer and the file in its tree
@@ -45,6 +46,7 @@ curl        curl      usr/bin/curl
 s-nail      snail     usr/bin/s-nail
 mutt        mutt      usr/bin/mutt
 php         php       usr/bin/php8.2
+promtool    prometheus usr/bin/promtool
 '
 
 main()

@@ -36,8 +36,8 @@ base_root "$packages"
 scratch_root
 
 cp "$here"/boot_checks.sh "$here"/boot_load.py "$root/root/"
-mkdir "$root/debs" "$root/results"
-cp "$debs"/*.deb "$root/debs/"
+mkdir "$root/root/debs" "$root/results"
+cp "$debs"/*.deb "$root/root/debs/"
 mkdir -p "$scratch/results"
 : >"$scratch/results/output"
 cat >"$root/etc/systemd/system/checks.service" <<'UNIT'

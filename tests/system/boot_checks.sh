@@ -94,6 +94,7 @@ is_tightly_boxed()
 }
 
 check "installs by apt" install_packages
+[ $failed = 0 ] || { echo "Bail out! not installed"; exit 1; }
 check "is up and enabled after the installation" is_up_after_install
 check "is the mail transport agent of the host" is_the_mail_transport_agent
 check "keeps its files to itself" keeps_its_files_to_itself
@@ -125,7 +126,7 @@ survives_bad_settings()
 	cp -p /etc/relais/relais.yaml /root/good.yaml
 	echo 'nonsense: 1' >>/etc/relais/relais.yaml
 	systemctl reload relaisd
-	until_true 10 eval 'property StatusText | grep -q refused'
+	until_true 10 eval 'property StatusText | grep -q refused' || return 1
 	cat /root/good.yaml >/etc/relais/relais.yaml
 	systemctl reload relaisd
 	until_true 10 eval '! property StatusText | grep -q refused' &&
@@ -181,8 +182,7 @@ has_fields()
 
 says_how_it_is()
 {
-	until_true 15 eval "property StatusText | grep -q 'queued'"
-	property StatusText
+	until_true 15 eval "property StatusText | grep -q '0 queued'"
 }
 
 check "puts fields beside the text in the journal" has_fields
@@ -291,7 +291,7 @@ none_is_lost()
 	sent=$(sed -n 's/^sent //p' /root/load.log)
 	is_all_delivered || return 1
 	local there
-	there=$(grep -rhc '^Subject: by_' $captured | awk '{ n += $1 } END { print n }')
+	there=$(grep -rh '^Subject: by_' $captured | sort -u | wc -l)
 	echo "$sent acknowledged, $there in the maildir"
 	[ "$there" -ge "$sent" ] && [ "$sent" -gt 0 ]
 }

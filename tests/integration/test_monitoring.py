@@ -1,0 +1,166 @@
+"""Metrics by all three ways, and what docs/monitoring makes of them."""
+
+import json
+import re
+import socket
+import subprocess
+import urllib.error
+import urllib.request
+
+import pytest
+
+from conftest import SOURCE, free_port, wait_until
+
+MONITORING = SOURCE / "docs" / "monitoring"
+
+
+def metrics(text):
+    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1])
+            for line in text.splitlines() if line[:1] not in ("", "#")}
+
+
+def names(text):
+    return {name.split("{")[0] for name in metrics(text)}
+
+
+@pytest.fixture
+def exported(daemon):
+    daemon.settings["metrics"] = {
+        "port": free_port(), "textfile": f"{daemon.directory}/relais.prom"}
+    return daemon.start()
+
+
+def get(relaisd, path="/metrics", method="GET"):
+    port = relaisd.settings["metrics"]["port"]
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}",
+                                     method=method)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        assert answer.headers["Content-Type"].startswith(
+            "text/plain; version=0.0.4")
+        return answer.read().decode()
+
+
+def first_text(relaisd):
+    def ask():
+        try:
+            return get(relaisd)
+        except urllib.error.HTTPError as error:
+            assert error.code == 503  # none has been made yet
+    return wait_until(ask, "the first metrics")
+
+
+def test_a_loopback_port_answers_metrics_and_nothing_else(exported):
+    assert "relais_build_info" in names(first_text(exported))
+    for path, method in (("/v1/status", "GET"), ("/metrics", "POST")):
+        with pytest.raises(urllib.error.HTTPError) as error:
+            get(exported, path, method)
+        assert error.value.code == 404
+
+
+def test_clients_that_say_nothing_do_not_shut_others_out_for_ever(exported):
+    port = exported.settings["metrics"]["port"]
+    first_text(exported)
+    silent = [socket.create_connection(("127.0.0.1", port))
+              for _ in range(16)]
+    late = socket.create_connection(("127.0.0.1", port))
+    late.settimeout(60)
+    assert late.recv(1) == b""  # there are too many
+    for client in silent:
+        client.close()
+    assert "relais_build_info" in names(first_text(exported))
+
+
+def test_a_port_that_is_taken_stops_no_mail(daemon):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        daemon.settings["metrics"] = {"port": other.getsockname()[1]}
+        daemon.start()
+        daemon.wait_for_state(daemon.send(), "delivered")
+        assert "event=metrics" in daemon.log_text()
+
+
+def test_a_textfile_is_written_whole(exported):
+    path = exported.directory / "relais.prom"
+    wait_until(path.exists, "the textfile")
+    assert names(path.read_text()) == names(first_text(exported))
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert not path.with_name("relais.prom.new").exists()
+
+
+def test_a_textfile_that_cannot_be_written_is_said_once(daemon):
+    daemon.settings["metrics"] = {"textfile": "/nonexistent/relais.prom"}
+    daemon.start()
+    wait_until(lambda: "event=metrics" in daemon.log_text(), "the complaint")
+    daemon.wait_for_state(daemon.send(), "delivered")
+    assert daemon.log_text().count("event=metrics") == 1
+
+
+def test_dashboard_and_alerts_ask_for_what_there_is(exported):
+    known = names(first_text(exported))
+    for name in ("alerts.yaml", "dashboard.json"):
+        asked = set(re.findall(r"\brelais_[a-z_]+\b",
+                               (MONITORING / name).read_text()))
+        assert asked and asked <= known, asked - known
+    dashboard = json.loads((MONITORING / "dashboard.json").read_text())
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(
+        dashboard["panels"])
+
+
+def promtool(peers, *arguments, **options):
+    done = subprocess.run([peers("promtool"), *map(str, arguments)],
+                          capture_output=True, timeout=120, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_promtool_finds_nothing_wrong(exported, peers):
+    promtool(peers, "check", "metrics", input=first_text(exported).encode())
+    promtool(peers, "check", "rules", MONITORING / "alerts.yaml")
+
+
+# what a host says, how long, and the alerts that follow
+CASES = [
+    ('relais_build_info', "1x60", 30, []),
+    ('relais_other', "1x60", 10, ["RelaisGone"]),
+    ('relais_relay_oldest_due_seconds{relay="office"}', "0+60x60", 10, []),
+    ('relais_relay_oldest_due_seconds{relay="office"}', "0+60x60", 25,
+     ["RelaisMailIsLate"]),
+    ('relais_relay_state{relay="office",state="open"}', "1x60", 10, []),
+    ('relais_relay_state{relay="office",state="open"}', "1x60", 16,
+     ["RelaisRelayFails"]),
+    ('relais_relay_state{relay="office",state="held"}', "1x60", 2,
+     ["RelaisRelayNeedsYou"]),
+    ('relais_messages{state="queued"}', "2000x120", 90, []),
+    ('relais_messages{state="queued"}', "2000+10x120", 90,
+     ["RelaisQueueGrows"]),
+    ('relais_messages{state="parked"}', "2x60", 6, ["RelaisMailIsParked"]),
+    ('relais_store_full', "1x60", 2, ["RelaisTakesNoMail"]),
+    ('relais_store_stalled', "0x60", 2, []),
+    ('relais_disk_free_bytes', "5e8x60", 6, ["RelaisDiskFills"]),
+]
+ALERTS = ["RelaisGone", "RelaisMailIsLate", "RelaisRelayFails",
+          "RelaisRelayNeedsYou", "RelaisQueueGrows", "RelaisMailIsParked",
+          "RelaisTakesNoMail", "RelaisDiskFills"]
+
+
+def test_alerts_fire_when_they_should(directory, peers):
+    """By promtool's own tests of rules; labels are those of the series."""
+    tests = []
+    for series, values, minutes, expected in CASES:
+        value = values.replace("5e8x60", "500000000x60")
+        series_list = [{"series": series, "values": value}]
+        if series != "relais_other":
+            series_list.append({"series": "relais_build_info",
+                                "values": "1x180"})
+        tests.append({
+            "interval": "1m", "input_series": series_list,
+            "promql_expr_test": [{
+                "expr": f'count by (alertname) (ALERTS{{alertname="{alert}",'
+                        'alertstate="firing"})',
+                "eval_time": f"{minutes}m",
+                "exp_samples": [{"labels": f'{{alertname="{alert}"}}',
+                                 "value": 1}] if alert in expected else [],
+            } for alert in ALERTS]})
+    tests_file = f"{directory}/alerts.test.yaml"
+    with open(tests_file, "w") as file:
+        json.dump({"rule_files": [str(MONITORING / "alerts.yaml")],
+                   "evaluation_interval": "1m", "tests": tests}, file)
+    promtool(peers, "test", "rules", tests_file)
