@@ -26,6 +26,7 @@ struct listing {
 	bool has_more;
 };
 
+static int read_pages(struct listing *listing);
 static int read_limit(const char *text, long *ret_limit);
 static int read_page(struct listing *listing, struct json **ret_page);
 static void add_page(struct listing *listing, const struct json *page);
@@ -34,7 +35,6 @@ static void add_message(struct table *table, const struct output *output,
 static void add_next(struct table *table, const struct output *output,
     const struct json *message);
 static void add_note(struct table *table, const struct json *message);
-static void print_empty(const struct invocation *invocation);
 
 int command_list(struct invocation *invocation)
 {
@@ -51,6 +51,7 @@ int command_list(struct invocation *invocation)
 		.invocation = invocation,
 		.left = LIMIT_DEFAULT,
 	};
+	bool is_waiting, is_selection;
 	int r = EXIT_FINE;
 
 	if (read_limit(invocation->values[OPTION_LIMIT], &listing.left) < 0) {
@@ -58,25 +59,49 @@ int command_list(struct invocation *invocation)
 		return EXIT_BAD_USAGE;
 	}
 	listing.table = table_new(columns, 7);
-	do {
-		struct json *page;
-
-		r = read_page(&listing, &page);
-		if (r != EXIT_FINE)
-			break;
-		add_page(&listing, page);
-		json_free(page);
-	} while (listing.has_more && listing.left > 0);
+	is_waiting = !invocation->values[OPTION_STATE] &&
+	    !invocation->values[OPTION_ALL];
+	is_selection = command_options_given(invocation) & HAS_SELECTION;
+	if (is_waiting) {
+		/* What needs somebody comes first. */
+		invocation->values[OPTION_STATE] = "parked";
+		r = read_pages(&listing);
+		invocation->values[OPTION_STATE] = "queued,delivering,held";
+	}
+	if (r == EXIT_FINE && listing.left > 0)
+		r = read_pages(&listing);
 	if (r == EXIT_FINE && !invocation->is_json) {
 		if (table_rows(listing.table) > 0)
 			table_print(listing.table, &invocation->output);
+		else if (is_waiting && !is_selection)
+			fputs("Nothing waits. relaisctl list --all shows what "
+			      "was.\n",
+			    invocation->output.file);
 		else
-			print_empty(invocation);
+			fputs("No message is like that.\n",
+			    invocation->output.file);
 		if (listing.has_more)
 			fputs("There are more: --limit NUMBER\n",
 			    invocation->output.file);
 	}
 	table_free(listing.table);
+	return r;
+}
+
+static int read_pages(struct listing *listing)
+{
+	int r;
+
+	listing->cursor[0] = '\0';
+	do {
+		struct json *page;
+
+		r = read_page(listing, &page);
+		if (r != EXIT_FINE)
+			break;
+		add_page(listing, page);
+		json_free(page);
+	} while (listing->has_more && listing->left > 0);
 	return r;
 }
 
@@ -213,15 +238,4 @@ static void add_note(struct table *table, const struct json *message)
 		table_note(table, words);
 		return;
 	}
-}
-
-static void print_empty(const struct invocation *invocation)
-{
-	bool is_plain = !(command_options_given(invocation) & HAS_SELECTION);
-
-	if (is_plain && !invocation->values[OPTION_ALL])
-		fputs("Nothing waits. relaisctl list --all shows what was.\n",
-		    invocation->output.file);
-	else
-		fputs("No message is like that.\n", invocation->output.file);
 }

@@ -211,6 +211,7 @@ enum attempt_start attempt_begin(struct attempt *attempt,
 	attempt->settings = task->settings;
 	attempt->relay = task->relay;
 	attempt->part = task->part;
+	queue_note_work(task->id);
 	attempt->started_ms = clock_wall_ms();
 	attempt->started_us = clock_monotonic_us();
 	r = queue_read_message(attempt->reader, task->id, &message);

@@ -347,6 +347,7 @@ static void go_home(struct slot *slot)
 	const struct timeval unused = { .tv_sec = UNUSED_S };
 	struct assignment *assignment = slot->assignment;
 
+	queue_note_work(0);
 	assignment->size_limit = link_size_limit(slot->connection);
 	if (assignment->is_draining || slot->workshop->is_draining)
 		link_disconnect(slot->connection);

@@ -26,6 +26,7 @@
 #include "deliver/sasl.h"
 #include "deliver/smtp_mail.h"
 #include "deliver/smtp_target.h"
+#include "queue/queue.h"
 #include "runtime/loop.h"
 #include "runtime/xalloc.h"
 #include "settings.h"
@@ -251,10 +252,17 @@ static void start_dialogue(struct smtp_transport *t, bool has_tls)
 	t->moves++;
 }
 
+/* Whose mail it is if we crash over what the far side says. */
+static void note_work(const struct smtp_transport *t)
+{
+	queue_note_work(t->message ? t->message->id : 0);
+}
+
 static void on_tls(void *context)
 {
 	struct smtp_transport *t = context;
 
+	note_work(t);
 	(void)snprintf(t->tls_version, sizeof t->tls_version, "%s",
 	               tls_version(connection_tls(t->connection)));
 	t->moves++;
@@ -271,6 +279,7 @@ static void on_progress(void *context)
 {
 	struct smtp_transport *t = context;
 
+	note_work(t);
 	if (t->stage == TALKING)
 		take_replies(t);
 	advance(t);
@@ -329,6 +338,7 @@ static void on_lost(void *context, const struct connection_loss *loss)
 	struct smtp_transport *t = context;
 	char text[VERDICT_TEXT_SIZE];
 
+	note_work(t);
 	if (loss->is_handshake) {
 		lose_handshake(t, loss);
 		advance(t);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "queue/damaged.h"
 #include "queue/filter.h"
 #include "queue/ledger.h"
 #include "queue/message_rows.h"
@@ -38,6 +39,11 @@ int change_apply(struct ledger *ledger, const struct change *change)
 	int r;
 
 	r = message_rows_read(&message, ledger->txn, change->id, true);
+	if (r == -EBADMSG && change->kind == CHANGE_PARK)
+		return damaged_park(ledger, change->id);
+	if (r == -EBADMSG && change->kind == CHANGE_CANCEL &&
+	    !change->is_for_owner_only)
+		return damaged_delete(ledger, change->id);
 	if (r < 0)
 		return r;
 	before = message->state;

@@ -30,9 +30,13 @@ struct file {
 	unsigned char owner[INFLIGHT_OWNER_SIZE];
 	unsigned char reserved[40];
 	struct slot slots[INFLIGHT_SLOTS];
+	/* Messages that a thread had in hand when it crashed; 0: free. */
+	_Atomic uint64_t blamed[INFLIGHT_BLAMED];
 };
 static_assert(sizeof(struct slot) == 16, "slots do not straddle lines");
-static_assert(sizeof(struct file) == 64 + 16 * INFLIGHT_SLOTS, "file layout");
+static_assert(sizeof(struct file) ==
+	64 + 16 * INFLIGHT_SLOTS + 8 * INFLIGHT_BLAMED,
+    "file layout");
 
 struct inflight {
 	struct file *file;
@@ -122,6 +126,8 @@ void inflight_reset(struct inflight *inflight,
 		atomic_store(&inflight->file->slots[i].id, 0);
 		atomic_store(&inflight->is_taken[i], false);
 	}
+	for (unsigned i = 0; i < INFLIGHT_BLAMED; i++)
+		atomic_store(&inflight->file->blamed[i], 0);
 	memcpy(inflight->file->owner, owner, INFLIGHT_OWNER_SIZE);
 	inflight->file->magic = FILE_MAGIC;
 }
@@ -151,4 +157,29 @@ void inflight_slot_clear(struct inflight *inflight, unsigned slot)
 	assert(slot < INFLIGHT_SLOTS);
 	atomic_store(&inflight->file->slots[slot].id, 0);
 	atomic_store(&inflight->is_taken[slot], false);
+}
+
+void inflight_blame(struct inflight *inflight, uint64_t id)
+{
+	for (unsigned i = 0; i < INFLIGHT_BLAMED; i++) {
+		uint64_t nobody = 0;
+
+		if (atomic_compare_exchange_strong(&inflight->file->blamed[i],
+			&nobody, id))
+			return;
+	}
+}
+
+unsigned inflight_list_blamed(const struct inflight *inflight,
+    uint64_t ids[INFLIGHT_BLAMED])
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < INFLIGHT_BLAMED; i++) {
+		uint64_t id = atomic_load(&inflight->file->blamed[i]);
+
+		if (id != 0)
+			ids[count++] = id;
+	}
+	return count;
 }

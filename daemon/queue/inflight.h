@@ -15,6 +15,7 @@
 
 #define INFLIGHT_SLOTS 4096
 #define INFLIGHT_OWNER_SIZE 16
+#define INFLIGHT_BLAMED 8
 
 struct inflight;
 
@@ -40,5 +41,10 @@ void inflight_reset(struct inflight *inflight,
 unsigned inflight_slot_fill(struct inflight *inflight, uint64_t id,
     uint16_t part);
 void inflight_slot_clear(struct inflight *inflight, unsigned slot);
+
+/* Async-signal-safe: this message was in hand when we crashed. */
+void inflight_blame(struct inflight *inflight, uint64_t id);
+unsigned inflight_list_blamed(const struct inflight *inflight,
+    uint64_t ids[INFLIGHT_BLAMED]);
 
 #endif

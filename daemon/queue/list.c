@@ -288,9 +288,13 @@ static int look_at(struct lister *lister, uint64_t id,
 	r = row != NULL
 	    ? message_rows_decode(&message, lister->txn, id, row, false)
 	    : message_rows_read(&message, lister->txn, id, false);
-	/* Purged since the column was written, or damaged: not to be shown. */
+	/* Purged since the column was written: not to be shown. */
 	if (r < 0 && r != -ENOENT && r != -EBADMSG)
 		return r;
+	if (r == -EBADMSG) {
+		message = message_new_stand_in(id);
+		r = 0;
+	}
 	if (r == 0 && message->submitted_ms + SINCE_SLACK_MS <
 		lister->filter->since_ms)
 		*ret_step = STEP_END;

@@ -32,6 +32,22 @@ struct message *message_new(void)
 	return message;
 }
 
+struct message *message_new_stand_in(uint64_t id)
+{
+	struct message *message = message_new();
+
+	message->id = id;
+	message->state = MESSAGE_PARKED;
+	message->flags = MESSAGE_BODY_GONE;
+	message->uid = message->gid = UINT32_MAX;
+	/* The id has the queue time of its acceptance. */
+	message->submitted_ms = id >> 22;
+	message->sender = "";
+	message->hold_reason = "its record is damaged and cannot be read; what "
+			       "can be done is to cancel it";
+	return message;
+}
+
 void message_free(struct message *message)
 {
 	if (message == NULL)

@@ -164,6 +164,7 @@ struct message {
 	uint64_t deadline_ms; /* wall; not relayed after it; 0: none */
 	uint64_t hold_until_ms; /* wall; 0: no end */
 	uint64_t report_ms;   /* queue time its report is due; 0: none owed */
+	uint16_t crashes;     /* of ours with it in hand, in a row */
 	uint64_t header_len;  /* octets of the header block, CRLFs included */
 	uint64_t size;        /* octets of header block, empty line and body */
 	/* SHA-256 over header block and body, cut; all zero: not known */
@@ -192,6 +193,12 @@ struct message {
 /* An empty record with an arena. Aborts without memory. */
 struct message *message_new(void);
 void message_free(struct message *message);
+
+/*
+ * Stands for a message whose record cannot be read: parked, nobody's, without
+ * recipients. Aborts without memory.
+ */
+struct message *message_new_stand_in(uint64_t id);
 
 /* Memory of the record's own; lives as long as it. Aborts without memory. */
 void *message_allocate(struct message *message, size_t size);

@@ -13,6 +13,7 @@
 
 #include "queue/backlog.h"
 #include "queue/committer.h"
+#include "queue/crash_mark.h"
 #include "queue/inflight.h"
 #include "queue/queue_private.h"
 #include "queue/recovery.h"
@@ -33,6 +34,7 @@
 
 static int open_parts(struct queue *queue, const struct settings *settings,
     char **ret_error);
+static int start_committer(struct queue *queue);
 static int make_directory(const char *path, char **ret_error);
 static int sync_parent(const char *path);
 static uint64_t map_bytes_for(uint64_t maximum_bytes);
@@ -101,6 +103,11 @@ static int open_parts(struct queue *queue, const struct settings *settings,
 		    result.was_power_cut
 			? ", the machine went down: what was due is in doubt"
 			: "");
+	if (result.crashes > 0)
+		log_message(LOG_LEVEL_ERR, "crashed",
+		    "relais crashed while it worked on %u messages; %u of "
+		    "them are parked, as that was the third time",
+		    result.crashes, result.parked_messages);
 	return committer_new(&queue->committer, &queue->ledger,
 	    queue->inflight, &queue->gauges);
 }
@@ -168,6 +175,12 @@ void queue_apply_settings(struct queue *queue, const struct settings *settings)
 
 int queue_start(struct queue *queue)
 {
+	crash_mark_arm(queue->inflight);
+	return start_committer(queue);
+}
+
+static int start_committer(struct queue *queue)
+{
 	int r = committer_start(queue->committer);
 
 	queue->is_running = r == 0;
@@ -195,6 +208,7 @@ void queue_free(struct queue *queue)
 	if (queue == NULL)
 		return;
 	assert(!queue->is_running);
+	crash_mark_disarm();
 	committer_free(queue->committer);
 	if (queue->ledger.store != NULL)
 		ledger_close(&queue->ledger);

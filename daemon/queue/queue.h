@@ -495,6 +495,12 @@ uint64_t queue_last_progress_ms(const struct queue *queue);
 #define INFLIGHT_NONE (~0u)
 /* A free slot, or INFLIGHT_NONE when all are taken. Any thread. */
 unsigned inflight_fill(struct queue *queue, uint64_t id, uint16_t part);
+/*
+ * The calling thread works on this message from now on (0: on none). If it
+ * crashes meanwhile, the next start counts that, and a message that did so
+ * three times in a row without getting anywhere is parked.
+ */
+void queue_note_work(uint64_t id);
 /* For an attempt that ended without a settlement. */
 void inflight_clear(struct queue *queue, unsigned slot);
 

@@ -102,6 +102,7 @@ static void pack_head(struct packer *packer, const struct message *message)
 	pack_number(packer, message->next_part);
 	pack_number(packer, message->relay);
 	pack_number(packer, message->report_ms);
+	pack_number(packer, message->crashes);
 	pack_text(packer, message->sender);
 	pack_text(packer, message->envelope_id);
 	pack_text(packer, message->tag);
@@ -296,6 +297,7 @@ static void unpack_head(struct unpacker *unpacker, struct message *message)
 	message->next_part = (uint16_t)unpack_number(unpacker, UINT16_MAX);
 	message->relay = (uint32_t)unpack_number(unpacker, UINT32_MAX);
 	message->report_ms = unpack_number(unpacker, UINT64_MAX);
+	message->crashes = (uint16_t)unpack_number(unpacker, UINT16_MAX);
 	message->sender = unpack_text(unpacker);
 	message->envelope_id = unpack_text(unpacker);
 	message->tag = unpack_text(unpacker);

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "queue/bigendian.h"
+#include "queue/change.h"
+#include "queue/crash_mark.h"
 #include "queue/inflight.h"
 #include "queue/ledger.h"
 #include "queue/message_rows.h"
@@ -46,6 +48,10 @@ static int apply_marks(struct ledger *ledger, struct inflight *inflight,
     struct recovery_result *result);
 static int apply_mark(struct ledger *ledger, const struct inflight_mark *mark,
     bool *ret_is_marked);
+static int apply_blame(struct ledger *ledger, struct inflight *inflight,
+    struct recovery_result *result);
+static int count_crash(struct ledger *ledger, uint64_t id,
+    struct recovery_result *result);
 static int sweep_bodies(struct ledger *ledger, struct recovery_result *result);
 static int sweep_some(struct ledger *ledger, unsigned *ret_count);
 
@@ -123,6 +129,8 @@ static int judge_last_run(struct ledger *ledger, struct inflight *inflight,
 		/* Nothing was in flight. */
 	} else if (is_same_boot && inflight_is_of(inflight, run->owner)) {
 		r = apply_marks(ledger, inflight, result);
+		if (r == 0)
+			r = apply_blame(ledger, inflight, result);
 	} else {
 		result->was_power_cut = true;
 		ledger->doubt_ms = last_moment_ms(ledger);
@@ -262,6 +270,58 @@ static int apply_mark(struct ledger *ledger, const struct inflight_mark *mark,
 	free(indexes);
 	message_free(message);
 	return r;
+}
+
+/* ------------------------------------------------------------- the crashes */
+
+static int apply_blame(struct ledger *ledger, struct inflight *inflight,
+    struct recovery_result *result)
+{
+	uint64_t ids[INFLIGHT_BLAMED];
+	unsigned count = inflight_list_blamed(inflight, ids);
+	int r = 0;
+
+	for (unsigned i = 0; i < count && r == 0; i++) {
+		r = count_crash(ledger, ids[i], result);
+		/* Gone, ended or held by now: it is out of the way. */
+		if (r == -ENOENT || r == -EBADMSG || r == -EALREADY)
+			r = 0;
+	}
+	return r;
+}
+
+static int count_crash(struct ledger *ledger, uint64_t id,
+    struct recovery_result *result)
+{
+	static char reason[] = "relais crashed three times while it worked on "
+			       "this message: please report it, with the log";
+	struct change park = {
+		.kind = CHANGE_PARK,
+		.id = id,
+		.reason = reason,
+	};
+	struct message *message = NULL;
+	bool is_enough;
+	int r;
+
+	r = message_rows_read(&message, ledger->txn, id, true);
+	if (r < 0)
+		return r;
+	if (message->state != MESSAGE_QUEUED) {
+		message_free(message);
+		return -EALREADY;
+	}
+	is_enough = ++message->crashes >= CRASHES_MAX;
+	/* Whoever releases it has it tried as often again. */
+	if (is_enough)
+		message->crashes = 0;
+	r = message_rows_write(ledger, message, message->state);
+	message_free(message);
+	result->crashes++;
+	if (r < 0 || !is_enough)
+		return r;
+	result->parked_messages++;
+	return change_apply(ledger, &park);
 }
 
 /* ---------------------------------------------------- half-received bodies */

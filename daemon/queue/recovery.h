@@ -18,6 +18,8 @@ struct ledger;
 struct recovery_result {
 	unsigned swept_bodies;
 	unsigned marked_messages;
+	unsigned crashes;         /* of ours, with a message in hand */
+	unsigned parked_messages; /* for the third of them */
 	bool was_power_cut;
 };
 

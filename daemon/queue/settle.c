@@ -82,6 +82,7 @@ int settle_apply(struct ledger *ledger, const struct settlement *settlement)
 	if (r < 0)
 		goto out;
 	parts_drop(settling.message, settling.part.number);
+	settling.message->crashes = 0;
 	r = place_waiters(&settling);
 	if (r == 0)
 		r = reports_schedule(ledger, settling.message);
