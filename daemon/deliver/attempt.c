@@ -112,7 +112,7 @@ static enum attempt_start unreadable(struct attempt *attempt, const char *what,
 {
 	describe(attempt, what, error);
 	reset(attempt);
-	return ATTEMPT_UNREADABLE;
+	return error == -ENOMEM ? ATTEMPT_NO_MEMORY : ATTEMPT_UNREADABLE;
 }
 
 static int compose(struct attempt *attempt)

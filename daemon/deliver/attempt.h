@@ -33,6 +33,7 @@ enum attempt_start {
 	ATTEMPT_GONE,       /* nothing waits in this part any more */
 	ATTEMPT_MISROUTED,  /* another relay is to have it now */
 	ATTEMPT_UNREADABLE, /* attempt_problem() says why */
+	ATTEMPT_NO_MEMORY,  /* likewise; nothing is wrong with the message */
 };
 
 /* What to try; borrowed until finish. */

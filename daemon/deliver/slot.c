@@ -190,6 +190,28 @@ static uint64_t size_limit(const struct slot *slot)
 	return limit == 0 || (learnt != 0 && learnt < limit) ? learnt : limit;
 }
 
+/* What the breaker of the relay, or with `direct` of the domain, acts on. */
+static void charge_relay(struct slot *slot, const struct verdict *fault)
+{
+	struct assignment *assignment = slot->assignment;
+
+	assignment->fault = *fault;
+	free(assignment->fault_host);
+	assignment->fault_host = slot->fault_host;
+	slot->fault_host = NULL;
+}
+
+/* All that goes this way waits, as for a fault of the relay. */
+static void wait_for_memory(struct slot *slot)
+{
+	struct verdict fault;
+
+	verdict_local(&fault, VERDICT_TEMPORARY, SCOPE_RELAY, PHASE_NAME,
+	              FAULT_OTHER, attempt_problem(slot->attempt));
+	slot->assignment->parts[slot->current++].outcome = PART_RETURNED;
+	charge_relay(slot, &fault);
+}
+
 /* False: this part is over already. */
 static bool begin_part(struct slot *slot)
 {
@@ -228,6 +250,9 @@ static bool begin_part(struct slot *slot)
 		                     attempt_problem(slot->attempt));
 		mark_gone(slot);
 		return false;
+	case ATTEMPT_NO_MEMORY:
+		wait_for_memory(slot);
+		return false;
 	}
 	return true;
 }
@@ -255,17 +280,6 @@ static void next_part(struct slot *slot)
 		}
 	}
 	go_home(slot);
-}
-
-/* What the breaker of the relay, or with `direct` of the domain, acts on. */
-static void charge_relay(struct slot *slot, const struct verdict *fault)
-{
-	struct assignment *assignment = slot->assignment;
-
-	assignment->fault = *fault;
-	free(assignment->fault_host);
-	assignment->fault_host = slot->fault_host;
-	slot->fault_host = NULL;
 }
 
 /* The same refusal again and again: the rest waits for what the brake says. */

@@ -57,10 +57,15 @@ int store_open(struct store **ret_store, const char *directory,
 	r = lock_directory(store, directory, ret_error);
 	if (r < 0)
 		goto out;
-	r = open_environment(store, directory, ret_error);
+	r = store_create(directory);
+	if (r < 0) {
+		explain(ret_error, "cannot make the store in", directory, -r);
+		goto out;
+	}
+	r = sync_directory(directory, ret_error);
 	if (r < 0)
 		goto out;
-	r = sync_directory(directory, ret_error);
+	r = open_environment(store, directory, ret_error);
 	if (r < 0)
 		goto out;
 	r = open_tables(store, ret_error);

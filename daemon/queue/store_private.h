@@ -29,6 +29,12 @@ struct store_txn {
 /* LMDB's codes and errno to 0 or -errno, as store.h tells. */
 int store_translate(int code);
 
+/*
+ * Makes data.mdb in the directory where there is none. Its name is on disk
+ * once the directory was synced.
+ */
+int store_create(const char *directory);
+
 /* What a test wants of this call: 0, or the -errno it fails with. */
 int store_fail_on_purpose(struct store *store, enum store_call call);
 

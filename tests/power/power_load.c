@@ -390,6 +390,7 @@ static void take(struct work *work, struct letter *letter)
 	case QUEUE_DISCARD:
 		must(job->result, "upload");
 		break;
+	case QUEUE_REPORT:
 	case QUEUE_REMEMBER:
 		break;
 	}

@@ -40,7 +40,7 @@
 #define BLOCK 4096
 #define SECTOR 512
 #define ENDS_MAX 64
-#define KEPT_MS (26 * 3600 * 1000ull) /* a day after its end at least */
+#define KEPT_MS (23 * 3600 * 1000ull) /* a day, and the last id may be older */
 #define AT_ONCE 2
 
 struct event {
@@ -60,7 +60,8 @@ struct disk {
 	unsigned char *bytes;
 	uint64_t size; /* of the file */
 	uint64_t size_max;
-	bool is_named;
+	bool is_made;  /* it has its name, perhaps; */
+	bool is_named; /* for sure */
 	size_t at; /* events below are on disk, or do not matter any more */
 };
 
@@ -197,14 +198,20 @@ static void apply(struct disk *disk, const struct event *event)
 	case RECORD_CUT:
 		disk->size = event->record.offset;
 		break;
-	case RECORD_NAMED:
-		disk->is_named = true;
-		break;
 	case RECORD_MADE:
+	case RECORD_NAMED:
 	case RECORD_SYNC:
 	case RECORD_WORD:
 		break;
 	}
+}
+
+static void note_name(struct disk *disk, uint32_t kind)
+{
+	if (kind == RECORD_MADE)
+		disk->is_made = true;
+	if (kind == RECORD_NAMED)
+		disk->is_named = disk->is_made;
 }
 
 /* All before the last sync that had returned at this point is there. */
@@ -213,11 +220,10 @@ static void advance(struct disk *disk, const struct history *history,
 {
 	size_t sync = point;
 
+	for (size_t i = disk->at; i < point; i++)
+		note_name(disk, history->events[i].record.kind);
 	if (is_lying)
 		return;
-	for (size_t i = disk->at; i < point; i++)
-		if (history->events[i].record.kind == RECORD_NAMED)
-			disk->is_named = true;
 	while (sync > disk->at &&
 	    history->events[sync - 1].record.kind != RECORD_SYNC)
 		sync--;
@@ -268,7 +274,7 @@ static void write_disk(const struct disk *disk, const char *directory)
 	if (mkdir(directory, 0700) < 0 && errno != EEXIST)
 		fail(directory);
 	/* The name may be lost, until its directory was synced. */
-	if (!disk->is_named && pick(2) == 0)
+	if (!disk->is_made || (!disk->is_named && pick(2) == 0))
 		return;
 	snprintf(path, sizeof(path), "%s/data.mdb", directory);
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);

@@ -16,7 +16,9 @@
 #include <unistd.h>
 
 #define FDS 1024
+/* A new store has another name until it is whole. */
 #define STORE_NAME "data.mdb"
+#define NEW_NAME "data.new"
 #define PUBLIC __attribute__((visibility("default")))
 
 enum fd_kind {
@@ -100,20 +102,22 @@ static enum fd_kind kind_of(int fd)
 	return fd >= 0 && fd < FDS ? kinds[fd] : FD_OTHER;
 }
 
+static bool is_named(const char *path, const char *name)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash != NULL && strcmp(slash + 1, name) == 0;
+}
+
 static void note_open(int fd, const char *path, int flags)
 {
-	size_t len = strlen(path), name_len = strlen(STORE_NAME);
-
 	if (fd < 0 || fd >= FDS)
 		return;
 	kinds[fd] = FD_OTHER;
 	if (flags & O_DIRECTORY)
 		kinds[fd] = FD_DIRECTORY;
-	else if (len >= name_len &&
-	    strcmp(path + len - name_len, STORE_NAME) == 0)
+	else if (is_named(path, STORE_NAME) || is_named(path, NEW_NAME))
 		kinds[fd] = flags & O_DSYNC ? FD_STORE_SYNCED : FD_STORE;
-	if (kinds[fd] == FD_STORE && (flags & O_CREAT))
-		record(RECORD_MADE, 0, NULL, 0);
 }
 
 static void note_write(int fd, uint64_t offset, const struct iovec *parts,
@@ -234,5 +238,15 @@ PUBLIC int ftruncate(int fd, off_t len)
 
 	if (r == 0 && is_store(fd))
 		record(RECORD_CUT, (uint64_t)len, NULL, 0);
+	return r;
+}
+
+PUBLIC int rename(const char *from, const char *to)
+{
+	NEXT(int, "rename", const char *, const char *);
+	int r = next(from, to);
+
+	if (r == 0 && is_named(to, STORE_NAME))
+		record(RECORD_MADE, 0, NULL, 0);
 	return r;
 }

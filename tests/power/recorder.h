@@ -19,7 +19,7 @@ enum recorded_kind {
 	RECORD_SYNCED_WRITE, /* by O_DSYNC: on disk, this write alone */
 	RECORD_SYNC,         /* all before it is on disk */
 	RECORD_CUT,          /* ftruncate */
-	RECORD_MADE,         /* the file's name is there, perhaps */
+	RECORD_MADE,         /* it was given its name, which is there perhaps */
 	RECORD_NAMED,        /* the directory was synced: it is there */
 	RECORD_WORD,
 };
