@@ -17,7 +17,8 @@
 #include "settings.h"
 
 /* A stop waits so long for clients to end their messages. */
-#define DRAIN_S 5
+#define DRAIN_LOOKS   10
+#define DRAIN_LOOK_MS 500
 
 struct receiver {
 	struct session_host host;
@@ -27,6 +28,7 @@ struct receiver {
 	struct listener **listeners;
 	size_t listener_count;
 	struct event *drain_timer;
+	unsigned drain_looks;
 	struct letter drain_letter;
 };
 
@@ -39,8 +41,8 @@ struct new_settings {
 static void on_client(void *owner, int fd, const struct listener *listener);
 static void on_new_settings(struct letter *letter);
 static void on_drain(struct letter *letter);
-static void drain_sessions(struct receiver *receiver, bool is_final);
-static void on_drain_timeout(evutil_socket_t fd, short what, void *argument);
+static void look_at_sessions(struct receiver *receiver);
+static void on_drain_time(evutil_socket_t fd, short what, void *argument);
 static void on_empty(struct session_host *host);
 static void use_settings(struct receiver *receiver,
     const struct settings *settings);
@@ -60,7 +62,7 @@ int receiver_new(struct receiver **ret_receiver, struct loop *loop,
 	host->scratch = xmalloc(SESSION_READ_SIZE);
 	TAILQ_INIT(&host->sessions);
 	use_settings(receiver, settings);
-	receiver->drain_timer = evtimer_new(host->base, on_drain_timeout,
+	receiver->drain_timer = evtimer_new(host->base, on_drain_time,
 	    receiver);
 	r = -ENOMEM;
 	if (receiver->drain_timer == NULL)
@@ -195,7 +197,6 @@ static void free_listeners(struct receiver *receiver)
 
 static void on_drain(struct letter *letter)
 {
-	static const struct timeval limit = { .tv_sec = DRAIN_S };
 	struct receiver *receiver =
 	    LETTER_OF(letter, struct receiver, drain_letter);
 
@@ -205,30 +206,34 @@ static void on_drain(struct letter *letter)
 		loop_stop(receiver->loop);
 		return;
 	}
-	(void)event_add(receiver->drain_timer, &limit);
 	waiters_end_all(receiver->host.waiters);
-	drain_sessions(receiver, false);
+	look_at_sessions(receiver);
 }
 
-static void drain_sessions(struct receiver *receiver, bool is_final)
+/* The last session that ends stops the loop. */
+static void look_at_sessions(struct receiver *receiver)
 {
+	static const struct timeval pause = {
+		.tv_usec = DRAIN_LOOK_MS * 1000,
+	};
+	bool is_final = receiver->drain_looks++ == DRAIN_LOOKS;
 	struct session *session, *next;
 
+	(void)event_add(receiver->drain_timer, &pause);
 	session = TAILQ_FIRST(&receiver->host.sessions);
 	for (; session != NULL; session = next) {
 		next = session_next(session);
 		session_drain(session, is_final);
 	}
+	if (is_final)
+		loop_stop(receiver->loop);
 }
 
-static void on_drain_timeout(evutil_socket_t fd, short what, void *argument)
+static void on_drain_time(evutil_socket_t fd, short what, void *argument)
 {
-	struct receiver *receiver = argument;
-
 	(void)fd;
 	(void)what;
-	drain_sessions(receiver, true);
-	loop_stop(receiver->loop);
+	look_at_sessions(argument);
 }
 
 static void on_empty(struct session_host *host)

@@ -150,10 +150,16 @@ struct session *session_next(struct session *session)
 
 void session_drain(struct session *session, bool is_final)
 {
+	struct transaction *transaction = &session->transaction;
+
 	if (smtp_server_is_suspended(session->server))
 		return; /* its answer comes first; see on_submitted() */
-	if (!is_final && transaction_is_expected(&session->transaction))
-		return; /* it is left as soon as its message is answered */
+	if (!is_final && transaction_is_expected(transaction))
+		return;
+	if (!is_final && !transaction->is_idle) {
+		transaction->is_idle = true; /* it may want to say QUIT */
+		return;
+	}
 	smtp_server_close(session->server,
 	    smtp_answer(421, "4.3.2", "Service is shutting down"));
 	advance(session);

@@ -53,8 +53,9 @@ void session_start(struct session_host *host, int fd, struct peer *peer,
     const struct settings *settings);
 
 /*
- * The daemon stops: the client is told and left, at once if is_final or if it
- * has no message under way, else after that message.
+ * The daemon stops, and asks again and again. Told and left is, if is_final,
+ * any client, else one that has handed its mail over and was silent since the
+ * last time: it would take a 421 instead of the answer to QUIT for a failure.
  */
 void session_drain(struct session *session, bool is_final);
 

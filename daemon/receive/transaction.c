@@ -295,11 +295,9 @@ static void answer_message(struct transaction *transaction,
     struct smtp_answer answer)
 {
 	transaction->has_served = true;
+	transaction->is_idle = false;
 	transaction->sender = NULL;
 	smtp_server_answer_message(transaction->server, answer);
-	if (transaction->host->is_draining)
-		smtp_server_close(transaction->server,
-		    smtp_answer(421, "4.3.2", "Service is shutting down"));
 	transaction->on_progress(transaction);
 }
 

@@ -39,6 +39,7 @@ struct transaction {
 
 	struct intake *intake;
 	bool has_served; /* a message was answered */
+	bool is_idle;    /* while the daemon stops: nothing has come since */
 	/* of the MAIL that is open */
 	const char *sender;
 	uint64_t size_bytes; /* declared; 0 without */

@@ -361,9 +361,9 @@ upgrade()
 
 keeps_the_queue()
 {
+	relaisctl relay pause capture
 	printf 'Subject: held over the upgrade\n\nHello.\n' |
 	    sendmail held@example.org
-	relaisctl hold --recipient held@example.org --yes
 	local socket
 	socket=$(stat -c %i /run/relais/submit.sock)
 	under_load upgrade || return 1
@@ -373,8 +373,9 @@ keeps_the_queue()
 	}
 	dpkg-query -W -f '${Version}' relais | grep -q later &&
 	grep -q capture /etc/relais/relais.yaml &&
-	relaisctl list --state held | grep -q held@example.org &&
-	relaisctl release --recipient held@example.org --yes &&
+	relaisctl list --recipient held@example.org --state waiting --json |
+	    grep -q held@example.org &&
+	relaisctl relay resume capture &&
 	until_true 10 has_mail "Subject: held over the upgrade"
 }
 
