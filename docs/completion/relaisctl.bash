@@ -23,7 +23,7 @@ _relaisctl()
 		esac
 		if [[ -z $command ]]; then
 			command=${COMP_WORDS[i]}
-		elif [[ $command == relay && -z $action ]]; then
+		elif [[ $command == @(relay|route) && -z $action ]]; then
 			action=${COMP_WORDS[i]}
 		fi
 	done
@@ -65,7 +65,11 @@ _relaisctl()
 		pause) words="--reason --for --until $(_relaisctl_relays)" ;;
 		show|resume) words=$(_relaisctl_relays) ;;
 		esac ;;
-	route) words="explain --from --to --user --tag --priority" ;;
+	route)
+		case $action in
+		"") words="explain" ;;
+		explain) words="--from --to --user --tag --priority" ;;
+		esac ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words --json --help --socket" \
 	    -- "$word")

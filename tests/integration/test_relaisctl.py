@@ -222,7 +222,7 @@ def documented():
                               capture_output=True, check=True,
                               text=True).stdout
 
-    names = re.findall(r"^  ((?:relay )?[a-z]+)", say(), re.MULTILINE)
+    names = re.findall(r"^  ((?:relay |route )?[a-z]+)", say(), re.MULTILINE)
     return {name: set(re.findall(r"^  (--[a-z-]+)", say(*name.split()),
                                  re.MULTILINE)) for name in names}
 
