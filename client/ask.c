@@ -13,8 +13,6 @@
 #include "http.h"
 #include "json.h"
 
-static int open_http(const struct invocation *invocation, const char *method,
-    const char *target, const struct json *body, struct http **ret_http);
 static int read_answer(const struct invocation *invocation, struct http *http,
     struct json **ret_answer);
 static int refused(int status, const struct json *answer);
@@ -22,11 +20,32 @@ static int refused(int status, const struct json *answer);
 int ask(const struct invocation *invocation, const char *method,
     const char *target, const struct json *body, struct json **ret_answer)
 {
+	struct ask_text text = { NULL, NULL };
+	char *printed = NULL;
+	int r;
+
+	if (body) {
+		printed = json_print(body);
+		if (!printed)
+			return ask_complain(invocation, -ENOMEM);
+	}
+	text.text = printed;
+	r = ask_with(invocation, method, target, &text, ret_answer);
+	if (printed)
+		explicit_bzero(printed, strlen(printed));
+	free(printed);
+	return r;
+}
+
+int ask_with(const struct invocation *invocation, const char *method,
+    const char *target, const struct ask_text *body, struct json **ret_answer)
+{
 	struct http *http;
 	int status;
 	int r;
 
-	r = open_http(invocation, method, target, body, &http);
+	r = http_open(&http, invocation->socket, method, target,
+	    body ? body->type : NULL, body ? body->text : NULL);
 	if (r < 0)
 		return ask_complain(invocation, r);
 	status = http_status(http);
@@ -40,14 +59,15 @@ int ask(const struct invocation *invocation, const char *method,
 	return r;
 }
 
-int ask_stream(const struct invocation *invocation, const char *target,
-    struct http **ret_http)
+int ask_stream(const struct invocation *invocation, const char *method,
+    const char *target, const struct ask_text *body, struct http **ret_http)
 {
 	struct json *answer = NULL;
 	struct http *http;
 	int r;
 
-	r = open_http(invocation, "GET", target, NULL, &http);
+	r = http_open(&http, invocation->socket, method, target,
+	    body ? body->type : NULL, body ? body->text : NULL);
 	if (r < 0)
 		return ask_complain(invocation, r);
 	if (http_status(http) < 400) {
@@ -59,22 +79,6 @@ int ask_stream(const struct invocation *invocation, const char *target,
 		r = refused(http_status(http), answer);
 	json_free(answer);
 	http_close(http);
-	return r;
-}
-
-static int open_http(const struct invocation *invocation, const char *method,
-    const char *target, const struct json *body, struct http **ret_http)
-{
-	char *text = NULL;
-	int r;
-
-	if (body) {
-		text = json_print(body);
-		if (!text)
-			return -ENOMEM;
-	}
-	r = http_open(ret_http, invocation->socket, method, target, text);
-	free(text);
 	return r;
 }
 

@@ -21,9 +21,17 @@ struct json;
 int ask(const struct invocation *invocation, const char *method,
     const char *target, const struct json *body, struct json **ret_answer);
 
-/* The same for an answer that is read line by line. */
-int ask_stream(const struct invocation *invocation, const char *target,
-    struct http **ret_http);
+/* What is sent along as it is; both NULL: nothing. */
+struct ask_text {
+	const char *type; /* NULL: JSON */
+	const char *text;
+};
+int ask_with(const struct invocation *invocation, const char *method,
+    const char *target, const struct ask_text *body, struct json **ret_answer);
+
+/* The same for an answer that is read line by line. body: NULL: nothing. */
+int ask_stream(const struct invocation *invocation, const char *method,
+    const char *target, const struct ask_text *body, struct http **ret_http);
 
 /* Says what went wrong with the connection; an exit code. */
 int ask_complain(const struct invocation *invocation, int error);

@@ -44,20 +44,53 @@ enum option {
 	OPTION_UNTIL,
 	OPTION_DRY_RUN,
 	OPTION_YES,
-	/* a message that could be */
+	/* which relays, and in which order */
+	OPTION_FILTER,
+	OPTION_SORT,
+	/* what a relay is to be */
+	OPTION_PROVIDER,
+	OPTION_URL,
+	OPTION_HOST,
+	OPTION_PORT,
+	OPTION_SECURITY,
+	OPTION_AUTHENTICATION,
+	OPTION_USERNAME,
+	OPTION_PASSWORD,
+	OPTION_PASSWORD_FILE,
+	OPTION_PASSWORD_COMMAND,
+	OPTION_CREDENTIAL,
 	OPTION_FROM,
+	OPTION_FROM_NAME,
+	OPTION_REPLY_TO,
+	OPTION_REPLY_TO_NAME,
+	OPTION_DESCRIPTION,
+	OPTION_YAML,
+	OPTION_DEFAULT,
+	OPTION_MOVE_TO,
+	/* a mail */
 	OPTION_TO,
 	OPTION_USER,
 	OPTION_PRIORITY,
+	OPTION_SUBJECT,
+	OPTION_TEXT,
 };
-#define OPTIONS (OPTION_PRIORITY + 1)
+#define OPTIONS (OPTION_TEXT + 1)
 
-#define HAS(option) (1u << (option))
+#define HAS(option) (UINT64_C(1) << (option))
 #define HAS_GLOBAL  (HAS(OPTION_HELP) | HAS(OPTION_JSON) | HAS(OPTION_SOCKET))
 #define HAS_SELECTION                                                          \
 	(HAS(OPTION_STATE) | HAS(OPTION_RELAY) | HAS(OPTION_SENDER) |          \
 	    HAS(OPTION_RECIPIENT) | HAS(OPTION_SUBMITTER) | HAS(OPTION_TAG) |  \
 	    HAS(OPTION_SINCE))
+#define HAS_RELAY_KEYS                                                         \
+	(HAS(OPTION_PROVIDER) | HAS(OPTION_URL) | HAS(OPTION_HOST) |           \
+	    HAS(OPTION_PORT) | HAS(OPTION_SECURITY) |                          \
+	    HAS(OPTION_AUTHENTICATION) | HAS(OPTION_USERNAME) |                \
+	    HAS(OPTION_PASSWORD) | HAS(OPTION_PASSWORD_FILE) |                 \
+	    HAS(OPTION_PASSWORD_COMMAND) | HAS(OPTION_CREDENTIAL) |            \
+	    HAS(OPTION_FROM) | HAS(OPTION_FROM_NAME) | HAS(OPTION_REPLY_TO) |  \
+	    HAS(OPTION_REPLY_TO_NAME) | HAS(OPTION_DESCRIPTION) |              \
+	    HAS(OPTION_YAML))
 
 /* A command line that fits its command. */
 struct invocation {
@@ -74,14 +107,22 @@ struct command {
 	const char *name;                  /* of one word or two */
 	const char *operands;              /* as in the usage; or NULL */
 	int operands_least, operands_most; /* most -1: any number */
-	unsigned options;
+	uint64_t options;
 	const char *summary;
 	const char *help; /* some lines more; or NULL */
 	int (*run)(struct invocation *invocation);
 };
 
+/* command_table.c */
 extern const struct command commands[];
 extern const size_t command_count;
+
+struct option_words {
+	const char *name;
+	const char *value; /* what it takes; NULL: it is a flag */
+	const char *help;
+};
+extern const struct option_words command_options[OPTIONS];
 
 /*
  * Finds the command and takes the words apart. 0; else an exit code, with what
@@ -100,7 +141,7 @@ void command_complain(const char *format, ...)
 /* ------------------------------------------------------ command_shared.c */
 
 /* HAS(…) of every option that was given. */
-unsigned command_options_given(const struct invocation *invocation);
+uint64_t command_options_given(const struct invocation *invocation);
 
 void command_print_json(
     const struct invocation *invocation, const struct json *json);
@@ -144,6 +185,12 @@ int command_relay_show(struct invocation *invocation);
 int command_relay_pause(struct invocation *invocation);
 int command_relay_resume(struct invocation *invocation);
 int command_route_explain(struct invocation *invocation);
+int command_relay_add(struct invocation *invocation);
+int command_relay_set(struct invocation *invocation);
+int command_relay_remove(struct invocation *invocation);
+int command_relay_enable(struct invocation *invocation);
+int command_relay_disable(struct invocation *invocation);
+int command_relay_default(struct invocation *invocation);
 int command_reload(struct invocation *invocation);
 
 #endif

@@ -77,7 +77,7 @@ int command_resend(struct invocation *invocation)
 static int change_all(
     struct invocation *invocation, const struct wording *change)
 {
-	unsigned given = command_options_given(invocation);
+	uint64_t given = command_options_given(invocation);
 	int worst = EXIT_FINE;
 	int i;
 

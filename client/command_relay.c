@@ -1,5 +1,5 @@
 /*
- * command_relay - relaisctl relay list, show, pause and resume; reload
+ * command_relay - relaisctl relay show, pause and resume; reload
  */
 #include "config.h"
 
@@ -22,47 +22,6 @@ static void print_relay(const struct output *output, const struct json *relay);
 static void print_fault(const struct output *output, const struct json *relay);
 static void print_fact(
     const struct output *output, const char *name, const char *text);
-
-int command_relay_list(struct invocation *invocation)
-{
-	static const struct column columns[] = {
-		{ "RELAY", 0 },
-		{ "STATE", 0 },
-		{ "QUEUED", COLUMN_RIGHT },
-		{ "OLDEST DUE", COLUMN_RIGHT },
-		{ "CONNECTIONS", COLUMN_RIGHT },
-		{ "DELIVERED", COLUMN_RIGHT },
-		{ "REFUSED", COLUMN_RIGHT },
-		{ "FAULTS", COLUMN_RIGHT },
-		{ "URL", COLUMN_SHRINKS },
-	};
-	struct table *table;
-	const struct json *relays;
-	struct json *answer;
-	size_t i;
-	int r;
-
-	r = ask(invocation, "GET", "/v1/relays", NULL, &answer);
-	if (r != EXIT_FINE)
-		return r;
-	relays = json_member(answer, "relays");
-	table = table_new(columns, 9);
-	for (i = 0; table && i < json_count(relays); i++) {
-		const struct json *relay = json_item(relays, i);
-
-		if (invocation->is_json) {
-			command_print_json(invocation, relay);
-			continue;
-		}
-		command_add_relay(table, &invocation->output, relay);
-		table_cell(table, STYLE_PLAIN, json_text(relay, "url"));
-	}
-	if (table && !invocation->is_json)
-		table_print(table, &invocation->output);
-	table_free(table);
-	json_free(answer);
-	return EXIT_FINE;
-}
 
 int command_relay_show(struct invocation *invocation)
 {

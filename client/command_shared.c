@@ -31,9 +31,9 @@ static const struct {
 static int selection_value(const struct invocation *invocation,
     enum option option, char time[32], const char **ret_value);
 
-unsigned command_options_given(const struct invocation *invocation)
+uint64_t command_options_given(const struct invocation *invocation)
 {
-	unsigned given = 0;
+	uint64_t given = 0;
 	int i;
 
 	for (i = 0; i < OPTIONS; i++)

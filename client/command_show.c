@@ -229,7 +229,7 @@ int command_watch(struct invocation *invocation)
 	buffer_done(&target);
 	if (r < 0)
 		return ask_complain(invocation, r);
-	r = ask_stream(invocation, text, &http);
+	r = ask_stream(invocation, "GET", text, NULL, &http);
 	free(text);
 	if (r != EXIT_FINE)
 		return r;

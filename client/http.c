@@ -38,8 +38,8 @@ struct http {
 };
 
 static int connect_to(const char *path);
-static int send_request(
-    int fd, const char *method, const char *target, const char *body);
+static int send_request(int fd, const char *method, const char *target,
+    const char *type, const char *body);
 static int send_all(int fd, const char *data, size_t len);
 static int read_head(struct http *http);
 static int parse_head(struct http *http, char *head);
@@ -51,7 +51,8 @@ static int decode_chunk_head(struct http *http);
 static int raw_line(struct http *http, char **ret_line);
 
 int http_open(struct http **ret_http, const char *socket_path,
-    const char *method, const char *target, const char *body)
+    const char *method, const char *target, const char *type,
+    const char *body)
 {
 	struct http *http = calloc(1, sizeof(*http));
 	int r;
@@ -63,7 +64,7 @@ int http_open(struct http **ret_http, const char *socket_path,
 	r = http->fd = connect_to(socket_path);
 	if (r < 0)
 		goto out;
-	r = send_request(http->fd, method, target, body);
+	r = send_request(http->fd, method, target, type, body);
 	/* Who is refused hears so, even if the request did not get through. */
 	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
 		goto out;
@@ -123,8 +124,8 @@ static int connect_to(const char *path)
 	return fd;
 }
 
-static int send_request(
-    int fd, const char *method, const char *target, const char *body)
+static int send_request(int fd, const char *method, const char *target,
+    const char *type, const char *body)
 {
 	struct buffer request;
 	int r;
@@ -135,15 +136,17 @@ static int send_request(
 	    target);
 	if (r == 0 && body)
 		r = buffer_appendf(&request,
-		    "Content-Type: application/json\r\n"
-		    "Content-Length: %zu\r\n\r\n%s",
-		    strlen(body), body);
+		    "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n%s",
+		    type ? type : "application/json", strlen(body), body);
 	else if (r == 0)
 		r = buffer_append_string(&request,
 		    strcmp(method, "GET") == 0 ? "\r\n"
 					       : "Content-Length: 0\r\n\r\n");
 	if (r == 0)
 		r = send_all(fd, request.data, request.len);
+	/* A password may be among it. */
+	if (request.data)
+		explicit_bzero(request.data, request.len);
 	buffer_done(&request);
 	return r;
 }

@@ -16,11 +16,13 @@
 struct http;
 
 /*
- * Connects and sends; body NULL: none. 0 or -errno (-ENOENT, -ECONNREFUSED:
+ * Connects and sends; body NULL: none, type: the body's, NULL stands for JSON.
+ * 0 or -errno (-ENOENT, -ECONNREFUSED:
  * nobody listens; -EPROTO: no HTTP; -ETIMEDOUT).
  */
 int http_open(struct http **ret_http, const char *socket_path,
-    const char *method, const char *target, const char *body);
+    const char *method, const char *target, const char *type,
+    const char *body);
 void http_close(struct http *http);
 
 int http_status(const struct http *http);

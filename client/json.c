@@ -2,6 +2,8 @@
 
 #include "json.h"
 
+#include <string.h>
+
 #include <jansson.h>
 
 static const json_t *inner(const struct json *json)
@@ -124,4 +126,32 @@ struct json *json_put_object(struct json *object, const char *name)
 
 	(void)json_object_set_new(unlocked(object), name, value);
 	return (struct json *)(void *)value;
+}
+
+void json_put_null(struct json *object, const char *name)
+{
+	(void)json_object_set_new(unlocked(object), name, json_null());
+}
+
+void json_put_list(struct json *object, const char *name, const char *words)
+{
+	json_t *array = json_array();
+	size_t len;
+
+	for (; *words; words += len + strspn(words + len, ", ")) {
+		len = strcspn(words, ", ");
+		if (len > 0)
+			(void)json_array_append_new(
+			    array, json_stringn(words, len));
+	}
+	(void)json_object_set_new(unlocked(object), name, array);
+}
+
+struct json *json_get_object(struct json *object, const char *name)
+{
+	json_t *value = json_object_get(unlocked(object), name);
+
+	if (json_is_object(value))
+		return (struct json *)(void *)value;
+	return json_put_object(object, name);
 }

@@ -44,6 +44,11 @@ char *json_print(const struct json *json);
 struct json *json_make(void);
 void json_put_text(struct json *object, const char *name, const char *value);
 void json_put_flag(struct json *object, const char *name, bool value);
+void json_put_null(struct json *object, const char *name);
+/* Words with commas between them as an array of texts. */
+void json_put_list(struct json *object, const char *name, const char *words);
+/* The inner object that is there, or a new one. */
+struct json *json_get_object(struct json *object, const char *name);
 /* The inner object, borrowed from the outer one. */
 struct json *json_put_object(struct json *object, const char *name);
 

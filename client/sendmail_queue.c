@@ -96,7 +96,7 @@ static int request(const char *method, const char *target, const char *body,
 
 	if (!path || !*path)
 		path = CONTROL_SOCKET_DEFAULT;
-	r = http_open(&http, path, method, target, body);
+	r = http_open(&http, path, method, target, NULL, body);
 	if (r == 0) {
 		status = http_status(http);
 		r = http_read_all(http, &answer, NULL);

@@ -139,7 +139,9 @@ static bool prepare_add(struct relay_change *change)
 	if (!relay)
 		return false;
 	name = settings_node_remove(relay, "name");
-	if (name && name->kind == SETTINGS_NODE_SCALAR)
+	if (request_query(request, "name"))
+		change->name = xstrdup(request_query(request, "name"));
+	else if (name && name->kind == SETTINGS_NODE_SCALAR)
 		change->name = xstrdup(name->text);
 	settings_node_free(name);
 	other = change->name

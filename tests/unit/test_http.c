@@ -85,7 +85,7 @@ static int ask_server(const char *text, size_t octets, struct http **ret_http)
 	answer = text;
 	step = octets;
 	assert_int_equal(pthread_create(&server, NULL, serve, NULL), 0);
-	return http_open(ret_http, path, "POST", "/v1/x", "{}");
+	return http_open(ret_http, path, "POST", "/v1/x", NULL, "{}");
 }
 
 static void assert_body(const char *text, int status, const char *body)
@@ -193,7 +193,7 @@ static void says_that_nobody_listens(void **state)
 	struct http *http;
 
 	(void)state;
-	assert_int_equal(http_open(&http, "/nowhere/s", "GET", "/", NULL),
+	assert_int_equal(http_open(&http, "/nowhere/s", "GET", "/", NULL, NULL),
 	    -ENOENT);
 }
 
