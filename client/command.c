@@ -84,11 +84,13 @@ static int take_option(
 		return EXIT_BAD_USAGE;
 	}
 	if (!command_options[option].value && value) {
-		command_complain("--%s takes no value", command_options[option].name);
+		command_complain(
+		    "--%s takes no value", command_options[option].name);
 		return EXIT_BAD_USAGE;
 	}
 	if (command_options[option].value && !value && ++*index >= argc) {
-		command_complain("--%s needs a value: %s", command_options[option].name,
+		command_complain("--%s needs a value: %s",
+		    command_options[option].name,
 		    command_options[option].value);
 		return EXIT_BAD_USAGE;
 	}
@@ -150,7 +152,8 @@ static int check_options(const struct invocation *invocation)
 		    !((command->options | HAS_GLOBAL) & HAS(i))) {
 			command_complain("%s has no option --%s; see "
 					 "relaisctl %s --help",
-			    command->name, command_options[i].name, command->name);
+			    command->name, command_options[i].name,
+			    command->name);
 			return EXIT_BAD_USAGE;
 		}
 	if (invocation->operand_count < command->operands_least ||

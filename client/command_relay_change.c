@@ -121,9 +121,10 @@ static void print_change(const struct invocation *invocation,
 		command_print_json(invocation, relay);
 		return;
 	}
-	output_format(output, STYLE_PLAIN, "Relay %s %s%s.\n",
+	output_format(output, STYLE_PLAIN, "Relay %s %s%s.",
 	    json_text(relay, "name") ? json_text(relay, "name") : "?", done,
 	    json_flag(relay, "default") ? ", the default" : "");
+	fputc('\n', output->file);
 	for (i = 0; i < json_count(warnings); i++) {
 		output_text(
 		    output, STYLE_WARNING, json_item_text(warnings, i));
@@ -159,9 +160,9 @@ int command_relay_remove(struct invocation *invocation)
 	if (r == EXIT_FINE && invocation->is_json)
 		command_print_json(invocation, answer);
 	else if (r == EXIT_FINE)
-		output_format(&invocation->output, STYLE_PLAIN,
-		    "Relay %s is removed%s%s.\n", name,
-		    heir ? "; its mail goes through " : "", heir ? heir : "");
+		fprintf(invocation->output.file, "Relay %s is removed%s%s.\n",
+		    name, heir ? "; its mail goes through " : "",
+		    heir ? heir : "");
 	json_free(answer);
 	return r;
 }

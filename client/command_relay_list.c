@@ -119,7 +119,8 @@ static int find_column(const char *word, size_t len)
 	int i;
 
 	for (i = 0; i < COLUMN_WORDS; i++)
-		if (strlen(words[i]) == len && strncmp(words[i], word, len) == 0)
+		if (strlen(words[i]) == len &&
+		    strncmp(words[i], word, len) == 0)
 			return i;
 	return -1;
 }

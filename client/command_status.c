@@ -19,6 +19,8 @@ static void print_messages(
 static void print_store(const struct output *output, const struct json *store);
 static void print_relays(
     const struct output *output, const struct json *relays);
+static void print_routing(
+    const struct output *output, const struct json *routing);
 static void print_problems(
     const struct output *output, const struct json *problems);
 
@@ -38,6 +40,7 @@ int command_status(struct invocation *invocation)
 		print_messages(output, status);
 		print_store(output, json_member(status, "store"));
 		print_relays(output, json_member(status, "relays"));
+		print_routing(output, json_member(status, "routing"));
 		if (json_flag(status, "administrator"))
 			print_problems(output, json_member(status, "problems"));
 	}
@@ -162,6 +165,20 @@ void command_add_relay(
 	narrate_breaker(output, relay, words, sizeof(words));
 	if (*words)
 		table_note(table, words);
+}
+
+static void print_routing(
+    const struct output *output, const struct json *routing)
+{
+	const char *state = json_text(routing, "state");
+
+	if (!state || strcmp(state, "looking") != 0)
+		return;
+	fprintf(output->file,
+	    "\nRouting has changed: %" PRId64 " of %" PRId64
+	    " parts looked at, %" PRId64 " messages moved.\n",
+	    json_number(routing, "looked_at"), json_number(routing, "of"),
+	    json_number(routing, "moved"));
 }
 
 static void print_problems(

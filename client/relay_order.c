@@ -129,7 +129,7 @@ int relay_order_read_password(const struct invocation *invocation,
 	if (!password || !*password) {
 		question_wipe(password);
 		if (what)
-			command_complain("%s: there is no password in it", what);
+			command_complain("there is no password in %s", what);
 		else
 			command_complain("no password was given");
 		return EXIT_NOT_SO;

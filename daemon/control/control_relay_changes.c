@@ -404,11 +404,31 @@ static void on_reloaded(struct letter *letter)
 	finish(change);
 }
 
-/* Lines about the new file say only its keys: nobody has seen the file. */
+/* Lines about a new file say only its keys: nobody has seen the file. */
+static void cut_places(struct control_reload *reload)
+{
+	unsigned i;
+
+	for (i = 0; reload->report && i < reload->edit_count; i++) {
+		const char *path = reload->edits[i].path;
+		char *found = strstr(reload->report, path);
+		char *end;
+
+		for (; found; found = strstr(found, path)) {
+			end = strchr(found + strlen(path), ' ');
+			if (!end || (found > reload->report &&
+					found[-1] != '\n')) {
+				found += strlen(path);
+				continue;
+			}
+			memmove(found, end + 1, strlen(end + 1) + 1);
+		}
+	}
+}
+
 static void refuse(struct relay_change *change)
 {
 	struct request *request = change->request;
-	const char *report = change->reload.report;
 	char *next = NULL;
 
 	if (change->reload.result != -EINVAL) {
@@ -417,13 +437,14 @@ static void refuse(struct relay_change *change)
 		    strerror(-change->reload.result));
 		return;
 	}
+	cut_places(&change->reload);
 	if (change->dropped_by)
 		next = xasprintf("give the password again: %s changes, so the "
 				 "stored one was not kept",
 		    change->dropped_by);
 	request_fail_lines(request, "bad_relay",
 	    "the settings would have errors; nothing was changed", next,
-	    report);
+	    change->reload.report);
 	free(next);
 }
 

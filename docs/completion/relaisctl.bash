@@ -11,6 +11,12 @@ _relaisctl()
 	local change="$selection --all --reason --dry-run --yes"
 	local states="waiting queued delivering held parked delivered failed
 		expired cancelled partial"
+	local keys="--provider --url --host --port --security --authentication
+		--username --password --password-file --password-command
+		--credential --from --from-name --reply-to --reply-to-name
+		--description --yaml"
+	local columns="name provider host port security login sender state
+		queued delivered enabled default managed"
 	local command="" action="" i words=""
 
 	for ((i = 1; i < COMP_CWORD; i++)); do
@@ -18,7 +24,10 @@ _relaisctl()
 		case ${COMP_WORDS[i-1]} in
 		--state|--relay|--sender|--recipient|--submitter|--tag|--since|\
 		--limit|--after|--timeout|--reason|--for|--until|--socket|\
-		--from|--to|--user|--priority)
+		--from|--to|--user|--priority|--filter|--sort|--provider|\
+		--url|--host|--port|--security|--authentication|--username|\
+		--password-file|--password-command|--credential|--from-name|\
+		--reply-to|--reply-to-name|--description|--yaml|--move-to)
 			continue ;;
 		esac
 		if [[ -z $command ]]; then
@@ -35,10 +44,20 @@ _relaisctl()
 	--submitter|--user)
 		mapfile -t COMPREPLY < <(compgen -u -- "$word")
 		return ;;
-	--socket)
+	--socket|--password-file|--yaml)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return ;;
-	--relay)
+	--security)
+		mapfile -t COMPREPLY < <(compgen -W "tls starttls opportunistic
+		    none" -- "$word")
+		return ;;
+	--sort)
+		mapfile -t COMPREPLY < <(compgen -W "$columns" -- "$word")
+		return ;;
+	--filter)
+		mapfile -t COMPREPLY < <(compgen -S = -W "$columns" -- "$word")
+		return ;;
+	--relay|--move-to)
 		mapfile -t COMPREPLY < <(compgen -W "$(_relaisctl_relays)" \
 		    -- "$word")
 		return ;;
@@ -47,7 +66,9 @@ _relaisctl()
 		    "$word")
 		return ;;
 	--sender|--recipient|--tag|--since|--limit|--after|--timeout|--reason|\
-	--for|--until|--from|--to)
+	--for|--until|--from|--to|--provider|--url|--host|--port|\
+	--authentication|--username|--password-command|--credential|\
+	--from-name|--reply-to|--reply-to-name|--description)
 		return ;;
 	esac
 
@@ -61,9 +82,15 @@ _relaisctl()
 	hold) words="$change --for --until $(_relaisctl_ids)" ;;
 	relay)
 		case $action in
-		"") words="list show pause resume" ;;
+		"") words="list show add set remove enable disable default
+			pause resume" ;;
+		list) words="--filter --sort" ;;
+		add) words="$keys --default" ;;
+		set) words="$keys $(_relaisctl_relays)" ;;
+		remove) words="--move-to --yes $(_relaisctl_relays)" ;;
 		pause) words="--reason --for --until $(_relaisctl_relays)" ;;
-		show|resume) words=$(_relaisctl_relays) ;;
+		show|resume|enable|disable|default)
+			words=$(_relaisctl_relays) ;;
 		esac ;;
 	route)
 		case $action in

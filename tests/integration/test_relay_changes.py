@@ -112,6 +112,7 @@ def test_a_change_in_error_changes_nothing_and_says_what_is_wrong(daemon,
     assert status == 422
     assert "relays.office.prot" in details(answer), answer
     assert "did you mean `port`" in details(answer), answer
+    assert "/queue/relays/" not in details(answer), answer
     status, answer = add(daemon, name="b", fallback=["nobody"])
     assert status == 422 and "nobody" in details(answer), answer
     assert files(daemon) == before
@@ -360,3 +361,99 @@ def test_the_heir_of_a_removed_relay_has_its_mail(daemon, relay, dead_port):
     status, answer = daemon.api("/v1/relays/office?move_to=heir", "DELETE")
     assert status == 200, answer
     assert daemon.wait_for_state(queue_id, "delivered")["relay"] == "heir"
+
+
+# -------------------------------------------------------------------- relaisctl
+
+
+def lines_of(result):
+    return [line.split() for line in result.stdout.decode().splitlines()]
+
+
+def test_relaisctl_makes_and_changes_a_relay(daemon, relay):
+    without_relays(daemon)
+    result = daemon.ctl(
+        "relay", "add", "office", "--host", "127.0.0.1", "--port", relay.port,
+        "--security", "none", "--username", "app", "--password-file", "-",
+        "--from", "noreply@example.com", "--from-name", "Example",
+        "limits.rate=30/min", "allowed_from=@example.com",
+        "headers.X-Trace={queue_id}", input=b"s3cr3t\n")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == b"Relay office is there now, the default.\n"
+    office = daemon.relay_state("office")
+    assert office["username"] == "app" and office["password"]["set"]
+    assert office["from"]["address"] == "noreply@example.com"
+    assert office["allowed_from"] == ["@example.com"]
+    assert office["headers"] == {"X-Trace": "{queue_id}"}
+    assert office["limits"]["rates"] == [{"count": 30, "period_s": 60}]
+    result = daemon.ctl("relay", "set", "office", "description=Büro")
+    assert result.returncode == 0, result.stderr
+    result = daemon.ctl("relay", "set", "office", "port=2525")
+    assert result.returncode == 1
+    assert b"give the password again: port changes" in result.stderr
+    result = daemon.ctl("relay", "set", "office", "port=2525",
+                        "--password-command", "echo other")
+    assert result.returncode == 0, result.stderr
+    assert daemon.relay_state("office")["port"] == 2525
+    assert daemon.relay_state("office")["description"] == "Büro"
+    assert b"s3cr3t" not in daemon.ctl("relay", "show", "office").stdout
+
+
+def test_relaisctl_takes_a_relay_from_yaml(daemon, relay):
+    without_relays(daemon)
+    result = daemon.ctl("relay", "add", "office", "--yaml", "-", input=(
+        f"host: 127.0.0.1\nport: {relay.port}\nsecurity: none\n".encode()))
+    assert result.returncode == 0, result.stderr
+    result = daemon.ctl("relay", "add", "second", "--yaml", "-",
+                        input=b"hots: 127.0.0.1\n")
+    assert result.returncode == 1
+    assert b"did you mean `host`" in result.stderr
+
+
+def test_relaisctl_finds_filters_and_sorts_relays(daemon, relay):
+    without_relays(daemon)
+    for name, provider in (("a", None), ("b", "gmail"), ("c", "fastmail")):
+        keys = {"provider": provider, "username": "x@example.com",
+                "password": "x"} if provider else {"host": "127.0.0.1"}
+        status, answer = daemon.api("/v1/relays", "POST",
+                                    {"name": name, **keys})
+        assert status == 201, answer
+    daemon.api("/v1/relays/c/disable", "POST")
+    names = lambda *words: [  # noqa: E731
+        line[0] for line in lines_of(daemon.ctl("relay", "list", *words))[1:]]
+    assert names() == ["a", "b", "c"]
+    assert names("gmail") == ["b"]
+    assert names("--filter", "enabled=off") == ["c"]
+    assert names("--filter", "provider=gmail,state=works") == ["b"]
+    assert names("--sort=-name") == ["c", "b", "a"]
+    assert names("--sort", "port") == ["a", "b", "c"]
+    result = daemon.ctl("relay", "list", "--json", "--filter", "state=disabled")
+    assert '"name":"c"' in result.stdout.decode()
+    assert daemon.ctl("relay", "list", "nothing").returncode == 1
+    assert daemon.ctl("relay", "list", "--sort", "x").returncode == 64
+    heads = lines_of(daemon.ctl("relay", "list"))[0]
+    assert heads == ["RELAY", "PROVIDER", "HOST", "PORT", "SECURITY", "LOGIN",
+                     "SENDER", "STATE", "QUEUED", "24", "H"]
+
+
+def test_relaisctl_shows_the_built_in_relay_as_such(daemon):
+    without_relays(daemon)
+    assert lines_of(daemon.ctl("relay", "list"))[1][:2] == ["(built-in)", "*"]
+    result = daemon.ctl("relay", "disable", "built-in")
+    assert result.returncode == 1 and b"built-in" in result.stderr
+
+
+def test_relaisctl_removes_disables_and_chooses_the_default(daemon, relay):
+    without_relays(daemon)
+    add(daemon, relay)
+    add(daemon, relay, name="second")
+    result = daemon.ctl("relay", "remove", "office")
+    assert result.returncode == 1 and b"is the default" in result.stderr
+    assert daemon.ctl("relay", "default", "second").returncode == 0
+    assert daemon.ctl("relay", "disable", "office").returncode == 0
+    assert not daemon.relay_state("office")["enabled"]
+    assert daemon.ctl("relay", "enable", "office").returncode == 0
+    result = daemon.ctl("relay", "remove", "second", "--move-to", "office")
+    assert result.returncode == 0, result.stderr
+    assert daemon.relay_state()["name"] == "office"
+    assert daemon.relay_state()["default"]
