@@ -44,6 +44,7 @@ enum option {
 	OPTION_UNTIL,
 	OPTION_DRY_RUN,
 	OPTION_YES,
+	OPTION_INTERVAL,
 	/* which relays, and in which order */
 	OPTION_FILTER,
 	OPTION_SORT,
@@ -173,6 +174,7 @@ void command_add_relay(
 int command_status(struct invocation *invocation);
 int command_list(struct invocation *invocation);
 int command_show(struct invocation *invocation);
+int command_top(struct invocation *invocation);
 int command_watch(struct invocation *invocation);
 int command_wait(struct invocation *invocation);
 int command_retry(struct invocation *invocation);

@@ -4,7 +4,7 @@ _relaisctl()
 {
 	local word=${COMP_WORDS[COMP_CWORD]}
 	local before=${COMP_WORDS[COMP_CWORD-1]}
-	local commands="status list show watch wait retry hold release cancel
+	local commands="status list show top watch wait retry hold release cancel
 		resend relay route reload"
 	local selection="--state --relay --sender --recipient --submitter --tag
 		--since"
@@ -76,6 +76,7 @@ _relaisctl()
 	"") words=$commands ;;
 	list) words="$selection --all --limit" ;;
 	show) words=$(_relaisctl_ids) ;;
+	top) words="--interval" ;;
 	watch) words="--after" ;;
 	wait) words="--timeout $(_relaisctl_ids)" ;;
 	retry|release|cancel|resend) words="$change $(_relaisctl_ids)" ;;

@@ -31,6 +31,7 @@ snail       s-nail
 mutt        mutt
 php         php8.2-cli
 prometheus  prometheus
+pyte        python3-pyte python3-wcwidth
 '
 
 # command   peer and the file in its tree
