@@ -32,6 +32,8 @@
 #define BODIES_INTERVAL_MS (60 * 1000)
 #define STEP_INTERVAL_MS 1000
 #define EARLY_VAIN_MS (10 * 60 * 1000)
+/* Who waits for the end of a message, or has just cancelled it, reads it. */
+#define EARLY_KEEP_MS 5000
 
 struct retention {
 	uint64_t next_step_ms; /* queue time */
@@ -195,6 +197,13 @@ static int purge_old(struct retention *retention, struct ledger *ledger,
 	return purge_found(ledger, &find);
 }
 
+static bool has_just_ended(const struct ledger *ledger,
+    const struct record_summary *summary)
+{
+	return summary->ended_ms <= ledger->wall_ms &&
+	    ledger->wall_ms - summary->ended_ms < EARLY_KEEP_MS;
+}
+
 /* Above half of the maximum, and all the more where it is full. */
 static int purge_early(struct retention *retention, struct ledger *ledger)
 {
@@ -223,14 +232,17 @@ static int purge_early(struct retention *retention, struct ledger *ledger)
 		if (record_peek(summary, row.data, row.len) == 0 &&
 		    summary->ended_ms != 0 &&
 		    (summary->state == MESSAGE_DELIVERED ||
-			summary->state == MESSAGE_CANCELLED))
-			find.ids[find.count++] = retention->early_after;
+			summary->state == MESSAGE_CANCELLED)) {
+			retention->has_found_early = true;
+			if (!has_just_ended(ledger, summary))
+				find.ids[find.count++] =
+				    retention->early_after;
+		}
 		r = store_cursor_next(cursor, &key, &row);
 	}
 	store_cursor_close(cursor);
 	if (r < 0 && r != -ENOENT)
 		return r;
-	retention->has_found_early |= find.count > 0;
 	if (r == 0) {
 		retention->is_busy = true;
 		return purge_found(ledger, &find);

@@ -414,7 +414,9 @@ int store_reserve_ahead(struct store *store, uint64_t ahead)
 		return 0;
 	if (fallocate(store->data_fd, FALLOC_FL_KEEP_SIZE, (off_t)end,
 		(off_t)ahead) < 0)
-		return errno == ENOSPC || errno == EDQUOT ? -ENOSPC : 0;
+		return errno == ENOSPC || errno == EDQUOT || errno == EFBIG
+		    ? -ENOSPC
+		    : 0;
 	store->reserved_to = end + ahead;
 	return 0;
 }

@@ -3,8 +3,10 @@
 #include "receive/receiver.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -44,6 +46,7 @@ static void on_drain(struct letter *letter);
 static void look_at_sessions(struct receiver *receiver);
 static void on_drain_time(evutil_socket_t fd, short what, void *argument);
 static void on_empty(struct session_host *host);
+static int fd_limit(void);
 static void use_settings(struct receiver *receiver,
     const struct settings *settings);
 
@@ -61,6 +64,7 @@ int receiver_new(struct receiver **ret_receiver, struct loop *loop,
 	host->owner = receiver;
 	host->scratch = xmalloc(SESSION_READ_SIZE);
 	TAILQ_INIT(&host->sessions);
+	host->fd_limit = fd_limit();
 	use_settings(receiver, settings);
 	receiver->drain_timer = evtimer_new(host->base, on_drain_time,
 	    receiver);
@@ -82,6 +86,18 @@ int receiver_new(struct receiver **ret_receiver, struct loop *loop,
 out:
 	receiver_free(receiver);
 	return r;
+}
+
+/* The kernel gives the lowest number that is free: a high one means that few
+ * are left. A quarter is kept for what goes out and for who asks. */
+static int fd_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+	    limit.rlim_cur / 4 * 3 > INT_MAX)
+		return INT_MAX;
+	return (int)(limit.rlim_cur / 4 * 3);
 }
 
 static void use_settings(struct receiver *receiver,

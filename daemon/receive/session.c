@@ -113,6 +113,10 @@ void session_start(struct session_host *host, int fd, struct peer *peer,
 		smtp_server_close(session->server,
 		    smtp_answer(421, "4.3.2",
 			"Too many connections in all; try again later"));
+	else if (fd >= host->fd_limit)
+		smtp_server_close(session->server,
+		    smtp_answer(421, "4.3.2",
+			"Out of descriptors; try again later"));
 	else
 		smtp_server_greet(session->server);
 	advance(session);

@@ -38,6 +38,8 @@ struct session_host {
 	struct session_list sessions;
 	unsigned session_count;
 	unsigned paused_count; /* that wait for memory */
+	int64_t next_refusal_us; /* when the log may hear of one again */
+	int fd_limit; /* descriptors from here on are for deliveries */
 	bool is_draining;
 	char *scratch; /* SESSION_READ_SIZE octets, for one callback */
 	/* The last session has ended. */

@@ -12,6 +12,7 @@
 #include "aliases.h"
 #include "queue/message.h"
 #include "queue/route.h"
+#include "clock.h"
 #include "queue_id.h"
 #include "receive/envelope_record.h"
 #include "receive/fixup.h"
@@ -19,6 +20,8 @@
 #include "receive/waiver.h"
 #include "runtime/log.h"
 #include "settings.h"
+
+#define REFUSAL_LOG_US (60LL * 1000000)
 
 static struct smtp_answer on_mail(void *argument,
     const struct smtp_envelope *envelope);
@@ -91,6 +94,21 @@ static struct smtp_answer answer_for(int result)
 	}
 }
 
+/* Whoever is refused comes again and again; the log hears of it now and then. */
+static void log_refusal(struct transaction *transaction,
+    struct smtp_answer answer)
+{
+	struct session_host *host = transaction->host;
+	int64_t now_us = clock_monotonic_us();
+
+	if (now_us < host->next_refusal_us)
+		return;
+	host->next_refusal_us = now_us + REFUSAL_LOG_US;
+	log_message(LOG_LEVEL_ERR, "mail_refused",
+	    "new mail is refused, now of uid %lu: %s",
+	    (unsigned long)transaction->peer->uid, answer.text);
+}
+
 static struct smtp_answer on_mail(void *argument,
     const struct smtp_envelope *envelope)
 {
@@ -100,8 +118,11 @@ static struct smtp_answer on_mail(void *argument,
 	int r;
 
 	r = queue_may_accept(transaction->host->queue, size_bytes);
-	if (r < 0)
-		return answer_for(r);
+	if (r < 0) {
+		answer = answer_for(r);
+		log_refusal(transaction, answer);
+		return answer;
+	}
 	wish = wishes_read(&transaction->wishes, transaction->settings,
 	    transaction->rule, &envelope->params);
 	if (!smtp_answer_is_positive(wish))

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <event2/event.h>
 #include <event2/thread.h>
@@ -17,6 +18,8 @@
 #include "runtime/log.h"
 
 #define STUCK_MS 30000
+
+#define DESCRIPTORS_WANTED 16384
 
 struct loop {
 	const char *name;
@@ -29,17 +32,35 @@ struct loop {
 	_Atomic(uint64_t) last_turn_ms;
 };
 
+static void allow_descriptors(void);
 static void on_libevent_message(int severity, const char *message);
 static void on_turn(evutil_socket_t fd, short what, void *argument);
 static void *thread_main(void *argument);
 
 int loop_prepare_process(void)
 {
-	/* A peer that is gone shows as EPIPE where we write. */
-	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+	/* A peer that is gone shows as EPIPE where we write, a limit on the
+	 * size of files as EFBIG. */
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR ||
+	    signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
 		return -errno;
+	allow_descriptors();
 	event_set_log_callback(on_libevent_message);
 	return evthread_use_pthreads() < 0 ? -ENOMEM : 0;
+}
+
+/* The usual 1024 are for programs with select(2), which we don't use. */
+static void allow_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+	    limit.rlim_cur >= DESCRIPTORS_WANTED)
+		return;
+	limit.rlim_cur = limit.rlim_max < DESCRIPTORS_WANTED
+	    ? limit.rlim_max
+	    : DESCRIPTORS_WANTED;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static void on_libevent_message(int severity, const char *message)
