@@ -255,8 +255,8 @@ const struct timeline_entry *bounce_last_answer(const struct message *message,
 	for (unsigned i = message->timeline_count; i-- > 0;) {
 		const struct timeline_entry *entry = &message->timeline[i];
 
-		if (is_attempt(entry->kind) && entry->kind != TIMELINE_EXPIRED &&
-		    is_about(entry, index))
+		if (is_attempt(entry->kind) &&
+		    entry->kind != TIMELINE_EXPIRED && is_about(entry, index))
 			return entry;
 	}
 	return NULL;
