@@ -66,8 +66,7 @@ struct smtp_transport {
 	struct sasl *sasl;
 	struct smtp_reply_parser parser;
 	char tls_version[16];
-	/* opportunistic TLS has failed: this one goes in the clear */
-	bool is_without_tls;
+	bool is_without_tls; /* where opportunistic TLS has failed */
 
 	const struct transport_message *message;
 	struct smtp_mail mail;
@@ -84,7 +83,7 @@ struct smtp_transport {
 
 	/* a fault outside of the dialogue */
 	struct verdict fault;
-	struct verdict *untried; /* for messages the engine never saw */
+	struct verdict *untried; /* for mail the engine never saw */
 };
 
 static int smtp_new(struct transport **ret_transport, struct loop *loop,

@@ -485,8 +485,6 @@ uint64_t queue_time_ms(const struct queue *queue);
 /* When the committer last made progress, CLOCK_BOOTTIME ms; any thread. */
 uint64_t queue_last_progress_ms(const struct queue *queue);
 
-/* -------------------------------------------------------------- in flight */
-
 /*
  * Marks of what may be at the far side: a small shared mapping that survives
  * the process. A worker fills a slot right before the final dot is written;

@@ -9,6 +9,8 @@ export LC_ALL
 # Files that may have more than 500 lines, and why. Tests may: they are tables.
 long_files='
 daemon/daemon.c   the wiring of all threads, to be read from top to bottom
+daemon/deliver/attempt.c   one attempt from its claim to its verdicts, in that order
+daemon/deliver/slot.c   the decisions of one connection, each a step of one story
 '
 
 code()
