@@ -392,7 +392,6 @@ static void take(struct work *work, struct letter *letter)
 		break;
 	case QUEUE_REPORT:
 	case QUEUE_REMEMBER:
-	case QUEUE_REPORT: /* none is written without relays */
 		break;
 	}
 	work->posted--;
