@@ -3,8 +3,8 @@
  *
  * A message that makes us crash would do so again at the next start, and keep
  * all others waiting. So the thread that crashes leaves its message's id in the
- * mapping of inflight.h; the next start counts, and sets it aside with the third
- * one. A process that is killed from outside blames nobody.
+ * mapping of inflight.h; the next start counts, and sets it aside with the
+ * third one. A process that is killed from outside blames nobody.
  *
  * Thread: crash_mark_work() any, for itself; the rest one.
  */

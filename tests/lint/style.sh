@@ -10,6 +10,8 @@ export LC_ALL
 long_files='
 daemon/daemon.c   the wiring of all threads, to be read from top to bottom
 daemon/deliver/attempt.c   one attempt from its claim to its verdicts, in that order
+daemon/deliver/transport_smtp.c   one connection from dialling to QUIT
+daemon/queue/queue.h   the whole interface of the queue, half of it comment
 daemon/deliver/slot.c   the decisions of one connection, each a step of one story
 '
 
