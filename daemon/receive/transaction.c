@@ -94,7 +94,7 @@ static struct smtp_answer answer_for(int result)
 	}
 }
 
-/* Whoever is refused comes again and again; the log hears of it now and then. */
+/* Whoever is refused comes again; the log hears of it now and then. */
 static void log_refusal(struct transaction *transaction,
     struct smtp_answer answer)
 {
