@@ -54,9 +54,8 @@ void scheduler_round_init(struct scheduler *scheduler)
 
 void scheduler_round_done(struct scheduler *scheduler)
 {
-	/* One that is under way is the committer's. */
-	if (!scheduler->round.is_remembering)
-		free(scheduler->round.memory);
+	/* The committer has ended before: none is under way. */
+	free(scheduler->round.memory);
 }
 
 void scheduler_round_begin(struct scheduler *scheduler)

@@ -128,10 +128,21 @@ static void begin(struct fixture *f)
 	assert_int_equal(scheduler_start(scheduler), 0);
 }
 
+static bool is_idle;
+
+static void on_idle(void *context)
+{
+	(void)context;
+	is_idle = true;
+}
+
 static void end(struct fixture *f)
 {
 	queue_reader_free(f->reader);
+	scheduler_drain(scheduler, on_idle, NULL);
+	loop_finish(loop); /* what came home begins nothing any more */
 	queue_stop(f->queue);
+	loop_finish(loop);
 	scheduler_free(scheduler);
 	queue_free(f->queue);
 	f->queue = NULL;
@@ -255,14 +266,6 @@ static void begins_again_with_what_a_dead_process_had_in_hand(void **state)
 	begin(f);
 	run_until_nothing_waits(f);
 	check_all(f);
-}
-
-static bool is_idle;
-
-static void on_idle(void *context)
-{
-	(void)context;
-	is_idle = true;
 }
 
 static void on_changed(struct letter *letter)
