@@ -153,6 +153,11 @@ const struct command commands[] = {
 	    "which relay a message would take, as whom, and why",
 	    "Exits with 1 if the recipient needs an alias.",
 	    command_route_explain },
+	{ "import", "PROGRAM [FILE]", 1, 2,
+	    HAS(OPTION_DRY_RUN) | HAS(OPTION_YES),
+	    "take over the relays of another mail program",
+	    "PROGRAM is postfix, msmtp, nullmailer, ssmtp or dma. What is "
+	    "found is shown and\nasked about first.", command_import },
 	{ "reload", NULL, 0, 0, 0, "read the settings again", NULL,
 	    command_reload },
 };
