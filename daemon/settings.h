@@ -190,6 +190,8 @@ struct submitter_rule {
 	struct settings_rate rate;     /* messages */
 	uint32_t burst;
 	uint32_t queued; /* messages waiting at a time */
+	uint64_t size_bytes; /* of a message, beside receive.message_size */
+	uint32_t recipients; /* of a message, beside receive.recipients */
 	uint32_t share_percent; /* of the store; 100: no limit */
 	uint32_t connections;
 	enum priority priority_limit; /* the best it may ask for */

@@ -406,7 +406,9 @@ const struct settings_key settings_keys_submitter[] = {
 	  .sentence = "on: may see and change everything." },
 	{ "senders", TYPE(words), SUBMITTER(senders),
 	  .sentence = "Sender addresses that may be used: a list of addresses, "
-		      "@DOMAIN, or patterns with `*`. Default: any." },
+		      "@DOMAIN, or patterns with `*`. Binds the envelope, "
+		      "From and Sender, and addresses shown in their display "
+		      "names. Default: any." },
 	{ "rate", TYPE(rate), SUBMITTER(rate), .initial = "300/min",
 	  .sentence = "Messages in a time, over long." },
 	{ "burst", TYPE(count), SUBMITTER(burst), .initial = "1000",
@@ -418,6 +420,14 @@ const struct settings_key settings_keys_submitter[] = {
 	{ "share", TYPE(percent), SUBMITTER(share_percent), .initial = "10%",
 	  RANGE(1, 100),
 	  .sentence = "How much of the queue's room may be taken." },
+	{ "size", TYPE(size), SUBMITTER(size_bytes), .initial = "off",
+	  RANGE(0, 2 * GIB),
+	  .sentence = "The largest message, where it is to be less than "
+		      "receive.message_size." },
+	{ "recipients", TYPE(count), SUBMITTER(recipients), .initial = "off",
+	  RANGE(0, 50000),
+	  .sentence = "The most recipients of one message, where they are to "
+		      "be fewer than receive.recipients." },
 	{ "connections", TYPE(count), SUBMITTER(connections), .initial = "64",
 	  RANGE(1, 100000),
 	  .sentence = "Connections at a time." },

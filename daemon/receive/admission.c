@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "clock.h"
-#include "pattern.h"
+#include "receive/authorship.h"
 
 #define TABLE_SIZE 1024 /* chains stay short: few uids submit at a time */
 
@@ -30,8 +30,6 @@ struct admission {
 static struct submitter **find(struct admission *admission, uid_t uid);
 static bool take_token(struct submitter *submitter,
     const struct submitter_rule *rule);
-static bool is_sender_allowed(const struct submitter_rule *rule,
-    const char *sender);
 
 int admission_new(struct admission **ret_admission)
 {
@@ -122,9 +120,10 @@ void admission_leave(struct admission *admission, struct submitter *submitter)
 }
 
 struct smtp_answer admission_check_mail(struct submitter *submitter,
-    const struct submitter_rule *rule, const char *sender)
+    const struct submitter_rule *rule, const struct settings *settings,
+    const char *sender)
 {
-	if (!is_sender_allowed(rule, sender)) {
+	if (!authorship_is_allowed(rule, settings, sender)) {
 		(void)snprintf(submitter->text, sizeof(submitter->text),
 		    "uid %lu may not send as this address; see `submitters` "
 		    "in relais.yaml(5)",
@@ -161,18 +160,4 @@ static bool take_token(struct submitter *submitter,
 		return false;
 	submitter->tokens -= 1;
 	return true;
-}
-
-/* The null sender carries no identity: reports must get out. */
-static bool is_sender_allowed(const struct submitter_rule *rule,
-    const char *sender)
-{
-	size_t i;
-
-	if (rule->senders.count == 0 || *sender == '\0')
-		return true;
-	for (i = 0; i < rule->senders.count; i++)
-		if (pattern_matches_address(rule->senders.word[i], sender))
-			return true;
-	return false;
 }

@@ -36,6 +36,7 @@ void admission_leave(struct admission *admission, struct submitter *submitter);
  * is valid until the next call.
  */
 struct smtp_answer admission_check_mail(struct submitter *submitter,
-    const struct submitter_rule *rule, const char *sender);
+    const struct submitter_rule *rule, const struct settings *settings,
+    const char *sender);
 
 #endif

@@ -46,9 +46,16 @@ static void on_progress(struct transaction *transaction);
 
 /* ----------------------------------------------------------- begin, end */
 
+/* The smaller of two limits, where 0 is none. */
+static uint64_t stricter(uint64_t limit, uint64_t other)
+{
+	return other != 0 && (limit == 0 || other < limit) ? other : limit;
+}
+
 static int make_server(struct session *session)
 {
 	const struct settings_receive *receive = &session->settings->receive;
+	const struct submitter_rule *rule = session->transaction.rule;
 	const struct smtp_server_settings settings = {
 		.hostname = session->settings->hostname,
 		.extensions = SMTP_EXT_BASIC | SMTP_EXT_FUTURERELEASE |
@@ -56,8 +63,10 @@ static int make_server(struct session *session)
 		    (session->peer.has_credentials ? SMTP_EXT_XRELAIS : 0),
 		.hold_max_s = WISHES_HOLD_MAX_S,
 		.by_min_s = 1,
-		.message_size_bytes = receive->message_size_bytes,
-		.max_recipients = receive->recipients,
+		.message_size_bytes = stricter(receive->message_size_bytes,
+		    rule->size_bytes),
+		.max_recipients = (unsigned)stricter(receive->recipients,
+		    rule->recipients),
 		.header_size_bytes = receive->header_size_bytes,
 	};
 

@@ -14,6 +14,7 @@
 #include "queue/route.h"
 #include "clock.h"
 #include "queue_id.h"
+#include "receive/authorship.h"
 #include "receive/envelope_record.h"
 #include "receive/fixup.h"
 #include "receive/session.h"
@@ -128,7 +129,7 @@ static struct smtp_answer on_mail(void *argument,
 	if (!smtp_answer_is_positive(wish))
 		return wish;
 	answer = admission_check_mail(transaction->submitter,
-	    transaction->rule, envelope->sender);
+	    transaction->rule, transaction->settings, envelope->sender);
 	transaction->size_bytes = size_bytes;
 	transaction->sender = envelope->sender;
 	return smtp_answer_is_positive(answer) ? wish : answer;
@@ -182,7 +183,9 @@ static void on_header(void *argument, const char *header, size_t len)
 	char *kept = NULL;
 	size_t kept_len = 0;
 
-	if (!wishes_read_header(&transaction->wishes, message,
+	if (!authorship_check_header(transaction->rule, transaction->settings,
+		header, len, &answer) ||
+	    !wishes_read_header(&transaction->wishes, message,
 		transaction->settings, transaction->rule, header, len,
 		&answer) ||
 	    !fixup_header(message, transaction->settings, transaction->sender,
