@@ -158,6 +158,11 @@ const struct command commands[] = {
 	    "take over the relays of another mail program",
 	    "PROGRAM is postfix, msmtp, nullmailer, ssmtp or dma. What is "
 	    "found is shown and\nasked about first.", command_import },
+	{ "doctor", NULL, 0, 0, HAS(OPTION_HOST),
+	    "look whether this host is fit for relaying mail",
+	    "Connects to each relay; with direct: to port 25 of --host, or of "
+	    "a large\nprovider. Exits with 1 if anything is bad.",
+	    command_doctor },
 	{ "reload", NULL, 0, 0, 0, "read the settings again", NULL,
 	    command_reload },
 };

@@ -26,8 +26,8 @@ static int count_own(
     struct request *request, unsigned states, unsigned *ret_count);
 static void shape_messages(struct emitter *emit,
     const struct queue_counts *counts, uint64_t delivering);
-static void shape_store(
-    struct emitter *emit, const struct queue_counts *counts);
+static void shape_store(struct emitter *emit,
+    const struct queue_counts *counts, const char *directory);
 static void shape_relays(struct request *request);
 static void shape_routing(
     struct emitter *emit, const struct scheduler_query *scheduler);
@@ -49,7 +49,8 @@ void status_show(struct request *request)
 		if (r == 0) {
 			shape_messages(emit, &counts,
 			    request->scheduler->delivering_count);
-			shape_store(emit, &counts);
+			shape_store(emit, &counts,
+			    request->settings->queue.directory);
 			shape_relays(request);
 			shape_routing(emit, request->scheduler);
 			problems_shape(request, &counts);
@@ -146,9 +147,11 @@ static void shape_messages(struct emitter *emit,
 	emit_number(emit, "waiting_parts", (int64_t)counts->waiting_parts);
 }
 
-static void shape_store(struct emitter *emit, const struct queue_counts *counts)
+static void shape_store(struct emitter *emit,
+    const struct queue_counts *counts, const char *directory)
 {
 	emit_object(emit, "store");
+	emit_text(emit, "directory", directory);
 	emit_number(emit, "bytes_used", (int64_t)counts->bytes_used);
 	emit_number(emit, "bytes_maximum", (int64_t)counts->bytes_maximum);
 	emit_number(emit, "disk_free", (int64_t)counts->disk_free);
