@@ -226,6 +226,9 @@ static void on_result(struct command_helper *helper,
 			command->output = xstrdup(result->text);
 		else
 			explain(command, result);
+		command->has_succeeded = result->end == COMMAND_PRINTED ||
+		    result->end == COMMAND_PRINTED_NOTHING ||
+		    result->end == COMMAND_PRINTED_TOO_MUCH;
 		command->letter.open = command->on_done;
 		mailbox_post_take(command->home, &command->letter);
 		return;

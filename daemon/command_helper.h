@@ -12,6 +12,7 @@
 #ifndef RELAIS_COMMAND_HELPER_H
 #define RELAIS_COMMAND_HELPER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "runtime/mailbox.h"
@@ -31,6 +32,7 @@ struct command {
 	char **words;
 	/* out */
 	char *output; /* its first line; NULL: `problem` says why */
+	bool has_succeeded; /* it ended with status 0, whatever it printed */
 	char problem[160];
 	/* the helper's own */
 	uint32_t id;

@@ -85,6 +85,7 @@ struct reload_request {
 static int make_all(struct daemon *daemon, char **ret_error);
 static int make_loops(struct daemon *daemon);
 static int make_workers(struct daemon *daemon);
+static void tell_trouble_take(void *reporter, struct trouble *trouble);
 static int make_doors(struct daemon *daemon, char **ret_error);
 static int make_events(struct daemon *daemon);
 static int make_vital_signs(struct daemon *daemon);
@@ -204,12 +205,22 @@ static int make_workers(struct daemon *daemon)
 	r = queue_reader_new(&daemon->reader, daemon->queue);
 	if (r < 0)
 		return r;
-	r = reporter_new(&daemon->reporter, daemon->queue, daemon->settings);
+	r = reporter_new(&daemon->reporter, daemon->queue, daemon->settings,
+	    daemon->helper);
 	if (r < 0)
 		return r;
-	return scheduler_new(&daemon->scheduler, daemon->main_loop,
+	r = scheduler_new(&daemon->scheduler, daemon->main_loop,
 	    daemon->queue, daemon->settings, daemon->workers,
 	    daemon->worker_count);
+	if (r == 0)
+		scheduler_listen_trouble(daemon->scheduler, tell_trouble_take,
+		    daemon->reporter);
+	return r;
+}
+
+static void tell_trouble_take(void *reporter, struct trouble *trouble)
+{
+	reporter_tell_take(reporter, trouble);
 }
 
 static int make_doors(struct daemon *daemon, char **ret_error)

@@ -101,6 +101,8 @@ void settings_done(struct settings *settings)
 	free(settings->queue.directory);
 	free(settings->bounces.to);
 	free(settings->bounces.from);
+	settings_words_done(&settings->alarms.command);
+	free(settings->alarms.mail);
 	free(settings->hostname);
 	free(settings->domain);
 	free(settings->file);

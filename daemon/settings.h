@@ -239,6 +239,13 @@ struct settings_bounces {
 	uint64_t content_bytes; /* larger messages: their header alone */
 };
 
+/* Whom a relay in trouble is told to, and after how long. */
+struct settings_alarms {
+	struct settings_words command; /* count 0: none */
+	char *mail;                    /* NULL: nobody */
+	uint32_t first_s, second_s;
+};
+
 struct settings_queue {
 	char *directory;
 	uint64_t maximum_bytes;
@@ -316,6 +323,7 @@ struct settings {
 	struct settings_resolver resolver;
 	struct settings_retry retry;
 	struct settings_bounces bounces;
+	struct settings_alarms alarms;
 	enum settings_log_level log_level;
 };
 

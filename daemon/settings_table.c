@@ -229,6 +229,23 @@ const struct settings_key settings_keys_main[] = {
 		      "one summary a sender and this time, not in one bounce "
 		      "each." },
 
+	{ "alarms.command", TYPE(command), SETTING(alarms.command),
+	  .sentence = "A list of words: a program, with its full path, that is "
+		      "run when a relay has been in trouble for long, and when "
+		      "it works again. It gets one more word, the facts as a "
+		      "JSON object; no shell, an empty environment, 30 "
+		      "seconds. Default: none." },
+	{ "alarms.mail", TYPE(address), SETTING(alarms.mail),
+	  .sentence = "Who is told of the same by mail, if another relay "
+		      "works. Default: nobody." },
+	{ "alarms.first", TYPE(time), SETTING(alarms.first_s), .initial = "4h",
+	  RANGE(1, YEAR_S),
+	  .sentence = "After so long without a delivery a relay's trouble is "
+		      "told for the first time." },
+	{ "alarms.second", TYPE(time), SETTING(alarms.second_s),
+	  .initial = "24h", RANGE(1, YEAR_S),
+	  .sentence = "And for the second time." },
+
 	{ "log.level", TYPE(choice), SETTING(log_level), .initial = "info",
 	  .choices = choices_log_level,
 	  .sentence = "The least important lines that are logged." },

@@ -20,6 +20,8 @@
 #include "runtime/xalloc.h"
 #include "settings.h"
 
+#define CERTIFICATE_WARN_MS (14 * 24 * 60 * 60 * UINT64_C(1000))
+
 static void shape_set_aside(
     struct emitter *emit, uint64_t count, const char *state, const char *more);
 static void shape_store_problems(
@@ -27,6 +29,8 @@ static void shape_store_problems(
 static void shape_trouble(struct emitter *emit, const char *name,
     const struct relay_status *status);
 static void shape_holds(struct request *request, const char *name,
+    const struct relay_status *status);
+static void shape_certificate(struct emitter *emit, const char *name,
     const struct relay_status *status);
 static void shape_problem(struct emitter *emit, uint64_t since_ms,
     const char *next, const char *format, ...)
@@ -48,6 +52,7 @@ void problems_shape(struct request *request, const struct queue_counts *counts)
 
 		shape_trouble(emit, name, status);
 		shape_holds(request, name, status);
+		shape_certificate(emit, name, status);
 	}
 	shape_set_aside(emit, counts->messages[MESSAGE_HELD], "held", "");
 	emit_end(emit);
@@ -151,6 +156,22 @@ static void shape_holds(struct request *request, const char *name,
 			    hold->submitter, name, hold->reason);
 	}
 	free(next);
+}
+
+/* Of the relay, as TLS has seen it last. */
+static void shape_certificate(struct emitter *emit, const char *name,
+    const struct relay_status *status)
+{
+	char end[CLOCK_RFC3339_SIZE];
+	uint64_t now_ms = (uint64_t)clock_wall_ms();
+
+	if (status->certificate_end_ms == 0 ||
+	    status->certificate_end_ms > now_ms + CERTIFICATE_WARN_MS)
+		return;
+	clock_format_rfc3339((int64_t)status->certificate_end_ms, end);
+	shape_problem(emit, 0, "ask whoever runs the relay to renew it",
+	    "the certificate of relay %s %s on %.10s", name,
+	    status->certificate_end_ms > now_ms ? "ends" : "has ended", end);
 }
 
 static void shape_problem(struct emitter *emit, uint64_t since_ms,

@@ -6,6 +6,7 @@
 #include "control/shape.h"
 
 #include "queue/queue.h"
+#include "settings.h"
 
 static const struct timeline_entry *find_entry(
     const struct message *message, const struct feed_row *row);
@@ -18,7 +19,14 @@ void shape_event(struct emitter *emit, const struct feed_row *row,
 
 	emit_object(emit, NULL);
 	emit_number(emit, "sequence", (int64_t)row->sequence);
-	emit_id(emit, "id", row->id);
+	if (row->kind == TIMELINE_TROUBLE || row->kind == TIMELINE_RELIEF) {
+		const struct relay_settings *relay =
+		    settings_find_relay(view->settings, (uint32_t)row->id);
+
+		emit_text(emit, "relay", relay ? relay->name : NULL);
+	} else {
+		emit_id(emit, "id", row->id);
+	}
 	if (message) {
 		emit_text(emit, "state", shape_state(message, view));
 		emit_number(emit, "uid", message->uid);

@@ -253,6 +253,8 @@ static bool is_attempt(enum timeline_kind kind)
 	case TIMELINE_REROUTED:
 	case TIMELINE_RESENT:
 	case TIMELINE_DROPPED:
+	case TIMELINE_TROUBLE:
+	case TIMELINE_RELIEF:
 	case TIMELINE_UNSIGNED:
 		break;
 	}

@@ -8,8 +8,10 @@
 
 #include "deliver/contents.h"
 #include "deliver/notice.h"
+#include "deliver/prose.h"
 #include "header.h"
 #include "queue/queue.h"
+#include "queue/report.h"
 #include "quoted_printable.h"
 #include "runtime/xalloc.h"
 #include "settings.h"
@@ -69,12 +71,12 @@ struct submission *bounce_make(const struct bounce *bounce)
 		abort(); /* getrandom(2) does not fail once it has worked */
 	strcpy(parts.boundary, "report-");
 	strcat(parts.boundary, uuid);
-	parts.is_utf8 = notice_is_8bit(parts.to, strlen(parts.to));
+	parts.is_utf8 = prose_is_8bit(parts.to, strlen(parts.to));
 	buffer_init(&parts.body, 0);
 	add_text_part(&parts);
 	add_status_part(&parts);
 	add_original(&parts);
-	notice_add(&parts.body, "\r\n--%s--\r\n", parts.boundary);
+	prose_add(&parts.body, "\r\n--%s--\r\n", parts.boundary);
 	notice.flags = (parts.is_utf8 ? MESSAGE_SMTPUTF8 : 0) |
 	    (parts.is_8bit ? MESSAGE_8BIT | MESSAGE_8BIT_DECLARED : 0);
 	notice.subject = subject;
@@ -128,7 +130,7 @@ static char *subject_of(const struct bounce *bounce)
 static void add_part(struct parts *parts, const char *type,
     const char *description)
 {
-	notice_add(&parts->body,
+	prose_add(&parts->body,
 	    "\r\n--%s\r\nContent-Type: %s\r\nContent-Description: %s\r\n",
 	    parts->boundary, type, description);
 }
@@ -139,13 +141,13 @@ static void add_text_part(struct parts *parts)
 
 	buffer_init(&text, 0);
 	bounce_add_text(&text, parts->bounce);
-	if (notice_is_8bit(text.data, text.len)) {
+	if (prose_is_8bit(text.data, text.len)) {
 		add_part(parts, "text/plain; charset=utf-8", "Notification");
 		add_encoded(parts, &text);
 	} else {
 		add_part(parts, "text/plain; charset=us-ascii",
 		    "Notification");
-		notice_add(&parts->body, "\r\n%.*s", (int)text.len, text.data);
+		prose_add(&parts->body, "\r\n%.*s", (int)text.len, text.data);
 	}
 	buffer_done(&text);
 }
@@ -155,12 +157,12 @@ static void add_status_part(struct parts *parts)
 	if (parts->is_utf8) {
 		add_part(parts, "message/global-delivery-status",
 		    "Delivery report");
-		notice_add(&parts->body,
+		prose_add(&parts->body,
 		    "Content-Transfer-Encoding: 8bit\r\n\r\n");
 		parts->is_8bit = true;
 	} else {
 		add_part(parts, "message/delivery-status", "Delivery report");
-		notice_add(&parts->body, "\r\n");
+		prose_add(&parts->body, "\r\n");
 	}
 	bounce_add_status(&parts->body, parts->bounce, parts->is_utf8);
 }
@@ -217,18 +219,18 @@ static bool add_whole(struct parts *parts)
 		if (r == 0)
 			r = buffer_append(&whole, data, len);
 	} while (r == 0 && len > 0);
-	if (r == 0 && notice_is_8bit(bounce->header, bounce->header_len)) {
+	if (r == 0 && prose_is_8bit(bounce->header, bounce->header_len)) {
 		/* RFC 6532 3.7: may be encoded, unlike message/rfc822. */
 		add_part(parts, "message/global", "Undelivered message");
 		add_encoded(parts, &whole);
 	} else if (r == 0) {
 		add_part(parts, "message/rfc822", "Undelivered message");
-		if (notice_is_8bit(whole.data, whole.len)) {
-			notice_add(&parts->body,
+		if (prose_is_8bit(whole.data, whole.len)) {
+			prose_add(&parts->body,
 			    "Content-Transfer-Encoding: 8bit\r\n");
 			parts->is_8bit = true;
 		}
-		notice_add(&parts->body, "\r\n");
+		prose_add(&parts->body, "\r\n");
 		r = buffer_append(&parts->body, whole.data, whole.len);
 		if (r < 0)
 			abort();
@@ -257,12 +259,12 @@ static void add_header_part(struct parts *parts)
 	buffer_init(&text, 0);
 	if (buffer_append(&text, bounce->header, len) < 0)
 		abort();
-	if (notice_is_8bit(text.data, text.len)) {
+	if (prose_is_8bit(text.data, text.len)) {
 		add_part(parts, "message/global-headers", "Message header");
 		add_encoded(parts, &text);
 	} else {
 		add_part(parts, "text/rfc822-headers", "Message header");
-		notice_add(&parts->body, "\r\n");
+		prose_add(&parts->body, "\r\n");
 		if (buffer_append(&parts->body, text.data, text.len) < 0)
 			abort();
 	}
@@ -271,7 +273,7 @@ static void add_header_part(struct parts *parts)
 
 static void add_encoded(struct parts *parts, const struct buffer *text)
 {
-	notice_add(&parts->body,
+	prose_add(&parts->body,
 	    "Content-Transfer-Encoding: quoted-printable\r\n\r\n");
 	if (quoted_printable_append(&parts->body, text->data, text->len) < 0)
 		abort();

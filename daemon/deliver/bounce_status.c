@@ -11,8 +11,9 @@
 
 #include "address.h"
 #include "clock.h"
-#include "deliver/notice.h"
+#include "deliver/prose.h"
 #include "queue/queue.h"
+#include "queue/report.h"
 #include "queue_id.h"
 #include "settings.h"
 #include "smtp/xtext.h"
@@ -50,14 +51,14 @@ static void add_message_fields(struct buffer *into,
 	char id[QUEUE_ID_SIZE];
 
 	queue_id_format(message->id, id);
-	notice_add(into, "Reporting-MTA: dns; %s\r\n",
+	prose_add(into, "Reporting-MTA: dns; %s\r\n",
 	    bounce->settings->hostname);
 	if (message->envelope_id != NULL) {
-		notice_add(into, "Original-Envelope-Id: ");
+		prose_add(into, "Original-Envelope-Id: ");
 		add_clean(into, message->envelope_id, false);
 	}
 	add_date(into, "Arrival-Date", (int64_t)message->submitted_ms);
-	notice_add(into, "X-Relais-Queue-Id: %s\r\n", id);
+	prose_add(into, "X-Relais-Queue-Id: %s\r\n", id);
 }
 
 static void add_recipient_fields(struct buffer *into,
@@ -72,22 +73,22 @@ static void add_recipient_fields(struct buffer *into,
 	int64_t end_ms = (int64_t)message->submitted_ms +
 	    (int64_t)bounce->settings->retry.expire_s * 1000;
 
-	notice_add(into, "\r\n");
+	prose_add(into, "\r\n");
 	if (recipient->original != NULL)
 		add_original(into, recipient->original, is_utf8);
-	notice_add(into, "Final-Recipient: ");
+	prose_add(into, "Final-Recipient: ");
 	add_address(into, recipient->address, is_utf8);
-	notice_add(into, "Action: %s\r\n", action_of(bounce, recipient));
+	prose_add(into, "Action: %s\r\n", action_of(bounce, recipient));
 	add_status(into, recipient);
 	add_remote(into, recipient);
 	if (reply->text != NULL && reply->code != 0) {
-		notice_add(into, "Diagnostic-Code: smtp; %u ", reply->code);
+		prose_add(into, "Diagnostic-Code: smtp; %u ", reply->code);
 		if (reply->enhanced[0] != 0)
-			notice_add(into, "%u.%u.%u ", reply->enhanced[0],
+			prose_add(into, "%u.%u.%u ", reply->enhanced[0],
 			    reply->enhanced[1], reply->enhanced[2]);
 		add_clean(into, reply->text, is_utf8);
 	} else if (reply->text != NULL) {
-		notice_add(into, "Diagnostic-Code: x-relais; ");
+		prose_add(into, "Diagnostic-Code: x-relais; ");
 		add_clean(into, reply->text, is_utf8);
 	}
 	if (attempt != NULL)
@@ -99,11 +100,11 @@ static void add_recipient_fields(struct buffer *into,
 /* RFC 6533 3: in ASCII, \x{…} stands for what is not. */
 static void add_address(struct buffer *into, const char *address, bool is_utf8)
 {
-	if (!notice_is_8bit(address, strlen(address))) {
-		notice_add(into, "rfc822; %s\r\n", address);
+	if (!prose_is_8bit(address, strlen(address))) {
+		prose_add(into, "rfc822; %s\r\n", address);
 		return;
 	}
-	notice_add(into, "utf-8; ");
+	prose_add(into, "utf-8; ");
 	add_clean(into, address, is_utf8);
 }
 
@@ -122,7 +123,7 @@ static void add_original(struct buffer *into, const char *original,
 	if (len >= sizeof(decoded) ||
 	    xtext_decode(value + 1, len, decoded) < 0)
 		return;
-	notice_add(into, "Original-Recipient: %.*s; ",
+	prose_add(into, "Original-Recipient: %.*s; ",
 	    (int)(value - original), original);
 	add_clean(into, decoded, is_utf8);
 }
@@ -164,10 +165,10 @@ static void add_status(struct buffer *into,
 		class = 2;
 	/* Replies contradict themselves; the action doesn't. */
 	if (enhanced[0] != 0)
-		notice_add(into, "Status: %u.%u.%u\r\n", class, enhanced[1],
+		prose_add(into, "Status: %u.%u.%u\r\n", class, enhanced[1],
 		    enhanced[2]);
 	else
-		notice_add(into, "Status: %u.0.0\r\n", class);
+		prose_add(into, "Status: %u.0.0\r\n", class);
 }
 
 /* The host as it was tried: a name, or an address in brackets. */
@@ -185,9 +186,9 @@ static void add_remote(struct buffer *into,
 	if (len > 0 && host[0] != '[' &&
 	    (strspn(host, "0123456789.") == len ||
 		memchr(host, ':', len) != NULL))
-		notice_add(into, "Remote-MTA: dns; [%.*s]\r\n", (int)len, host);
+		prose_add(into, "Remote-MTA: dns; [%.*s]\r\n", (int)len, host);
 	else if (len > 0)
-		notice_add(into, "Remote-MTA: dns; %.*s\r\n", (int)len, host);
+		prose_add(into, "Remote-MTA: dns; %.*s\r\n", (int)len, host);
 }
 
 static void add_date(struct buffer *into, const char *field, int64_t time_ms)
@@ -195,7 +196,7 @@ static void add_date(struct buffer *into, const char *field, int64_t time_ms)
 	char date[CLOCK_RFC5322_SIZE];
 
 	clock_format_rfc5322(time_ms, clock_zone_minutes(time_ms), date);
-	notice_add(into, "%s: %s\r\n", field, date);
+	prose_add(into, "%s: %s\r\n", field, date);
 }
 
 /* The rest of a line, ended: nothing can begin another field. */
@@ -210,7 +211,7 @@ static void add_clean(struct buffer *into, const char *text, bool is_utf8)
 		if (c < ' ' || c == 127)
 			code = ' ';
 		if (is_utf8 || c < 128) {
-			notice_add(into, "%c", (int)code);
+			prose_add(into, "%c", (int)code);
 			text++;
 			continue;
 		}
@@ -218,7 +219,7 @@ static void add_clean(struct buffer *into, const char *text, bool is_utf8)
 		text++;
 		while (more-- > 0 && ((unsigned char)*text & 0xc0) == 0x80)
 			code = code << 6 | ((unsigned char)*text++ & 0x3f);
-		notice_add(into, "\\x{%lX}", code);
+		prose_add(into, "\\x{%lX}", code);
 	}
-	notice_add(into, "\r\n");
+	prose_add(into, "\r\n");
 }

@@ -11,11 +11,12 @@
 #include <string.h>
 
 #include "clock.h"
-#include "deliver/notice.h"
+#include "deliver/prose.h"
 #include "header.h"
 #include "hints.h"
 #include "providers.h"
 #include "queue/queue.h"
+#include "queue/report.h"
 #include "queue_id.h"
 #include "runtime/xalloc.h"
 #include "settings.h"
@@ -45,7 +46,7 @@ static void add_message(struct buffer *into, const struct bounce *bounce);
 
 void bounce_add_text(struct buffer *into, const struct bounce *bounce)
 {
-	notice_add(into, "This is the mail system at host %s.\r\n\r\n",
+	prose_add(into, "This is the mail system at host %s.\r\n\r\n",
 	    bounce->settings->hostname);
 	add_news(into, bounce, NEWS_FAILED);
 	add_news(into, bounce, NEWS_LATE);
@@ -84,7 +85,7 @@ static void add_news(struct buffer *into, const struct bounce *bounce,
 			add_recipient(into, bounce, reported->index);
 	}
 	if (count > LISTED_MAX)
-		notice_add(into, "and %u more; the delivery report that comes "
+		prose_add(into, "and %u more; the delivery report that comes "
 				 "with this mail\r\nlists them all.\r\n\r\n",
 		    count - LISTED_MAX);
 }
@@ -99,19 +100,19 @@ static void add_introduction(struct buffer *into, const struct bounce *bounce,
 
 	switch (news) {
 	case NEWS_FAILED:
-		notice_add(into, "Your message could not be delivered to:\r\n"
+		prose_add(into, "Your message could not be delivered to:\r\n"
 				 "\r\n");
 		break;
 	case NEWS_LATE:
 		clock_format_rfc5322(end_ms, clock_zone_minutes(end_ms), date);
-		notice_add(into,
+		prose_add(into,
 		    "This is a warning only: your message has not been "
 		    "delivered yet, but\r\nit is tried again until %s.\r\n"
 		    "You need not send it again. It waits for:\r\n\r\n",
 		    date);
 		break;
 	case NEWS_DELIVERED:
-		notice_add(into,
+		prose_add(into,
 		    "Your message was delivered to the next mail system, "
 		    "which does not\r\nreport what becomes of it, for:\r\n"
 		    "\r\n");
@@ -128,16 +129,16 @@ static void add_recipient(struct buffer *into, const struct bounce *bounce,
 	const struct timeline_entry *answer =
 	    bounce_last_answer(message, index);
 
-	notice_add(into, "  %s\r\n", recipient->address);
+	prose_add(into, "  %s\r\n", recipient->address);
 	if (recipient->state != RECIPIENT_DELIVERED) {
 		if (recipient->state == RECIPIENT_EXPIRED)
-			notice_add_wrapped(into, 4,
+			prose_add_wrapped(into, 4,
 			    "It was not delivered within the time allowed, "
 			    "and is given up.");
 		add_answer(into, recipient, answer);
 		add_hint(into, bounce->settings, &recipient->reply, answer);
 	}
-	notice_add(into, "\r\n");
+	prose_add(into, "\r\n");
 }
 
 /* "mx.example.net:25 said: 550 5.1.1 no such user" */
@@ -166,7 +167,7 @@ static void add_answer(struct buffer *into,
 		line = xasprintf("%s: %s", host, text);
 	else
 		line = xasprintf("%s%s", code, text);
-	notice_add_wrapped(into, 4, line);
+	prose_add_wrapped(into, 4, line);
 	free(line);
 }
 
@@ -193,12 +194,12 @@ static void add_hint(struct buffer *into, const struct settings *settings,
 	if (hint == NULL)
 		return;
 	line = xasprintf("What it means: %s", hint->explain);
-	notice_add_wrapped(into, 4, line);
+	prose_add_wrapped(into, 4, line);
 	free(line);
 	if (hint->next == NULL)
 		return;
 	line = xasprintf("What to do: %s", hint->next);
-	notice_add_wrapped(into, 4, line);
+	prose_add_wrapped(into, 4, line);
 	free(line);
 }
 
@@ -211,7 +212,7 @@ static void add_message(struct buffer *into, const struct bounce *bounce)
 	queue_id_format(message->id, id);
 	clock_format_rfc5322(submitted_ms, clock_zone_minutes(submitted_ms),
 	    date);
-	notice_add(into,
+	prose_add(into,
 	    "The message was accepted on %s,\r\n"
 	    "its queue id is %s. Whoever looks after the mail of\r\n"
 	    "%s finds its story by that id: relaisctl show %s\r\n",

@@ -2,20 +2,18 @@
 
 #include "deliver/notice.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
 #include "deliver/phrase.h"
+#include "deliver/prose.h"
 #include "queue/queue.h"
 #include "queue/route.h"
 #include "quoted_printable.h"
 #include "runtime/xalloc.h"
 #include "settings.h"
 #include "uuid.h"
-
-#define COLUMNS 72
 
 /* A subject that answers another is cut there. */
 #define SUBJECT_MAX 300
@@ -25,67 +23,6 @@ static void add_header(struct buffer *header, const struct notice *notice,
 static char *make_message_id(const struct notice *notice);
 static void add_subject(struct buffer *header, const char *subject);
 static struct body_chunk *cut(const struct buffer *body);
-
-/* ------------------------------------------------------------------ texts */
-
-void notice_add(struct buffer *into, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	if (buffer_appendv(into, format, args) < 0)
-		abort();
-	va_end(args);
-}
-
-static void add_bytes(struct buffer *into, const char *bytes, size_t len)
-{
-	if (buffer_append(into, bytes, len) < 0)
-		abort();
-}
-
-static bool is_space(char c)
-{
-	return (unsigned char)c <= ' ' || c == 127;
-}
-
-void notice_add_wrapped(struct buffer *into, unsigned indent, const char *text)
-{
-	size_t column = 0;
-
-	while (*text != '\0') {
-		size_t len = 0;
-
-		if (is_space(*text)) {
-			text++;
-			continue;
-		}
-		while (text[len] != '\0' && !is_space(text[len]))
-			len++;
-		if (column > 0 && column + 1 + len > COLUMNS) {
-			add_bytes(into, "\r\n", 2);
-			column = 0;
-		}
-		if (column == 0)
-			notice_add(into, "%*s", (int)indent, "");
-		else
-			add_bytes(into, " ", 1);
-		column = column == 0 ? indent + len : column + 1 + len;
-		add_bytes(into, text, len);
-		text += len;
-	}
-	add_bytes(into, "\r\n", 2);
-}
-
-bool notice_is_8bit(const char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)text[i] > 127)
-			return true;
-	return false;
-}
-
-/* --------------------------------------------------------------- messages */
 
 struct submission *notice_make(const struct notice *notice,
     const struct buffer *body)
@@ -142,21 +79,21 @@ static void add_header(struct buffer *header, const struct notice *notice,
 
 	clock_format_rfc5322(notice->now_ms,
 	    clock_zone_minutes(notice->now_ms), date);
-	notice_add(header, "From: Mail Delivery System <");
+	prose_add(header, "From: Mail Delivery System <");
 	if (settings->bounces.from != NULL)
-		notice_add(header, "%s>\r\n", settings->bounces.from);
+		prose_add(header, "%s>\r\n", settings->bounces.from);
 	else
-		notice_add(header, "MAILER-DAEMON@%s>\r\n", settings->domain);
-	notice_add(header, "To: <%s>\r\n", notice->to);
+		prose_add(header, "MAILER-DAEMON@%s>\r\n", settings->domain);
+	prose_add(header, "To: <%s>\r\n", notice->to);
 	add_subject(header, notice->subject);
-	notice_add(header, "Date: %s\r\n", date);
-	notice_add(header, "Message-ID: %s\r\n", message_id);
+	prose_add(header, "Date: %s\r\n", date);
+	prose_add(header, "Message-ID: %s\r\n", message_id);
 	/* RFC 3834 5: an answer by a machine. */
-	notice_add(header, "Auto-Submitted: auto-replied\r\n");
+	prose_add(header, "Auto-Submitted: auto-replied\r\n");
 	if (notice->in_reply_to != NULL)
-		notice_add(header, "In-Reply-To: %s\r\nReferences: %s\r\n",
+		prose_add(header, "In-Reply-To: %s\r\nReferences: %s\r\n",
 		    notice->in_reply_to, notice->in_reply_to);
-	notice_add(header, "MIME-Version: 1.0\r\n%s", notice->mime);
+	prose_add(header, "MIME-Version: 1.0\r\n%s", notice->mime);
 }
 
 static void add_subject(struct buffer *header, const char *subject)
@@ -172,10 +109,10 @@ static void add_subject(struct buffer *header, const char *subject)
 	}
 	memcpy(text, subject, len);
 	text[len] = '\0';
-	notice_add(header, "Subject: ");
+	prose_add(header, "Subject: ");
 	if (phrase_append_text(header, text) < 0)
 		abort();
-	notice_add(header, "\r\n");
+	prose_add(header, "\r\n");
 }
 
 static struct body_chunk *cut(const struct buffer *body)
@@ -206,7 +143,7 @@ struct submission *notice_make_text(const struct notice *notice,
 	struct buffer encoded;
 
 	whole.mime = "Content-Type: text/plain; charset=us-ascii\r\n";
-	if (!notice_is_8bit(text->data, text->len))
+	if (!prose_is_8bit(text->data, text->len))
 		return notice_make(&whole, text);
 	whole.mime = "Content-Type: text/plain; charset=utf-8\r\n"
 		     "Content-Transfer-Encoding: quoted-printable\r\n";

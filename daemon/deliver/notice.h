@@ -6,24 +6,12 @@
 #ifndef RELAIS_DELIVER_NOTICE_H
 #define RELAIS_DELIVER_NOTICE_H
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "buffer.h"
 
 struct settings;
 struct submission;
-
-/* Appends, or aborts without memory: for texts of our own of bounded size. */
-void notice_add(struct buffer *into, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-/*
- * Appends text as lines of at most 72 columns where it has spaces, each with so
- * many spaces in front, ended by CRLF. Control characters become spaces.
- */
-void notice_add_wrapped(struct buffer *into, unsigned indent, const char *text);
 
 /* All of it is borrowed for the call. */
 struct notice {
@@ -48,8 +36,5 @@ struct submission *notice_make(const struct notice *notice,
 /* One in plain text, in whatever encoding it needs. */
 struct submission *notice_make_text(const struct notice *notice,
     const struct buffer *text);
-
-/* Octets above 127? */
-bool notice_is_8bit(const char *text, size_t len);
 
 #endif

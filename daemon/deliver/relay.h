@@ -83,6 +83,13 @@ struct relay {
 	struct brake brake;
 	struct alarm brake_alarm; /* a submitter may be tried again */
 
+	/* Trouble that lasts: since when (0: none), how often it was told. */
+	uint64_t trouble_since_ms;
+	unsigned told;
+	struct alarm trouble_alarm;
+	enum timeline_kind event; /* for the feed; TIMELINE_ACCEPTED: none */
+	uint64_t certificate_end_ms; /* of the far side's, wall; 0: not seen */
+
 	struct priority_lines priorities[RELAY_PRIORITIES];
 	unsigned ready[2]; /* lanes, by enum lane_kind */
 	size_t pending;    /* parts in memory that nobody has */

@@ -5,13 +5,14 @@
  * goes on over a restart. A memory of another version is left aside: nothing
  * in it is needed to keep mail, only to keep a relay's limits.
  *
- *   version 3 | breaker: state 1, fault 1, step 1, since 8, until 8
+ *   version 4 | breaker: state 1, fault 1, step 1, since 8, until 8
  *   paused until 8, since 8 | connection cap 4, time 8
  *   learned: limit 4, goal 4, time 8
  *   hour 8, 24 * 4 | count of rates 1, each: period 4, entries 1,
  *   each: last time 8, count 4 | why it is paused: text
  *   why the breaker is open: phase 1, code 2, enhanced 3 * 2, text
  *   the refusal that the brake holds the relay for: signature 8
+ *   trouble since 8, how often it was told 1
  *
  * A text is its length, 1, and so many octets.
  */
@@ -25,7 +26,7 @@
 
 #include "runtime/xalloc.h"
 
-#define MEMORY_VERSION 3
+#define MEMORY_VERSION 4
 #define ENTRIES_MAX    12
 #define TEXT_MAX       200
 
@@ -200,6 +201,8 @@ void relay_export(const struct relay *relay, uint64_t now_ms,
 	put_text(&cursor, relay->pause_reason);
 	put_fault(&cursor, relay->hop.fault);
 	put(&cursor, relay->brake.relay_signature, 8);
+	put(&cursor, relay->trouble_since_ms, 8);
+	put(&cursor, relay->told, 1);
 	memory->relay = relay->id;
 	memory->len = cursor.at;
 }
@@ -252,6 +255,9 @@ void relay_import(struct relay *relay, const struct relay_memory *memory)
 	import_rates(relay, &cursor);
 	import_reason(relay, &cursor);
 	get_fault(&cursor, &relay->hop);
-	if (!breaker_is_closed(&relay->hop.breaker))
-		relay->brake.relay_signature = get(&cursor, 8);
+	if (breaker_is_closed(&relay->hop.breaker))
+		return;
+	relay->brake.relay_signature = get(&cursor, 8);
+	relay->trouble_since_ms = get(&cursor, 8);
+	relay->told = (unsigned)get(&cursor, 1);
 }

@@ -12,9 +12,12 @@
 #include "clock.h"
 #include "deliver/bounce.h"
 #include "deliver/contents.h"
-#include "deliver/notify.h"
+#include "deliver/news.h"
 #include "deliver/summary.h"
+#include "deliver/teller.h"
+#include "deliver/trouble.h"
 #include "queue/queue.h"
+#include "queue/report.h"
 #include "runtime/log.h"
 #include "runtime/loop.h"
 #include "runtime/xalloc.h"
@@ -33,6 +36,7 @@
 struct reporter {
 	struct loop *loop;
 	struct queue *queue;
+	struct teller *teller;
 	struct queue_reader *reader;
 	struct contents *contents;
 	struct mailbox *inbox;
@@ -41,7 +45,7 @@ struct reporter {
 	struct letter wake; /* the queue's, while it is under way */
 	struct letter stop;
 	struct report_row *rows;
-	unsigned in_flight; /* jobs at the committer */
+	unsigned in_flight; /* reports at the committer */
 	int last_error;     /* logged once */
 	bool is_stopping;
 };
@@ -60,18 +64,6 @@ struct pass {
 	bool is_whole; /* all that is due was looked at */
 };
 
-/* Owed of one message. */
-struct news {
-	const struct report_row *row;
-	struct message *message;
-	struct reported *owed, *wanted;
-	unsigned owed_count, wanted_count;
-	bool is_for_summary;
-	const char *header; /* NULL: gone */
-	size_t header_len;
-	char *header_copy;
-};
-
 struct news_of_settings {
 	struct letter letter;
 	struct reporter *reporter;
@@ -80,14 +72,11 @@ struct news_of_settings {
 
 static void on_wake(struct letter *letter);
 static void on_stop(struct letter *letter);
+static void stop_if_done(struct reporter *reporter);
 static void on_timer(evutil_socket_t fd, short what, void *context);
 static void look(struct reporter *reporter);
 static void set_timer(struct reporter *reporter, uint64_t due_ms);
 static void look_at(struct pass *pass, const struct report_row *row);
-static int read_news(struct reporter *reporter, const struct report_row *row,
-    struct news *ret_news);
-static void collect(struct reporter *reporter, struct news *news);
-static void news_done(struct news *news);
 static void add_leftover(struct pass *pass, const struct news *news);
 static void add_to_summary(struct pass *pass, const struct news *news);
 static void send_bounce(struct reporter *reporter, const struct news *news);
@@ -95,11 +84,13 @@ static void end_pass(struct pass *pass);
 static void post(struct reporter *reporter, struct report *report);
 static void on_done(struct letter *letter);
 static void log_report(const struct report *report);
+static void on_trouble(struct letter *letter);
+static void on_told(void *context);
 
 /* ------------------------------------------------------------- life cycle */
 
 int reporter_new(struct reporter **ret_reporter, struct queue *queue,
-    const struct settings *settings)
+    const struct settings *settings, struct command_helper *helper)
 {
 	struct reporter *reporter = xcalloc(1, sizeof(*reporter));
 	int r;
@@ -117,6 +108,8 @@ int reporter_new(struct reporter **ret_reporter, struct queue *queue,
 	if (r < 0)
 		goto out;
 	reporter->contents = contents_new(reporter->reader);
+	reporter->teller = teller_new(queue, helper, reporter->inbox, on_told,
+	    reporter);
 	reporter->timer = evtimer_new(loop_base(reporter->loop), on_timer,
 	    reporter);
 	r = reporter->timer == NULL ? -ENOMEM : 0;
@@ -157,7 +150,13 @@ static void on_stop(struct letter *letter)
 
 	reporter->is_stopping = true;
 	(void)event_del(reporter->timer);
-	if (reporter->in_flight == 0)
+	stop_if_done(reporter);
+}
+
+static void stop_if_done(struct reporter *reporter)
+{
+	if (reporter->is_stopping && reporter->in_flight == 0 &&
+	    !teller_is_busy(reporter->teller))
 		loop_stop(reporter->loop);
 }
 
@@ -169,6 +168,7 @@ void reporter_free(struct reporter *reporter)
 	if (reporter->timer != NULL)
 		event_free(reporter->timer);
 	contents_free(reporter->contents);
+	teller_free(reporter->teller);
 	queue_reader_free(reporter->reader);
 	if (reporter->inbox != NULL)
 		mailbox_free(reporter->inbox);
@@ -259,7 +259,8 @@ static void set_timer(struct reporter *reporter, uint64_t due_ms)
 static void look_at(struct pass *pass, const struct report_row *row)
 {
 	struct news news;
-	int r = read_news(pass->reporter, row, &news);
+	int r = news_read(&news, pass->reporter->reader,
+	    pass->reporter->contents, pass->reporter->settings, row);
 
 	if (r < 0 && r != -ENOENT && r != -EBADMSG)
 		return;
@@ -275,70 +276,6 @@ static void look_at(struct pass *pass, const struct report_row *row)
 }
 
 /* ------------------------------------------------------------ one message */
-
-/* Where it fails, there is nobody to be told. */
-static int read_news(struct reporter *reporter, const struct report_row *row,
-    struct news *ret_news)
-{
-	struct news *news = ret_news;
-	const char *header;
-	int r;
-
-	*news = (struct news){ .row = row };
-	r = queue_read_message(reporter->reader, row->id, &news->message);
-	if (r < 0)
-		return r;
-	if (news->message->body_id != 0 &&
-	    contents_open(reporter->contents, news->message, &header,
-		&news->header_len) == 0) {
-		/* It is borrowed only until the body is read. */
-		news->header_copy = xmalloc(news->header_len + 1);
-		memcpy(news->header_copy, header, news->header_len);
-		news->header = news->header_copy;
-	}
-	collect(reporter, news);
-	return 0;
-}
-
-static void collect(struct reporter *reporter, struct news *news)
-{
-	const struct message *message = news->message;
-	bool is_silent_on_delay = news->header != NULL &&
-	    bounce_suppresses_delay(news->header, news->header_len);
-
-	news->owed = xcalloc(message->recipient_count, sizeof(*news->owed));
-	news->wanted = xcalloc(message->recipient_count,
-	    sizeof(*news->wanted));
-	news->is_for_summary = true;
-	for (unsigned i = 0; i < message->recipient_count; i++) {
-		const struct message_recipient *recipient =
-		    &message->recipients[i];
-		struct reported reported = {
-			.index = (uint16_t)i,
-			.state = recipient->state,
-		};
-
-		if ((recipient->flags & RECIPIENT_REPORT_OWED) == 0)
-			continue;
-		news->owed[news->owed_count++] = reported;
-		if (!notify_is_wanted(reporter->settings, message, recipient,
-			recipient->state) ||
-		    (recipient->state == RECIPIENT_WAITING &&
-			is_silent_on_delay))
-			continue;
-		news->wanted[news->wanted_count++] = reported;
-		if ((recipient->flags & RECIPIENT_RELAY_FAULT) == 0)
-			news->is_for_summary = false;
-	}
-}
-
-static void news_done(struct news *news)
-{
-	message_free(news->message);
-	free(news->owed);
-	free(news->wanted);
-	free(news->header_copy);
-}
 
 static void add_leftover(struct pass *pass, const struct news *news)
 {
@@ -407,7 +344,9 @@ static void send_single(struct reporter *reporter, uint64_t id,
 	struct report_row row = { .id = id, .due_ms = due_ms };
 	struct news news;
 
-	if (read_news(reporter, &row, &news) == 0 && news.wanted_count > 0)
+	if (news_read(&news, reporter->reader, reporter->contents,
+		reporter->settings, &row) == 0 &&
+	    news.wanted_count > 0)
 		send_bounce(reporter, &news);
 	news_done(&news);
 }
@@ -465,7 +404,7 @@ static void on_done(struct letter *letter)
 	if (reporter->in_flight > 0)
 		return;
 	if (reporter->is_stopping)
-		loop_stop(reporter->loop);
+		stop_if_done(reporter);
 	else if (reporter->last_error != 0)
 		set_timer(reporter,
 		    queue_time_ms(reporter->queue) + TROUBLE_MS);
@@ -487,4 +426,28 @@ static void log_report(const struct report *report)
 	log_number(&line, "messages", report->subject_count);
 	log_id(&line, "about", report->subjects[0].id);
 	log_end(&line);
+}
+
+/* ----------------------------------------------------------------- trouble */
+
+void reporter_tell_take(struct reporter *reporter, struct trouble *trouble)
+{
+	trouble->reporter = reporter;
+	trouble->letter.open = on_trouble;
+	mailbox_post_take(reporter->inbox, &trouble->letter);
+}
+
+static void on_trouble(struct letter *letter)
+{
+	struct trouble *trouble = LETTER_OF(letter, struct trouble, letter);
+	struct reporter *reporter = trouble->reporter;
+
+	if (!reporter->is_stopping)
+		teller_tell(reporter->teller, reporter->settings, trouble);
+	trouble_free(trouble);
+}
+
+static void on_told(void *context)
+{
+	stop_if_done(context);
 }

@@ -142,8 +142,10 @@ struct relay *scheduler_relay(struct scheduler *scheduler, uint32_t id)
 	relay->alarm.ring = on_relay_alarm;
 	relay->hop.alarm.ring = scheduler_on_hop_alarm;
 	relay->brake_alarm.ring = scheduler_on_brake_alarm;
+	relay->trouble_alarm.ring = scheduler_on_trouble_alarm;
 	relay_bind(relay, settings_find_relay(scheduler->settings, id));
 	scheduler_recall(scheduler, relay);
+	scheduler_watch_trouble(scheduler, relay);
 	alarm_set(&scheduler->alarms, &relay->hop.alarm,
 	    hop_next_ms(&relay->hop, scheduler->now_ms));
 	relay->next = scheduler->relays;
@@ -176,6 +178,7 @@ void scheduler_free(struct scheduler *scheduler)
 		alarm_clear(&scheduler->alarms, &relay->alarm);
 		alarm_clear(&scheduler->alarms, &relay->hop.alarm);
 		alarm_clear(&scheduler->alarms, &relay->brake_alarm);
+		alarm_clear(&scheduler->alarms, &relay->trouble_alarm);
 		relay_free(relay);
 	}
 	scheduler_round_done(scheduler);

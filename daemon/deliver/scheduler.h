@@ -37,6 +37,14 @@ int scheduler_start(struct scheduler *scheduler);
 void scheduler_apply_settings(struct scheduler *scheduler,
     const struct settings *settings);
 
+/*
+ * Who is told of a relay's trouble that lasts, and of its end; called in the
+ * loop's thread. Before the start.
+ */
+struct trouble;
+void scheduler_listen_trouble(struct scheduler *scheduler,
+    void (*tell_take)(void *context, struct trouble *trouble), void *context);
+
 /* No further assignments; on_idle once no part is claimed. */
 void scheduler_drain(struct scheduler *scheduler, void (*on_idle)(void *),
     void *context);
@@ -84,6 +92,7 @@ struct relay_status {
 	uint64_t delivered_24h;
 	struct submitter_hold *holds;
 	size_t hold_count;
+	uint64_t certificate_end_ms; /* wall; 0: not seen */
 };
 
 /* A look at the scheduler's state, for the control loop. */

@@ -278,6 +278,8 @@ static void attempt_ended(struct scheduler *scheduler, struct ticket *ticket,
 	struct hop *hop = ticket->hop;
 	enum breaker_state before = hop->breaker.state;
 
+	if (assignment->certificate_end_ms != 0)
+		relay->certificate_end_ms = assignment->certificate_end_ms;
 	scheduler_brake_came_home(scheduler, ticket, assignment);
 	if (assignment->fault.class == VERDICT_NONE &&
 	    was_cut_short(assignment))

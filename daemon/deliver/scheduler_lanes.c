@@ -197,6 +197,8 @@ void scheduler_hop_changed(struct scheduler *scheduler, struct hop *hop)
 	alarm_set(&scheduler->alarms, &hop->alarm,
 	    hop_next_ms(hop, scheduler->now_ms));
 	look_again(scheduler, hop);
+	if (hop->domain == NULL)
+		scheduler_watch_trouble(scheduler, hop->relay);
 	drop_hop_if_unused(scheduler, hop);
 }
 

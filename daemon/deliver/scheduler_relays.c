@@ -144,6 +144,7 @@ void scheduler_settings_changed(struct scheduler *scheduler)
 	for (relay = scheduler->relays; relay != NULL; relay = relay->next) {
 		breaker_ask_now(&relay->hop.breaker, scheduler->now_ms);
 		brake_ask_now(&relay->brake, scheduler->now_ms);
+		scheduler_watch_trouble(scheduler, relay);
 		hops_of_relay_changed(scheduler, relay);
 	}
 	scheduler_round_begin(scheduler);
@@ -154,6 +155,8 @@ void scheduler_remember(struct scheduler *scheduler, struct relay *relay)
 	struct relay_memory *memory = relay->memory;
 
 	relay_export(relay, scheduler->now_ms, memory);
+	memory->event = relay->event;
+	relay->event = TIMELINE_ACCEPTED;
 	memory->job.kind = QUEUE_REMEMBER;
 	memory->job.home = scheduler->inbox;
 	memory->job.on_done = on_remembered;
@@ -171,8 +174,11 @@ static void on_remembered(struct letter *letter)
 	struct relay *relay = memory->job.context;
 
 	scheduler_wake(relay->scheduler);
-	if (memory->job.result < 0)
+	if (memory->job.result < 0) {
 		relay->is_dirty = true;
+		if (relay->event == TIMELINE_ACCEPTED)
+			relay->event = memory->event;
+	}
 	relay->is_remembering = false;
 	scheduler_turn(relay->scheduler);
 }

@@ -12,6 +12,7 @@
  * scheduler_round.c     all that waits is looked at after settings changed
  * scheduler_relays.c    relays are paused, remembered, and spoken of
  * scheduler_status.c    what the control loop asks
+ * scheduler_trouble.c   trouble that lasts is told
  */
 #ifndef RELAIS_DELIVER_SCHEDULER_STATE_H
 #define RELAIS_DELIVER_SCHEDULER_STATE_H
@@ -31,6 +32,7 @@
 
 struct assignment;
 struct event;
+struct trouble;
 
 enum round_stage {
 	ROUND_GONE,  /* lanes whose relay can't have them: theirs first */
@@ -89,6 +91,9 @@ struct scheduler {
 	size_t changing;  /* changes of others at the committer */
 	size_t rerouting; /* and of its own */
 	struct scheduler_round round;
+
+	void (*tell_trouble_take)(void *context, struct trouble *trouble);
+	void *tell_trouble_context;
 
 	bool is_started, is_draining;
 	void (*on_idle)(void *);
@@ -215,5 +220,12 @@ void scheduler_log_breaker(const struct scheduler *scheduler,
     const struct hop *hop);
 void scheduler_remember(struct scheduler *scheduler, struct relay *relay);
 void scheduler_recall(struct scheduler *scheduler, struct relay *relay);
+
+/* scheduler_trouble.c */
+
+/* After the state of the relay's own breaker has changed. */
+void scheduler_watch_trouble(struct scheduler *scheduler,
+    struct relay *relay);
+void scheduler_on_trouble_alarm(struct alarm *alarm);
 
 #endif

@@ -166,6 +166,8 @@ static void fill_relay(struct scheduler *scheduler,
 	status->delivered_24h =
 	    relay_delivered_24h(relay, scheduler->now_ms);
 	fill_breaker(scheduler, status, relay);
+	if (!relay_is_direct(relay))
+		status->certificate_end_ms = relay->certificate_end_ms;
 	fill_holds(scheduler, status, relay);
 }
 

@@ -41,9 +41,8 @@ struct slot {
 	bool has_reconnected; /* for this part, free of charge */
 	bool has_renewed;     /* the secrets, for this part */
 	uint32_t sender;      /* of this part: a hash */
-	uint64_t refused;     /* what the last parts were refused with, and */
-	unsigned refused_alike; /* how many of them in a row */
-	bool is_enough;         /* of them: the brake is to hear of it first */
+	struct refusal_run refusals;
+	bool is_enough;       /* of them: the brake is to hear of it first */
 
 	/* The last result; its verdicts are with the attempt. */
 	bool is_stale;
@@ -126,8 +125,7 @@ void slot_assign_take(struct slot *slot, struct assignment *assignment)
 	slot->assignment = assignment;
 	slot->current = 0;
 	slot->forgotten = 0;
-	slot->refused = 0;
-	slot->refused_alike = 0;
+	slot->refusals = (struct refusal_run){ 0 };
 	slot->is_enough = false;
 	for (unsigned i = 0; i < assignment->part_count; i++)
 		assignment->parts[i].outcome = PART_NOT_TRIED;
@@ -295,21 +293,12 @@ static void note_refusal(struct slot *slot, unsigned index,
 		return;
 	verdict = brake_lesson(refusal, &assignment->parts[index].has_delivered,
 	                       settlement);
-	if (!verdict) {
-		slot->refused_alike = 0;
-		return;
+	if (verdict) {
+		refusal->sender = slot->sender;
+		assignment->refusal = *verdict;
 	}
-	refusal->sender = slot->sender;
-	assignment->refusal = *verdict;
-	if (refusal->signature != slot->refused)
-		slot->refused_alike = 0;
-	slot->refused = refusal->signature;
-	slot->refused_alike++;
-	if (assignment->relay->kind != RELAY_DIRECT &&
-	    slot->refused_alike >= (refusal->is_of_recipients
-	                                ? BRAKE_RECIPIENTS
-	                                : BRAKE_MESSAGES))
-		slot->is_enough = true;
+	slot->is_enough = brake_is_enough(&slot->refusals, refusal) &&
+	                  assignment->relay->kind != RELAY_DIRECT;
 }
 
 /* Takes the verdicts to the committer; does not go on by itself. */
@@ -520,6 +509,9 @@ static void on_result(void *context, const struct transport_result *result)
 		note_fault(slot, &watched_fault, result->host);
 		slot->assignment->has_met_watched = true;
 	}
+	if (result->certificate_end_ms != 0)
+		slot->assignment->certificate_end_ms =
+		    result->certificate_end_ms;
 	if (result->phase >= PHASE_MAIL && !result->is_stale)
 		slot->assignment->had_session = true;
 }

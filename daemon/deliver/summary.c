@@ -8,7 +8,9 @@
 #include "clock.h"
 #include "deliver/bounce.h"
 #include "deliver/notice.h"
+#include "deliver/prose.h"
 #include "queue/queue.h"
+#include "queue/report.h"
 #include "queue_id.h"
 #include "runtime/xalloc.h"
 #include "settings.h"
@@ -85,12 +87,12 @@ void summary_add(struct summary *summary, const struct message *message,
 	queue_id_format(message->id, id);
 	clock_format_rfc5322(submitted_ms, clock_zone_minutes(submitted_ms),
 	    date);
-	notice_add(list, "%s  %s\r\n", id, date);
+	prose_add(list, "%s  %s\r\n", id, date);
 	for (unsigned i = 0; i < count && i < NAMED_MAX; i++)
-		notice_add(list, "    %s\r\n",
+		prose_add(list, "    %s\r\n",
 		    message->recipients[recipients[i].index].address);
 	if (count > NAMED_MAX)
-		notice_add(list, "    and %u more\r\n", count - NAMED_MAX);
+		prose_add(list, "    and %u more\r\n", count - NAMED_MAX);
 }
 
 struct submission *summary_make(const struct summary *summary)
@@ -102,7 +104,7 @@ struct submission *summary_make(const struct summary *summary)
 		.subject = subject,
 		.uid = summary->uid,
 		.gid = summary->gid,
-		.flags = notice_is_8bit(summary->to, strlen(summary->to))
+		.flags = prose_is_8bit(summary->to, strlen(summary->to))
 		    ? MESSAGE_SMTPUTF8
 		    : 0,
 		.now_ms = summary->now_ms,
@@ -111,22 +113,22 @@ struct submission *summary_make(const struct summary *summary)
 	struct buffer text;
 
 	buffer_init(&text, 0);
-	notice_add(&text, "This is the mail system at host %s.\r\n\r\n",
+	prose_add(&text, "This is the mail system at host %s.\r\n\r\n",
 	    summary->settings->hostname);
-	notice_add(&text,
+	prose_add(&text,
 	    "The way out did not work for so long that %u messages from\r\n"
 	    "%s were given up. Nobody has refused them.\r\n\r\n",
 	    summary->count, summary->sender);
 	if (summary->reason != NULL) {
-		notice_add_wrapped(&text, 0, summary->reason);
-		notice_add(&text, "\r\n");
+		prose_add_wrapped(&text, 0, summary->reason);
+		prose_add(&text, "\r\n");
 	}
-	notice_add_wrapped(&text, 0,
+	prose_add_wrapped(&text, 0,
 	    "Their contents are kept for a while: once the way out works "
 	    "again, whoever looks after the mail of this host can send them "
 	    "again (relaisctl resend ID). By queue id, with the time of "
 	    "submission:");
-	notice_add(&text, "\r\n");
+	prose_add(&text, "\r\n");
 	if (buffer_append(&text, summary->list.data, summary->list.len) < 0)
 		abort();
 	submission = notice_make_text(&notice, &text);

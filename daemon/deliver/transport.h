@@ -99,6 +99,7 @@ struct transport_result {
 	bool is_closed; /* the transport takes no further message */
 	const char *host; /* "name:port" or address as connected; may be NULL */
 	const char *tls;  /* "TLSv1.3", or NULL */
+	uint64_t certificate_end_ms; /* of the far side's, wall; 0: no TLS */
 	enum smtp_phase phase; /* how far it came */
 	/* Who takes mail here tells its sender of its success (RFC 3461). */
 	bool tells_success;

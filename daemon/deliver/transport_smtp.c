@@ -39,6 +39,8 @@
 
 #define HANDSHAKE_MAX_MS 60000
 
+#define DAY_MS (24 * 60 * 60 * INT64_C(1000))
+
 /* Written before the others of the loop have their turn. */
 #define TURN_BYTES (512 * 1024)
 
@@ -65,6 +67,7 @@ struct smtp_transport {
 	struct smtp_client *client;
 	struct sasl *sasl;
 	struct smtp_reply_parser parser;
+	uint64_t certificate_end_ms;
 	char tls_version[16];
 	bool is_without_tls; /* where opportunistic TLS has failed */
 
@@ -264,6 +267,8 @@ static void on_tls(void *context)
 	note_work(t);
 	(void)snprintf(t->tls_version, sizeof t->tls_version, "%s",
 	               tls_version(connection_tls(t->connection)));
+	t->certificate_end_ms = (uint64_t)(clock_wall_ms() +
+	    tls_certificate_days(connection_tls(t->connection)) * DAY_MS);
 	t->moves++;
 	if (t->stage == ENCRYPTING)
 		start_dialogue(t, true);
@@ -476,6 +481,7 @@ static void report(struct smtp_transport *t)
 		.is_closed = t->stage == OVER,
 		.host = t->target->name,
 		.tls = t->tls_version[0] ? t->tls_version : NULL,
+		.certificate_end_ms = t->certificate_end_ms,
 		.phase = t->fault.phase,
 	};
 

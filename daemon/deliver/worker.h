@@ -76,6 +76,7 @@ struct assignment {
 	struct verdict refusal; /* the last of a whole message */
 	unsigned delivered;  /* recipients */
 	unsigned refused;    /* recipients that failed for good */
+	uint64_t certificate_end_ms; /* as transport.h; 0: none was seen */
 	bool had_session;    /* the relay let us in: the breaker may close */
 	uint64_t size_limit; /* learnt; 0: not said */
 };

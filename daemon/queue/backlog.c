@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "queue/body.h"
+#include "queue/report.h"
 
 #define BATCH_BYTES_MAX (4u << 20)
 

@@ -49,9 +49,13 @@ static bool is_new_mail(const struct change *change)
 static int remember(struct ledger *ledger, const struct relay_memory *memory)
 {
 	unsigned char key[4];
+	int r;
 
 	assert(memory->len <= RELAY_MEMORY_MAX);
 	be32_put(key, memory->relay);
-	return store_put(ledger->txn, TABLE_RELAY, key, sizeof(key),
+	r = store_put(ledger->txn, TABLE_RELAY, key, sizeof(key),
 	    memory->bytes, memory->len);
+	if (r < 0 || memory->event == TIMELINE_ACCEPTED)
+		return r;
+	return ledger_feed(ledger, memory->relay, memory->event);
 }

@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "queue/queue.h"
+#include "queue/report.h"
 
 #include <stdlib.h>
 #include <string.h>

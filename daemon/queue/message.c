@@ -156,6 +156,8 @@ const char *timeline_kind_name(enum timeline_kind kind)
 		[TIMELINE_RESENT] = "resent",
 		[TIMELINE_DROPPED] = "dropped",
 		[TIMELINE_UNSIGNED] = "unsigned",
+		[TIMELINE_TROUBLE] = "relay_trouble",
+		[TIMELINE_RELIEF] = "relay_works",
 	};
 
 	return names[kind];

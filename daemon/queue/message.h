@@ -126,6 +126,9 @@ enum timeline_kind {
 	TIMELINE_RESENT = 13,
 	TIMELINE_DROPPED = 14, /* entries left out of a very long story */
 	TIMELINE_UNSIGNED = 15, /* sent without a DKIM-Signature it had */
+	/* In the feed only, of relays: trouble that lasts, and its end. */
+	TIMELINE_TROUBLE = 16,
+	TIMELINE_RELIEF = 17,
 };
 const char *timeline_kind_name(enum timeline_kind kind);
 

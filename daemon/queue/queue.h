@@ -127,7 +127,7 @@ enum queue_job_kind {
 	QUEUE_SETTLE,  /* struct settlement */
 	QUEUE_CHANGE,  /* struct change */
 	QUEUE_REMEMBER, /* struct relay_memory */
-	QUEUE_REPORT,  /* struct report */
+	QUEUE_REPORT,  /* struct report, report.h */
 };
 
 /* First member of every job. */
@@ -292,37 +292,6 @@ struct change {
 struct change *change_new(enum change_kind kind, uint64_t id);
 void change_free(struct change *change);
 
-/* A recipient that a report tells of, as it was when that was written. */
-struct reported {
-	uint16_t index;
-	enum recipient_state state;
-};
-struct report_subject {
-	uint64_t id;
-	uint64_t due_ms; /* of its row */
-	unsigned count;
-	struct reported *recipients; /* ascending */
-};
-
-/*
- * Tells senders what became of their mail: one transaction adds the message
- * that says so and takes away the marks of what it tells, so that no crash
- * loses a report or sends it twice.
- * result -ESTALE: something of it has changed; nothing was done, look again.
- */
-struct report {
-	struct queue_job job;
-	/* NULL: there is nothing to be told, the marks go all the same. */
-	struct submission *submission;
-	struct report_subject *subjects; /* each message once */
-	unsigned subject_count;
-};
-struct report *report_new(void);
-void report_free(struct report *report); /* and its submission */
-/* The recipients are copied. */
-void report_add_subject(struct report *report, uint64_t id, uint64_t due_ms,
-    const struct reported *recipients, unsigned count);
-
 /*
  * What a relay is to be remembered for over a restart (breaker, buckets,
  * counts), opaque bytes. Rides on a commit, at most once a second a relay.
@@ -331,6 +300,8 @@ void report_add_subject(struct report *report, uint64_t id, uint64_t due_ms,
 struct relay_memory {
 	struct queue_job job;
 	uint32_t relay;
+	/* TIMELINE_TROUBLE or _RELIEF goes into the feed; ACCEPTED: nothing. */
+	enum timeline_kind event;
 	size_t len;
 	unsigned char bytes[RELAY_MEMORY_MAX];
 };
@@ -453,7 +424,7 @@ int queue_list(struct queue_reader *reader, const struct queue_filter *filter,
 
 struct feed_row {
 	uint64_t sequence;
-	uint64_t id;
+	uint64_t id; /* of a message; with TROUBLE and RELIEF of a relay */
 	uint64_t time_ms;
 	enum timeline_kind kind;
 };

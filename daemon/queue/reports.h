@@ -14,7 +14,7 @@
 
 #include <stdbool.h>
 
-#include "queue/queue.h"
+#include "queue/report.h"
 
 #define REPORT_KEY_SIZE 16
 

@@ -10,6 +10,8 @@
 
 #include <errno.h>
 
+#include "queue/report.h"
+
 #include "../support/consistency.h"
 #include "queue/inflight.h"
 

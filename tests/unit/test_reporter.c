@@ -65,7 +65,7 @@ static void report_all(struct fixture *f)
 	struct report_row row;
 	uint64_t next;
 
-	assert_int_equal(reporter_new(&reporter, f->queue, settings), 0);
+	assert_int_equal(reporter_new(&reporter, f->queue, settings, NULL), 0);
 	assert_int_equal(queue_start(f->queue), 0);
 	assert_int_equal(reporter_start(reporter), 0);
 	assert_int_equal(queue_reader_new(&reader, f->queue), 0);

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 
+#include "queue/report.h"
+
 static const char *const three[] = { "a@example.org", "b@example.org",
 	"c@example.org", NULL };
 
