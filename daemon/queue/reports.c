@@ -15,6 +15,9 @@
 #include "queue_id.h"
 #include "runtime/xalloc.h"
 
+/* Whoever waits for the outcome hears it first, and needs no report then. */
+#define ENDED_MS 1000
+
 static uint64_t due_of(const struct ledger *ledger,
     const struct message *message);
 static void report_key_put(unsigned char key[REPORT_KEY_SIZE], uint64_t due_ms,
@@ -81,8 +84,9 @@ static uint64_t due_of(const struct ledger *ledger,
 	if (is_summary && limits->summary_ms > 0)
 		due_ms = (ledger->now_ms / limits->summary_ms + 1) *
 		    limits->summary_ms;
-	else if (message_state_of(message) != MESSAGE_QUEUED)
-		due_ms = ledger->now_ms;
+	else if (message_state_of(message) != MESSAGE_QUEUED &&
+	    limits->gather_ms > ENDED_MS)
+		due_ms = ledger->now_ms + ENDED_MS;
 	else
 		due_ms = ledger->now_ms + limits->gather_ms;
 	return message->report_ms != 0 && message->report_ms < due_ms

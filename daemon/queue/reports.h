@@ -24,8 +24,8 @@ bool reports_are_owed(const struct message *message);
 
 /*
  * By the marks of the recipients: sets message->report_ms and moves the row.
- * Others of the message may join it for gather_ms, but nobody is waited for
- * once it has ended; what a relay's fault has ended waits for the end of the
+ * Others of the message may join it for gather_ms, or for a second once it has
+ * ended; what a relay's fault has ended waits for the end of the
  * summary's time. Before message_rows_write().
  */
 int reports_schedule(struct ledger *ledger, struct message *message);

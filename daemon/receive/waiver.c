@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "queue/report.h"
 #include "runtime/xalloc.h"
 
 static void on_done(struct letter *letter)
