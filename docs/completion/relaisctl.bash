@@ -5,7 +5,7 @@ _relaisctl()
 	local word=${COMP_WORDS[COMP_CWORD]}
 	local before=${COMP_WORDS[COMP_CWORD-1]}
 	local commands="status list show top watch wait retry hold release cancel
-		resend relay route reload"
+		resend relay route import doctor reload"
 	local selection="--state --relay --sender --recipient --submitter --tag
 		--since"
 	local change="$selection --all --reason --dry-run --yes"
@@ -23,7 +23,7 @@ _relaisctl()
 		[[ ${COMP_WORDS[i]} == -* ]] && continue
 		case ${COMP_WORDS[i-1]} in
 		--state|--relay|--sender|--recipient|--submitter|--tag|--since|\
-		--limit|--after|--timeout|--reason|--for|--until|--socket|\
+		--limit|--after|--interval|--timeout|--reason|--for|--until|--socket|\
 		--from|--to|--user|--priority|--filter|--sort|--provider|\
 		--url|--host|--port|--security|--authentication|--username|\
 		--password-file|--password-command|--credential|--from-name|\
@@ -66,6 +66,7 @@ _relaisctl()
 		    "$word")
 		return ;;
 	--sender|--recipient|--tag|--since|--limit|--after|--timeout|--reason|\
+	--interval|\
 	--for|--until|--from|--to|--provider|--url|--host|--port|\
 	--authentication|--username|--password-command|--credential|\
 	--from-name|--reply-to|--reply-to-name|--description)
@@ -77,6 +78,8 @@ _relaisctl()
 	list) words="$selection --all --limit" ;;
 	show) words=$(_relaisctl_ids) ;;
 	top) words="--interval" ;;
+	import) words="--dry-run --yes postfix msmtp nullmailer ssmtp dma" ;;
+	doctor) words="--host" ;;
 	watch) words="--after" ;;
 	wait) words="--timeout $(_relaisctl_ids)" ;;
 	retry|release|cancel|resend) words="$change $(_relaisctl_ids)" ;;

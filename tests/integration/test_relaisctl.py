@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import BUILD, SOURCE, wait_until
+from conftest import BUILD, PEERS, SOURCE, wait_until
 
 
 def lines(result, code=0):
@@ -245,6 +245,39 @@ def test_completion_offers_every_command_and_option():
         assert words[-1] in complete(*words[:-1], ""), name
         assert options <= complete(*words, "--"), name
     assert complete("list", "--state", "de") == {"delivering", "delivered"}
+
+
+def test_fish_is_offered_every_command_and_option(peers):
+    def offered(line):
+        fish = peers("fish")
+        script = BUILD / "client" / "relaisctl.fish"
+        functions = PEERS / "fish/usr/share/fish/functions"
+        done = subprocess.run(
+            [fish, "--no-config", "-c",
+             f"set -g fish_function_path {functions}; source {script}; "
+             f"complete -C '{line}'"],
+            capture_output=True, text=True, check=True,
+            env={**os.environ, "HOME": "/nonexistent",
+                 "PATH": f"{BUILD}:{os.environ['PATH']}"})
+        assert done.stderr == ""
+        return {line.split("\t")[0] for line in done.stdout.splitlines()}
+
+    for name, options in documented().items():
+        words = name.split()
+        before = " ".join(["relaisctl", *words[:-1], ""])
+        assert words[-1] in offered(before), name
+        assert options <= offered(f"relaisctl {name} --"), name
+
+
+def test_zsh_is_offered_every_command_and_option(peers):
+    script = BUILD / "client" / "_relaisctl"
+    subprocess.run([peers("zsh"), "-n", script], check=True)
+    text = script.read_text()
+    for name, options in documented().items():
+        assert f"'{name.split()[-1]}:" in text, name
+        here = text.split(f"\t'{name}')\n")[1].split(";;")[0]
+        for option in options:
+            assert f"'{option}=[" in here or f"'{option}[" in here, name
 
 
 def test_the_manual_has_every_command_and_option():

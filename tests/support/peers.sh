@@ -32,6 +32,8 @@ mutt        mutt
 php         php8.2-cli
 prometheus  prometheus
 pyte        python3-pyte python3-wcwidth
+zsh         zsh zsh-common
+fish        fish fish-common
 '
 
 # command   peer and the file in its tree
@@ -48,6 +50,8 @@ s-nail      snail     usr/bin/s-nail
 mutt        mutt      usr/bin/mutt
 php         php       usr/bin/php8.2
 promtool    prometheus usr/bin/promtool
+zsh         zsh       bin/zsh
+fish        fish      usr/bin/fish
 '
 
 main()

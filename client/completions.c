@@ -1,0 +1,314 @@
+/*
+ * completions - relaisctl's completion for zsh or fish, from its own tables
+ *
+ * Run while relais is built; not installed.
+ */
+#include "config.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+
+static const char zsh_head[] =
+    "#compdef relaisctl\n"
+    "# Printed from the command table of relaisctl.\n"
+    "\n"
+    "_relaisctl_ids()\n"
+    "{\n"
+    "\tlocal -a ids\n"
+    "\tids=(${(f)\"$(relaisctl list --json 2>/dev/null |\n"
+    "\t    sed -n 's/^{\"id\":\"\\([0-9a-z]*\\)\".*/\\1/p')\"})\n"
+    "\tcompadd -a ids\n"
+    "}\n"
+    "\n"
+    "_relaisctl_relays()\n"
+    "{\n"
+    "\tlocal -a relays\n"
+    "\trelays=(${(f)\"$(relaisctl relay list --json 2>/dev/null |\n"
+    "\t    sed -n 's/^{\"name\":\"\\([^\"]*\\)\".*/\\1/p')\"})\n"
+    "\tcompadd -a relays\n"
+    "}\n"
+    "\n"
+    "_relaisctl()\n"
+    "{\n"
+    "\tlocal -a words_here\n"
+    "\tlocal command=$words[2]\n"
+    "\n";
+
+static const char fish_head[] =
+    "# Printed from the command table of relaisctl.\n"
+    "\n"
+    "function __relaisctl_ids\n"
+    "    relaisctl list --json 2>/dev/null |\n"
+    "        sed -n 's/^{\"id\":\"\\([0-9a-z]*\\)\".*/\\1/p'\n"
+    "end\n"
+    "\n"
+    "function __relaisctl_relays\n"
+    "    relaisctl relay list --json 2>/dev/null |\n"
+    "        sed -n 's/^{\"name\":\"\\([^\"]*\\)\".*/\\1/p'\n"
+    "end\n"
+    "\n"
+    "complete -c relaisctl -f\n";
+
+/* What a value can be, where it can be listed. */
+static const struct {
+	const char *value;
+	const char *zsh;
+	const char *fish;
+} kinds[] = {
+	{ "STATE",
+	    "(waiting queued delivering held parked delivered failed expired "
+	    "cancelled partial)",
+	    "waiting queued delivering held parked delivered failed expired "
+	    "cancelled partial" },
+	{ "USER", "_users", "(__fish_complete_users)" },
+	{ "PATH", "_files", NULL },
+	{ "FILE", "_files", NULL },
+};
+
+static bool is_of_group(size_t index, char *ret_group, size_t size);
+static void print_quoted(const char *text, const char *escaped);
+static void print_zsh(void);
+static void print_fish(void);
+
+int main(int argc, char *argv[])
+{
+	if (argc == 2 && strcmp(argv[1], "zsh") == 0)
+		print_zsh();
+	else if (argc == 2 && strcmp(argv[1], "fish") == 0)
+		print_fish();
+	else
+		return EXIT_BAD_USAGE;
+	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* The first word of a command of two; is it the first of that group? */
+static bool is_of_group(size_t index, char *ret_group, size_t size)
+{
+	size_t len = strcspn(commands[index].name, " ");
+	size_t i;
+
+	snprintf(ret_group, size, "%.*s", (int)len, commands[index].name);
+	if (commands[index].name[len] == '\0')
+		return false;
+	for (i = 0; i < index; i++)
+		if (strncmp(commands[i].name, commands[index].name,
+			len + 1) == 0)
+			return false;
+	return true;
+}
+
+static const char *second_word(const struct command *command)
+{
+	const char *space = strchr(command->name, ' ');
+
+	return space ? space + 1 : NULL;
+}
+
+static bool takes(const struct command *command, const char *what)
+{
+	return command->operands && strstr(command->operands, what);
+}
+
+static bool takes_relays(const struct command *command)
+{
+	return strncmp(command->name, "relay ", 6) == 0 &&
+	    takes(command, "NAME") && strcmp(command->name, "relay add") != 0;
+}
+
+/* In single quotes; the characters of `escaped` with a backslash before. */
+static void print_quoted(const char *text, const char *escaped)
+{
+	for (; *text != '\0'; text++) {
+		if (*text == '\'')
+			fputs("'\\''", stdout);
+		else if (strchr(escaped, *text))
+			printf("\\%c", *text);
+		else
+			putchar(*text);
+	}
+}
+
+/* --------------------------------------------------------------------- zsh */
+
+/* 'word:what it does', in quotes. */
+static void print_zsh_word(const char *word, const char *summary)
+{
+	printf("\t\t'%s:", word);
+	print_quoted(summary, ":");
+	puts("'");
+}
+
+static void print_zsh_option(int option)
+{
+	const struct option_words *words = &command_options[option];
+	size_t i;
+
+	printf("\t\t    '--%s", words->name);
+	if (words->value)
+		putchar('=');
+	putchar('[');
+	print_quoted(words->help, "[]:");
+	putchar(']');
+	if (words->value) {
+		printf(":%s:", words->value);
+		for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+			if (strcmp(kinds[i].value, words->value) == 0)
+				fputs(kinds[i].zsh, stdout);
+		if (option == OPTION_RELAY || option == OPTION_MOVE_TO)
+			fputs("_relaisctl_relays", stdout);
+	}
+	puts("' \\");
+}
+
+static void print_zsh_command(const struct command *command)
+{
+	int option;
+
+	printf("\t'%s')\n\t\t_arguments -s \\\n", command->name);
+	for (option = 0; option < OPTIONS; option++)
+		if ((command->options | HAS_GLOBAL) & HAS(option))
+			print_zsh_option(option);
+	if (takes(command, "ID"))
+		puts("\t\t    '*:id:_relaisctl_ids' ;;");
+	else if (takes_relays(command))
+		puts("\t\t    '*:relay:_relaisctl_relays' ;;");
+	else if (takes(command, "PROGRAM"))
+		puts("\t\t    '1:program:(postfix msmtp nullmailer ssmtp dma)' "
+		     "\\\n\t\t    '2:file:_files' ;;");
+	else
+		puts("\t\t    '*: :' ;;");
+}
+
+/* The second words of a group. */
+static void print_zsh_group(const char *group)
+{
+	size_t len = strlen(group);
+	size_t i;
+
+	printf("\tif [[ $command == %s ]]; then\n"
+	       "\t\tif (( CURRENT == 3 )); then\n\t\t\twords_here=(\n", group);
+	for (i = 0; i < command_count; i++)
+		if (strncmp(commands[i].name, group, len) == 0 &&
+		    commands[i].name[len] == ' ')
+			print_zsh_word(commands[i].name + len + 1,
+			    commands[i].summary);
+	puts("\t\t\t)\n\t\t\t_describe command words_here\n\t\t\treturn\n"
+	     "\t\tfi\n\t\tcommand=\"$command $words[3]\"\n"
+	     "\t\tshift words\n\t\t(( CURRENT-- ))\n\tfi");
+}
+
+static void print_zsh(void)
+{
+	char group[64];
+	size_t i;
+
+	fputs(zsh_head, stdout);
+	puts("\tif (( CURRENT == 2 )); then\n\t\twords_here=(");
+	for (i = 0; i < command_count; i++) {
+		if (!second_word(&commands[i]))
+			print_zsh_word(commands[i].name, commands[i].summary);
+		else if (is_of_group(i, group, sizeof(group)))
+			print_zsh_word(group, "and what to do");
+	}
+	puts("\t\t)\n\t\t_describe command words_here\n\t\treturn\n\tfi");
+	for (i = 0; i < command_count; i++)
+		if (is_of_group(i, group, sizeof(group)))
+			print_zsh_group(group);
+	puts("\tshift words\n\t(( CURRENT-- ))\n\tcase $command in");
+	for (i = 0; i < command_count; i++)
+		print_zsh_command(&commands[i]);
+	puts("\tesac\n}\n\n_relaisctl \"$@\"");
+}
+
+/* -------------------------------------------------------------------- fish */
+
+static void print_fish_condition(const struct command *command)
+{
+	const char *second = second_word(command);
+
+	if (second)
+		printf(" -n '__fish_seen_subcommand_from %.*s; and "
+		       "__fish_seen_subcommand_from %s'",
+		    (int)(second - 1 - command->name), command->name, second);
+	else
+		printf(" -n '__fish_seen_subcommand_from %s'", command->name);
+}
+
+static void print_fish_option(const struct command *command, int option)
+{
+	const struct option_words *words = &command_options[option];
+	const char *values = NULL;
+	size_t i;
+
+	fputs("complete -c relaisctl", stdout);
+	print_fish_condition(command);
+	printf(" -l %s", words->name);
+	for (i = 0; words->value && i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(kinds[i].value, words->value) == 0)
+			values = kinds[i].fish ? kinds[i].fish : "-";
+	if (option == OPTION_RELAY || option == OPTION_MOVE_TO)
+		values = "(__relaisctl_relays)";
+	if (values && strcmp(values, "-") == 0)
+		fputs(" -r -F", stdout);
+	else if (values)
+		printf(" -x -a '%s'", values);
+	else if (words->value)
+		fputs(" -x", stdout);
+	fputs(" -d '", stdout);
+	print_quoted(words->help, "");
+	puts("'");
+}
+
+static void print_fish_operands(const struct command *command)
+{
+	const char *values = takes(command, "ID") ? "(__relaisctl_ids)" :
+	    takes_relays(command) ? "(__relaisctl_relays)" :
+	    takes(command, "PROGRAM") ? "postfix msmtp nullmailer ssmtp dma" :
+	    NULL;
+
+	if (!values)
+		return;
+	fputs("complete -c relaisctl", stdout);
+	print_fish_condition(command);
+	printf(" -a '%s'\n", values);
+}
+
+/* The words that name the command. */
+static void print_fish_words(size_t index)
+{
+	const struct command *command = &commands[index];
+	const char *second = second_word(command);
+	char group[64];
+
+	if (is_of_group(index, group, sizeof(group)))
+		printf("complete -c relaisctl -n __fish_use_subcommand "
+		       "-a %s\n", group);
+	if (second)
+		printf("complete -c relaisctl -n "
+		       "'__fish_seen_subcommand_from %s' -a %s -d '", group,
+		    second);
+	else
+		printf("complete -c relaisctl -n __fish_use_subcommand -a %s "
+		       "-d '", command->name);
+	print_quoted(command->summary, "");
+	puts("'");
+}
+
+static void print_fish(void)
+{
+	size_t i;
+	int option;
+
+	fputs(fish_head, stdout);
+	for (i = 0; i < command_count; i++) {
+		print_fish_words(i);
+		for (option = 0; option < OPTIONS; option++)
+			if ((commands[i].options | HAS_GLOBAL) & HAS(option))
+				print_fish_option(&commands[i], option);
+		print_fish_operands(&commands[i]);
+	}
+}
