@@ -147,6 +147,13 @@ const struct command commands[] = {
 	{ "relay default", "NAME", 1, 1, 0,
 	    "send all mail through it that no route sends elsewhere", NULL,
 	    command_relay_default },
+	{ "relay test", "[NAME] [KEY=VALUE...]", 0, -1,
+	    HAS_RELAY_KEYS | HAS(OPTION_TO),
+	    "does a relay work, and if not, why?",
+	    "With --to a mail is sent there; without, all but a mail. With "
+	    "keys: of a relay\nthat is not saved. Exits with 1 if it does "
+	    "not work.",
+	    command_relay_test },
 	{ "route explain", NULL, 0, 0,
 	    HAS(OPTION_FROM) | HAS(OPTION_TO) | HAS(OPTION_USER) |
 		HAS(OPTION_TAG) | HAS(OPTION_PRIORITY),

@@ -46,6 +46,12 @@ bool relay_order_is_given(const struct invocation *invocation, int first)
 	    (command_options_given(invocation) & HAS_RELAY_KEYS) != 0;
 }
 
+int relay_order_first_key(const struct invocation *invocation)
+{
+	return invocation->operand_count > 0 &&
+	    !strchr(invocation->operands[0], '=');
+}
+
 int relay_order_read(
     const struct invocation *invocation, int first, struct json *order)
 {

@@ -26,6 +26,9 @@ void relay_order_put(struct json *order, const char *key, const char *value);
 int relay_order_read_password(const struct invocation *invocation,
     struct json *order, bool needs_one);
 
+/* The first operand that is KEY=VALUE: 0, or 1 behind a name. */
+int relay_order_first_key(const struct invocation *invocation);
+
 /* Was anything said of what the relay is to be? */
 bool relay_order_is_given(const struct invocation *invocation, int first);
 

@@ -229,6 +229,8 @@ static int make_doors(struct daemon *daemon, char **ret_error)
 		.loop = daemon->control_loop,
 		.queue = daemon->queue,
 		.scheduler = daemon->scheduler,
+		.resolver = daemon->resolver,
+		.helper = daemon->helper,
 		.settings = daemon->settings,
 		.listen_fd = service_take_socket("control"),
 		.reload_take = ask_reload_take,

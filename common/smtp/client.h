@@ -95,6 +95,9 @@ struct smtp_client_message {
 	/* the header block with the empty line, CRLF */
 	const char *header;
 	size_t header_len;
+	/* Only the envelope is offered, and taken back: who is accepted has no
+	 * verdict then. */
+	bool is_envelope_only;
 	/* The next octets of the body, borrowed until the next call; len 0 at
 	 * the end; -errno cuts the connection. */
 	int (*read_body)(void *context, const char **ret_data, size_t *ret_len);

@@ -38,6 +38,12 @@ static unsigned step_data(const struct client_transaction *mail)
 	return STEP_RCPT + mail->count;
 }
 
+/* Behind the last one. */
+static unsigned step_end(const struct client_transaction *mail)
+{
+	return step_data(mail) + (mail->message->is_envelope_only ? 0 : 1);
+}
+
 int smtp_client_send(struct smtp_client *client,
                      const struct smtp_client_message *message)
 {
@@ -218,7 +224,7 @@ static void send_steps(struct smtp_client *client)
 	if (mail->is_abandoned ||
 	    waiting > (is_grouped ? GROUP_STEPS_MAX / 2 : 0))
 		return;
-	while (mail->sent <= step_data(mail) &&
+	while (mail->sent < step_end(mail) &&
 	       mail->sent - mail->answered <
 	           (is_grouped ? GROUP_STEPS_MAX : 1) &&
 	       client->out.len < GROUP_BYTES_MAX) {

@@ -19,6 +19,7 @@
 #include "control/handlers.h"
 #include "control/request.h"
 #include "control/users.h"
+#include "deliver/credentials.h"
 #include "queue/queue.h"
 #include "runtime/local_socket.h"
 #include "runtime/log.h"
@@ -84,6 +85,10 @@ static const struct endpoint endpoints[] = {
 	    relay_changes_begin, RELAY_DISABLE },
 	{ METHOD_POST, "/v1/relays/{name}/default", FOR_ADMINISTRATORS, false,
 	    relay_changes_begin, RELAY_DEFAULT },
+	{ METHOD_POST, "/v1/relays/{name}/test", FOR_ADMINISTRATORS, false,
+	    relays_test, 0 },
+	{ METHOD_POST, "/v1/relays:test", FOR_ADMINISTRATORS, false,
+	    relays_test_draft, 0 },
 	{ METHOD_POST, "/v1/relays/{name}/pause", FOR_ADMINISTRATORS, false,
 	    relays_pause, 0 },
 	{ METHOD_POST, "/v1/relays/{name}/resume", FOR_ADMINISTRATORS, false,
@@ -108,7 +113,9 @@ int control_new(struct control **ret_control,
 	struct control *control = xcalloc(1, sizeof(*control));
 	int r;
 
+	control->loop = params->loop;
 	control->base = loop_base(params->loop);
+	control->resolver = params->resolver;
 	control->queue = params->queue;
 	control->scheduler = params->scheduler;
 	control->settings = settings_ref(params->settings);
@@ -126,6 +133,8 @@ int control_new(struct control **ret_control,
 		*ret_error = xasprintf("control: %s", strerror(-r));
 		goto out;
 	}
+	control->credentials =
+	    credentials_new(params->helper, control->mailbox);
 	r = queue_reader_new(&control->reader, params->queue);
 	if (r < 0) {
 		*ret_error = xasprintf("control: %s", strerror(-r));
@@ -269,6 +278,7 @@ void control_free(struct control *control)
 	while (!LIST_EMPTY(&control->requests))
 		request_free(LIST_FIRST(&control->requests));
 	streams_free(control->streams);
+	credentials_free(control->credentials);
 	queue_reader_free(control->reader);
 	mailbox_free(control->mailbox);
 	users_free(control->users);

@@ -14,9 +14,11 @@
 #include "runtime/mailbox.h"
 #include "settings.h"
 
+struct command_helper;
 struct control;
 struct loop;
 struct queue;
+struct resolver;
 struct scheduler;
 struct settings;
 
@@ -46,6 +48,9 @@ struct control_params {
 	struct loop *loop;
 	struct queue *queue;
 	struct scheduler *scheduler;
+	/* For tests of relays; borrowed until control_free(). */
+	struct resolver *resolver;
+	struct command_helper *helper;
 	const struct settings *settings; /* control takes a reference */
 	int listen_fd; /* passed by the service manager, taken; or -1 */
 	/* Any thread: hands the reload to the main loop. */

@@ -12,6 +12,7 @@
 #include "control/control.h"
 
 struct connection;
+struct credentials;
 struct event_base;
 struct evconnlistener;
 struct evhttp;
@@ -48,6 +49,12 @@ struct control {
 	struct streams *streams;
 	struct users *users;
 	struct exporter *exporter;
+
+	/* For tests of relays. */
+	struct loop *loop;
+	struct resolver *resolver;
+	struct credentials *credentials;
+	unsigned test_count;
 
 	/* Changes of relays, one at a time: the first one is under way. */
 	struct relay_change_list relay_changes;

@@ -37,8 +37,6 @@ static bool prepare_set(struct relay_change *change);
 static bool prepare_switch(struct relay_change *change);
 static bool prepare_default(struct relay_change *change);
 static struct settings_node *read_input(struct relay_change *change);
-static bool refuse_root_keys(struct relay_change *change,
-    const struct settings_node *relay);
 static bool read_file(struct relay_change *change,
     const struct relay_settings *relay, struct settings_node **ret_keys);
 static bool write_relay(struct relay_change *change,
@@ -157,7 +155,7 @@ static bool prepare_add(struct relay_change *change)
 		    "there is a relay %s already%s%s", change->name,
 		    other->file ? ", in " : "", other->file ? other->file : "");
 	else
-		is_good = refuse_root_keys(change, relay) &&
+		is_good = relay_change_may_set(request, change->name, relay) &&
 		    write_relay(change, relay);
 	settings_node_free(relay);
 	/* What served until now goes on to. */
@@ -179,7 +177,7 @@ static bool prepare_set(struct relay_change *change)
 	given = read_input(change);
 	if (!given)
 		return false;
-	if (!refuse_root_keys(change, given) ||
+	if (!relay_change_may_set(change->request, change->name, given) ||
 	    !read_file(change, old, &relay)) {
 		settings_node_free(given);
 		return false;
@@ -294,10 +292,9 @@ static struct settings_node *read_input(struct relay_change *change)
  * API could read any file through it that relaisd can. A credential is one of
  * relaisd's, and would be sent where this request says.
  */
-static bool refuse_root_keys(struct relay_change *change,
+bool relay_change_may_set(struct request *request, const char *name,
     const struct settings_node *relay)
 {
-	struct request *request = change->request;
 	const char *key = settings_relay_root_key(relay);
 	const char *file = request->settings->file;
 	char *copy, *next;
@@ -310,7 +307,7 @@ static bool refuse_root_keys(struct relay_change *change,
 	copy = xstrdup(file ? file : SYSCONFDIR "/relais/relais.yaml");
 	next = xasprintf("root can write it to %s/relays.d/%s.yaml, then: "
 			 "relaisctl reload",
-	    dirname(copy), change->name);
+	    dirname(copy), name);
 	request_fail(request, 403, "only_in_files", next,
 	    "%s names a file, a program or a secret of the system: it can "
 	    "only be set in a file of root's",

@@ -61,4 +61,8 @@ enum relay_change_kind {
 void relay_changes_begin(struct request *request);
 void relay_changes_free(struct control *control);
 
+/* control_relay_test.c */
+void relays_test(struct request *request);
+void relays_test_draft(struct request *request);
+
 #endif

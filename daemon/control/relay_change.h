@@ -14,6 +14,7 @@
 
 struct relay_settings;
 struct request;
+struct settings_node;
 
 struct relay_change {
 	struct control_reload reload;
@@ -26,6 +27,10 @@ struct relay_change {
 };
 
 /* These answer the request themselves where they give false or NULL. */
+
+/* May whoever asks set all that is in here through the API? */
+bool relay_change_may_set(struct request *request, const char *name,
+    const struct settings_node *relay);
 
 /* The relay, if it is one that we may change. */
 const struct relay_settings *relay_change_find_relay(

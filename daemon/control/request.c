@@ -317,35 +317,6 @@ void request_fail(struct request *request, int status, const char *code,
 	request_reply(request, status);
 }
 
-void request_fail_lines(struct request *request, const char *code,
-    const char *message, const char *next, const char *lines)
-{
-	struct emitter *emit = &request->emit;
-
-	emit_object(emit, NULL);
-	emit_object(emit, "error");
-	emit_text(emit, "code", code);
-	emit_text(emit, "message", message);
-	emit_text(emit, "next", next);
-	request_emit_lines(emit, "details", lines);
-	emit_end(emit);
-	emit_end(emit);
-	request_reply(request, 422);
-}
-
-void request_emit_lines(struct emitter *emit, const char *key,
-    const char *lines)
-{
-	char *copy = xstrdup(lines ? lines : ""), *rest = copy, *line;
-
-	emit_array(emit, key);
-	while ((line = strsep(&rest, "\n")))
-		if (*line)
-			emit_text(emit, NULL, line);
-	emit_end(emit);
-	free(copy);
-}
-
 void request_fail_errno(struct request *request, int error)
 {
 	switch (-error) {

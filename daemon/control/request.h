@@ -100,6 +100,11 @@ void request_fail(struct request *request, int status, const char *code,
 void request_fail_lines(struct request *request, const char *code,
     const char *message, const char *next, const char *lines);
 
+/* The same with the errors as details. */
+struct settings_errors;
+void request_fail_errors(struct request *request, const char *code,
+    const char *message, const struct settings_errors *errors);
+
 /* A member that is an array of lines; NULL: an empty one. */
 void request_emit_lines(struct emitter *emit, const char *key,
     const char *lines);

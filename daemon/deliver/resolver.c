@@ -65,6 +65,18 @@ static void lookup_free(struct lookup *lookup);
 
 /* --------------------------------------------------------------- queries */
 
+void resolver_host_set_port(struct resolver_host *host, uint16_t port)
+{
+	for (size_t i = 0; i < host->address_count; i++) {
+		struct sockaddr_storage *any = &host->addresses[i].address;
+
+		if (any->ss_family == AF_INET6)
+			((struct sockaddr_in6 *)any)->sin6_port = htons(port);
+		else
+			((struct sockaddr_in *)any)->sin_port = htons(port);
+	}
+}
+
 struct resolver_query *resolver_query_new(enum resolver_kind kind,
                                           const char *name, uint16_t port)
 {

@@ -59,6 +59,9 @@ struct resolver_query {
 	size_t host_count;
 };
 
+/* The addresses of a host lead to this port from now on. */
+void resolver_host_set_port(struct resolver_host *host, uint16_t port);
+
 struct resolver_query *resolver_query_new(enum resolver_kind kind,
                                           const char *name, uint16_t port);
 void resolver_query_free(struct resolver_query *query);

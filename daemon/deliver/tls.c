@@ -18,6 +18,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "deliver/tls_certificate.h"
 #include "deliver/tls_context.h"
 #include "settings.h"
 
@@ -27,6 +28,7 @@ struct tls {
 	/* "host:port": whose sessions these are */
 	char *peer;
 	char *host;
+	X509 *seen; /* the far side's certificate, good or bad */
 	const char *fingerprint;
 	bool is_open;
 	/* no close_notify after an error, and no resumption */
@@ -38,6 +40,7 @@ struct tls {
 
 static int prepare(struct tls *tls, const struct tls_options *options, int fd);
 static int name_peer(struct tls *tls, const struct tls_options *options);
+static int on_verify(int is_good, X509_STORE_CTX *store);
 static int check_fingerprint(struct tls *tls);
 static int fail(struct tls *tls, int result);
 static int fail_protocol(struct tls *tls);
@@ -83,6 +86,10 @@ static int prepare(struct tls *tls, const struct tls_options *options, int fd)
 	if (r < 0)
 		return r;
 
+	SSL_set_app_data(tls->ssl, tls);
+	SSL_set_verify(tls->ssl, SSL_get_verify_mode(tls->ssl), on_verify);
+	if (options->is_fresh)
+		return 0;
 	tls_context_keep_sessions(tls->context, tls->ssl, tls->peer);
 	session = tls_context_take_session(tls->context, tls->peer);
 	if (session) {
@@ -116,10 +123,24 @@ static int name_peer(struct tls *tls, const struct tls_options *options)
 	return 0;
 }
 
+/* Changes nothing, only remembers what there is to be said of it. */
+static int on_verify(int is_good, X509_STORE_CTX *store)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(
+	    store, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct tls *tls = SSL_get_app_data(ssl);
+	X509 *certificate = X509_STORE_CTX_get0_cert(store);
+
+	if (!tls->seen && certificate && X509_up_ref(certificate) == 1)
+		tls->seen = certificate;
+	return is_good;
+}
+
 void tls_free(struct tls *tls)
 {
 	if (!tls)
 		return;
+	X509_free(tls->seen);
 	if (tls->ssl) {
 		ERR_clear_error();
 		/* Without it OpenSSL forgets the session, too. */
@@ -246,6 +267,15 @@ const char *tls_cipher(const struct tls *tls)
 bool tls_is_resumed(const struct tls *tls)
 {
 	return SSL_session_reused(tls->ssl) == 1;
+}
+
+void tls_describe_certificate(const struct tls *tls, char *text, size_t size)
+{
+	X509 *certificate = tls->ssl ? SSL_get0_peer_certificate(tls->ssl)
+	                             : NULL;
+
+	tls_certificate_describe(certificate ? certificate : tls->seen, text,
+	                         size);
 }
 
 int tls_certificate_days(const struct tls *tls)

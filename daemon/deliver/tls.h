@@ -28,6 +28,8 @@ struct tls_options {
 	/* the configured name or address; SNI and certificate */
 	const char *host;
 	uint16_t port;
+	/* no session is resumed: the certificate is looked at anew */
+	bool is_fresh;
 };
 
 /* What is wrong, as far as somebody could do something about it. */
@@ -82,6 +84,11 @@ const char *tls_version(const struct tls *tls);
 const char *tls_cipher(const struct tls *tls);
 /* Was an earlier session resumed? */
 bool tls_is_resumed(const struct tls *tls);
+/*
+ * The far side's certificate in words, also of one that was not accepted: for
+ * which names, by whom, until when. "" where none has come.
+ */
+void tls_describe_certificate(const struct tls *tls, char *text, size_t size);
 /* Days until the far side's certificate ends; negative once it has. */
 int tls_certificate_days(const struct tls *tls);
 

@@ -65,6 +65,8 @@ struct transport_message {
 	const char *header;
 	size_t header_len;
 	uint64_t size; /* header and body, before dot-stuffing */
+	/* Only the envelope is offered, for a test; with SMTP and LMTP. */
+	bool is_envelope_only;
 	/*
 	 * The next octets of the body, CRLF form, borrowed until the next
 	 * call; len 0 at the end. 0, or -errno: then the connection is cut

@@ -87,8 +87,9 @@ _relaisctl()
 	relay)
 		case $action in
 		"") words="list show add set remove enable disable default
-			pause resume" ;;
+			pause resume test" ;;
 		list) words="--filter --sort" ;;
+		test) words="$keys --to $(_relaisctl_relays)" ;;
 		add) words="$keys --default" ;;
 		set) words="$keys $(_relaisctl_relays)" ;;
 		remove) words="--move-to --yes $(_relaisctl_relays)" ;;
