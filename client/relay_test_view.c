@@ -105,7 +105,8 @@ static int show_result(const struct invocation *invocation,
 	char settings[96] = "";
 
 	if (works)
-		snprintf(settings, sizeof(settings), "security=%s port=%" PRId64,
+		snprintf(settings, sizeof(settings),
+		    "security=%s port=%" PRId64,
 		    json_text(works, "security"), json_number(works, "port"));
 	if (works && ret_next)
 		*ret_next = strdup(settings);

@@ -65,7 +65,9 @@ static void on_lost(void *context, const struct connection_loss *loss);
 static void start_tls(struct probe *probe);
 static void start_dialogue(struct probe *probe);
 static void take_replies(struct probe *probe);
-static void observe(struct probe *probe, enum smtp_phase phase,
+static void observe_session(struct probe *probe, enum smtp_phase phase,
+    const struct smtp_reply *reply);
+static void observe_mail(struct probe *probe, enum smtp_phase phase,
     const struct smtp_reply *reply);
 static void advance(struct probe *probe);
 static void tell(struct probe *probe, enum probe_step step,
@@ -262,7 +264,10 @@ static void take_replies(struct probe *probe)
 		if (r < 0)
 			break;
 		smtp_client_on_reply(probe->client, &reply);
-		observe(probe, phase, &reply);
+		if (phase < PHASE_MAIL)
+			observe_session(probe, phase, &reply);
+		else
+			observe_mail(probe, phase, &reply);
 		buffer_consume(in, reply.size);
 	}
 	if (r == -EPROTO)
@@ -344,15 +349,6 @@ static void observe_mail(struct probe *probe, enum smtp_phase phase,
 		probe->is_good = true;
 		probe->stage = OVER;
 	}
-}
-
-static void observe(struct probe *probe, enum smtp_phase phase,
-    const struct smtp_reply *reply)
-{
-	if (phase < PHASE_MAIL)
-		observe_session(probe, phase, reply);
-	else
-		observe_mail(probe, phase, reply);
 }
 
 static void on_lost(void *context, const struct connection_loss *loss)

@@ -279,9 +279,9 @@ int relay_test_probe(struct relay_test *test,
 static void start_probe(struct relay_test *test)
 {
 	const struct relay_settings *relay = test->relay;
+	bool has_login = relay->authentication != RELAY_AUTHENTICATION_OFF;
 	struct probe_params params = {
-		.has_login = relay->authentication != RELAY_AUTHENTICATION_OFF &&
-		    relay->kind != RELAY_DIRECT,
+		.has_login = has_login && relay->kind != RELAY_DIRECT,
 		.message = test_mail_message(test->mail),
 		.on_step = on_step,
 		.on_done = on_done,

@@ -71,8 +71,9 @@ struct relay_test {
 void relay_test_tell(struct relay_test *test,
     const struct relay_test_step *step);
 /* The probe of a relay that is this one but for `relay`'s own values. */
-int relay_test_probe(struct relay_test *test, const struct relay_settings *relay,
-    struct probe_params *params, struct probe **ret_probe);
+int relay_test_probe(struct relay_test *test,
+    const struct relay_settings *relay, struct probe_params *params,
+    struct probe **ret_probe);
 /* The end; from an event of the loop. */
 void relay_test_finish(struct relay_test *test);
 /* The main probe has failed, as it says or somebody in its place; then it has
