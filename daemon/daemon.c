@@ -380,6 +380,7 @@ static void open_late_letters(struct daemon *daemon)
 	for (unsigned i = 0; i < 3; i++) {
 		loop_finish(daemon->main_loop);
 		loop_finish(daemon->control_loop);
+		loop_finish(daemon->receive_loop);
 	}
 }
 
