@@ -154,6 +154,9 @@ const struct command commands[] = {
 	    "keys: of a relay\nthat is not saved. Exits with 1 if it does "
 	    "not work.",
 	    command_relay_test },
+	{ "providers", "[WORD...]", 0, -1, 0,
+	    "mail providers that relais knows, with their limits",
+	    "Of one alone the notes are shown, too.", command_providers },
 	{ "route explain", NULL, 0, 0,
 	    HAS(OPTION_FROM) | HAS(OPTION_TO) | HAS(OPTION_USER) |
 		HAS(OPTION_TAG) | HAS(OPTION_PRIORITY),

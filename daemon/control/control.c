@@ -87,6 +87,7 @@ static const struct endpoint endpoints[] = {
 	    relay_changes_begin, RELAY_DEFAULT },
 	{ METHOD_POST, "/v1/relays/{name}/test", FOR_ADMINISTRATORS, false,
 	    relays_test, 0 },
+	{ METHOD_GET, "/v1/providers", FOR_ANYONE, false, providers_list, 0 },
 	{ METHOD_POST, "/v1/relays:test", FOR_ADMINISTRATORS, false,
 	    relays_test_draft, 0 },
 	{ METHOD_POST, "/v1/relays/{name}/pause", FOR_ADMINISTRATORS, false,

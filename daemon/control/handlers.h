@@ -61,6 +61,9 @@ enum relay_change_kind {
 void relay_changes_begin(struct request *request);
 void relay_changes_free(struct control *control);
 
+/* control_providers.c */
+void providers_list(struct request *request);
+
 /* control_relay_test.c */
 void relays_test(struct request *request);
 void relays_test_draft(struct request *request);

@@ -375,8 +375,6 @@ static void on_lost(void *context, const struct connection_loss *loss)
 	    loss->fault, text);
 }
 
-/* --- What can be done now ------------------------------------------------ */
-
 static void start_message(struct probe *probe)
 {
 	const struct verdict *fault;

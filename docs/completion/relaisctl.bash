@@ -5,7 +5,7 @@ _relaisctl()
 	local word=${COMP_WORDS[COMP_CWORD]}
 	local before=${COMP_WORDS[COMP_CWORD-1]}
 	local commands="status list show top watch wait retry hold release cancel
-		resend relay route import doctor reload"
+		resend relay providers route import doctor reload"
 	local selection="--state --relay --sender --recipient --submitter --tag
 		--since"
 	local change="$selection --all --reason --dry-run --yes"

@@ -457,3 +457,40 @@ def test_relaisctl_removes_disables_and_chooses_the_default(daemon, relay):
     assert result.returncode == 0, result.stderr
     assert daemon.relay_state()["name"] == "office"
     assert daemon.relay_state()["default"]
+
+
+# -------------------------------------------------------------------- providers
+
+
+def test_providers_are_listed_with_limits_and_notes(relaisd):
+    status, answer = relaisd.api("/v1/providers?address=me@gmail.com")
+    gmail, = answer["providers"]
+    assert gmail["id"] == "gmail" and gmail["host"] == "smtp.gmail.com"
+    assert gmail["limits"]["rates"] and "app password" in gmail["hint"]
+    everyone = relaisd.api("/v1/providers")[1]["providers"]
+    assert len(everyone) > 50
+    assert relaisd.api("/v1/providers?address=me@x.test")[1] == {
+        "providers": []}
+    result = relaisd.ctl("providers", "gmail", "personal")
+    assert result.returncode == 0
+    assert b"smtp.gmail.com" in result.stdout
+    assert b"app password" in result.stdout
+    assert len(relaisd.ctl("providers", "--json").stdout.splitlines()) == len(
+        everyone)
+    assert relaisd.ctl("providers", "no-such-provider").returncode == 1
+
+
+def test_a_preset_and_a_login_suffice(daemon):
+    without_relays(daemon)
+    result = daemon.ctl("relay", "add", "g", "--provider", "gmail",
+                        "--username", "me@gmail.com", "--password-file", "-",
+                        input=b"abcd efgh ijkl mnop")
+    assert result.returncode == 0, result.stderr
+    relay = daemon.relay_state("g")
+    assert (relay["host"], relay["port"], relay["security"]) == (
+        "smtp.gmail.com", 465, "tls")
+    assert relay["limits"]["connections"] == 2
+    assert relay["limits"]["rates"][0] == {"count": 20, "period_s": 60}
+    assert daemon.ctl("relay", "set", "g",
+                      "limits.connections=1").returncode == 0
+    assert daemon.relay_state("g")["limits"]["connections"] == 1
