@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "providers.h"
 #include "runtime/xalloc.h"
+#include "settings.h"
 
 #define TEXT_SIZE 1024
 
@@ -104,5 +106,47 @@ static bool fits(size_t row, const char *code, const char *enhanced,
 	if (hint->enhanced)
 		return enhanced &&
 		    regexec(&compiled[row].enhanced, enhanced, 0, NULL, 0) == 0;
+	return true;
+}
+
+static bool explain_by_settings(struct explanation *ret_explanation,
+    const struct settings *settings, const struct relay_settings *relay,
+    unsigned code, const uint16_t enhanced[3], const char *text)
+{
+	for (size_t i = 0; i < settings->hint_count; i++) {
+		const struct hint_rule *hint = &settings->hints[i];
+
+		if (!hint->explain ||
+		    (hint->relay != 0 && (!relay || relay->id != hint->relay)))
+			continue;
+		if (!verdict_pattern_fits(hint->code, hint->enhanced,
+			hint->text, (uint16_t)code, enhanced, text))
+			continue;
+		ret_explanation->explain = hint->explain;
+		ret_explanation->next = hint->next;
+		return true;
+	}
+	return false;
+}
+
+bool hints_explain(struct explanation *ret_explanation,
+    const struct settings *settings, const struct relay_settings *relay,
+    unsigned code, const uint16_t enhanced[3], const char *text)
+{
+	const struct hint *hint;
+	char dotted[24] = "";
+
+	if (explain_by_settings(ret_explanation, settings, relay, code,
+		enhanced, text))
+		return true;
+	if (enhanced[0] != 0)
+		(void)snprintf(dotted, sizeof(dotted), "%u.%u.%u", enhanced[0],
+		    enhanced[1], enhanced[2]);
+	hint = hints_find(relay && relay->provider ? relay->provider->id : NULL,
+	    code, *dotted ? dotted : NULL, text);
+	if (!hint)
+		return false;
+	ret_explanation->explain = hint->explain;
+	ret_explanation->next = hint->next;
 	return true;
 }

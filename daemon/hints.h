@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct hint {
 	const char *id;
@@ -41,5 +42,21 @@ extern const size_t hints_table_size;
  */
 const struct hint *hints_find(const char *provider, unsigned code,
     const char *enhanced, const char *text);
+
+struct relay_settings;
+struct settings;
+
+/* For people; each may be NULL. Borrowed from the settings, or constant. */
+struct explanation {
+	const char *explain, *next;
+};
+
+/*
+ * What a reply or fault (code 0) means: the user's hints first, then the
+ * table's. False: nothing is known. relay: whose reply it is, or NULL.
+ */
+bool hints_explain(struct explanation *ret_explanation,
+    const struct settings *settings, const struct relay_settings *relay,
+    unsigned code, const uint16_t enhanced[3], const char *text);
 
 #endif

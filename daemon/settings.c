@@ -15,6 +15,7 @@
 #include "aliases.h"
 #include "runtime/xalloc.h"
 #include "secret.h"
+#include "settings_hints.h"
 #include "settings_table.h"
 
 /* Apart from the settings, so that const ones can be counted. */
@@ -78,6 +79,9 @@ void settings_done(struct settings *settings)
 	free(settings->relays);
 	free(settings->default_relay_file);
 	free(settings->heirs);
+	for (i = 0; i < settings->hint_count; i++)
+		hint_rule_done(&settings->hints[i]);
+	free(settings->hints);
 	for (i = 0; i < settings->route_count; i++)
 		route_rule_done(&settings->routes[i]);
 	free(settings->routes);
@@ -112,6 +116,8 @@ void relay_settings_done(struct relay_settings *relay)
 {
 	size_t i;
 
+	/* C does not convert what it points to. */
+	free((void *)(uintptr_t)relay->rules.rules);
 	free(relay->name);
 	free(relay->description);
 	free(relay->file);

@@ -19,6 +19,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "smtp/verdict_rules.h"
+
 struct alias;
 struct provider;
 struct secret;
@@ -162,6 +164,9 @@ struct relay_settings {
 	size_t header_count;
 
 	struct relay_limits limits;
+	/* What the user's hints make of its replies. */
+	struct verdict_ruleset rules;
+
 	uint32_t *fallback; /* relay ids, in order */
 	size_t fallback_count;
 };
@@ -179,6 +184,28 @@ struct route_rule {
 	uint32_t relay; /* id; 0: the rule sets the priority only */
 	bool has_priority;
 	enum priority priority;
+};
+
+enum hint_treatment {
+	HINT_AS_IT_IS,
+	HINT_RETRY,
+	HINT_BOUNCE,
+	HINT_HOLD_RELAY,
+	HINT_PAUSE_RELAY,
+	HINT_SLOW_DOWN,
+	HINT_FEWER_CONNECTIONS,
+};
+
+/* What some reply means; all conditions that are set must hold. */
+struct hint_rule {
+	uint32_t relay; /* id; 0: any */
+	char *code;     /* patterns of smtp/verdict_rules.h */
+	char *enhanced;
+	char *text; /* in lower case */
+	enum hint_treatment treat_as;
+	uint32_t after_s;
+	char *explain; /* for people; or NULL */
+	char *next;
 };
 
 struct submitter_rule {
@@ -306,6 +333,9 @@ struct settings {
 	char *default_relay_file; /* that names it; NULL: none does */
 	struct relay_heir *heirs;
 	size_t heir_count;
+
+	struct hint_rule *hints;
+	size_t hint_count;
 
 	struct route_rule *routes;
 	size_t route_count;

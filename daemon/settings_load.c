@@ -15,6 +15,7 @@
 #include "aliases.h"
 #include "host_name.h"
 #include "runtime/xalloc.h"
+#include "settings_hints.h"
 #include "settings_relay.h"
 #include "settings_value.h"
 
@@ -278,6 +279,7 @@ static void complete(struct settings_reader *reader)
 	complete_submitters(reader);
 	if (settings->relay_count == 0)
 		settings_relay_add_built_in(reader, DEFAULT_RELAY_URL);
+	settings_hints_complete(settings);
 	if (settings->delivery.workers == 0) {
 		processors = sysconf(_SC_NPROCESSORS_ONLN);
 		if (processors < 2)

@@ -20,6 +20,7 @@
 #define DRAFT(field) .offset = offsetof(struct relay_draft, field)
 #define ROUTE(field) .offset = offsetof(struct route_rule, field)
 #define SUBMITTER(field) .offset = offsetof(struct submitter_rule, field)
+#define HINT(field) .offset = offsetof(struct hint_rule, field)
 #define LISTEN(field) .offset = offsetof(struct settings_listen, field)
 #define RANGE(from, to) .minimum = (from), .maximum = (to)
 
@@ -42,6 +43,16 @@ static const struct settings_choice choices_apply[] = {
 	{ "missing", RELAY_FROM_MISSING },
 	{ "not-allowed", RELAY_FROM_NOT_ALLOWED },
 	{ "always", RELAY_FROM_ALWAYS },
+	{ NULL, 0 },
+};
+
+static const struct settings_choice choices_treat_as[] = {
+	{ "retry", HINT_RETRY },
+	{ "bounce", HINT_BOUNCE },
+	{ "hold-relay", HINT_HOLD_RELAY },
+	{ "pause-relay", HINT_PAUSE_RELAY },
+	{ "slow-down", HINT_SLOW_DOWN },
+	{ "fewer-connections", HINT_FEWER_CONNECTIONS },
 	{ NULL, 0 },
 };
 
@@ -91,6 +102,10 @@ const struct settings_key settings_keys_main[] = {
 	{ "relays", TYPE(relays), SETTING(relays),
 	  .sentence = "The relays, a map from each name to its keys. Names are "
 		      "letters, digits, dots, dashes and underscores." },
+	{ "hints", TYPE(hints), SETTING(hints),
+	  .sentence = "What replies mean that relais takes for something "
+		      "else, or has no words for; the first that fits "
+		      "counts." },
 	{ "routes", TYPE(routes), SETTING(routes),
 	  .sentence = "Rules that choose a relay or priority, evaluated at "
 		      "each attempt; the first that fits wins." },
@@ -409,6 +424,32 @@ const struct settings_key settings_keys_route[] = {
 	{ "priority", TYPE(choice), ROUTE(priority),
 	  .choices = settings_choices_priority,
 	  .sentence = "The priority to give: urgent, normal or bulk." },
+	{ 0 },
+};
+
+const struct settings_key settings_keys_hint[] = {
+	{ "relay", TYPE(relay), HINT(relay),
+	  .sentence = "Replies of this relay alone. Default: of any." },
+	{ "code", TYPE(text), HINT(code),
+	  .sentence = "The reply's code, `x` stands for any digit, and `|` is "
+		      "between several: `45x|552`." },
+	{ "enhanced", TYPE(text), HINT(enhanced),
+	  .sentence = "Its enhanced code, `x` stands for any number: `x.7.1`." },
+	{ "text", TYPE(text), HINT(text),
+	  .sentence = "Words that it has, whatever their case; `*` stands for "
+		      "anything, and `|` is between several." },
+	{ "treat_as", TYPE(choice), HINT(treat_as),
+	  .choices = choices_treat_as,
+	  .sentence = "retry or bounce (the recipient or message, never before "
+		      "MAIL); hold-relay (until somebody acts), pause-relay "
+		      "(for a time), slow-down, fewer-connections. Default: "
+		      "as relais takes it." },
+	{ "after", TYPE(time), HINT(after_s), RANGE(1, DAY_S),
+	  .sentence = "The time to wait, where the reply names none." },
+	{ "explain", TYPE(text), HINT(explain),
+	  .sentence = "What it means, for people." },
+	{ "next", TYPE(text), HINT(next),
+	  .sentence = "What to do about it." },
 	{ 0 },
 };
 

@@ -74,6 +74,7 @@ struct settings_key {
 extern const struct settings_key settings_keys_main[]; /* settings_main */
 extern const struct settings_key settings_keys_relays[]; /* settings_main */
 extern const struct settings_key settings_keys_relay[]; /* relay_draft */
+extern const struct settings_key settings_keys_hint[]; /* hint_rule */
 extern const struct settings_key settings_keys_route[]; /* route_rule */
 /* submitter_rule */
 extern const struct settings_key settings_keys_submitter[];
@@ -143,6 +144,7 @@ extern const struct settings_type settings_type_relay_list;
 extern const struct settings_type settings_type_submitter_relays;
 
 /* settings_rules.c: the types of lists of maps. */
+extern const struct settings_type settings_type_hints;
 extern const struct settings_type settings_type_routes;
 extern const struct settings_type settings_type_submitters;
 extern const struct settings_type settings_type_listen;

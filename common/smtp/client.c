@@ -455,7 +455,8 @@ static enum client_state fail_reply(struct smtp_client *client,
 {
 	struct verdict verdict;
 
-	verdict_from_reply(&verdict, reply, steps[client->state].phase);
+	verdict_from_reply_by(&verdict, reply, steps[client->state].phase,
+	                      client->options.own_rules);
 	/* Neither a 3xx nor a 2xx has a place here. */
 	if (verdict.class == VERDICT_NONE) {
 		verdict.class = VERDICT_TEMPORARY;

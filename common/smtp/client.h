@@ -80,6 +80,8 @@ struct smtp_client_options {
 	 * wants a login or refuses to relay is final. */
 	bool is_direct;
 	bool has_no_pipelining;
+	/* what replies mean, before smtp/verdict has a say; or NULL */
+	const struct verdict_ruleset *own_rules;
 	/* at most so many in one transaction; 0: as many as there are */
 	unsigned recipients_max;
 	/* no larger message is offered; 0: what the server says */

@@ -36,7 +36,7 @@ void client_judge(struct smtp_client *client, struct verdict *ret_verdict,
 {
 	struct verdict *v = ret_verdict;
 
-	verdict_from_reply(v, reply, phase);
+	verdict_from_reply_by(v, reply, phase, client->options.own_rules);
 	if (reply->code == 421)
 		client->must_close = true;
 	if (v->class == VERDICT_NONE || v->class == VERDICT_DELIVERED)

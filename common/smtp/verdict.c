@@ -20,6 +20,14 @@ static uint32_t retry_after(const char *text);
 void verdict_from_reply(struct verdict *ret_verdict,
                         const struct smtp_reply *reply, enum smtp_phase phase)
 {
+	verdict_from_reply_by(ret_verdict, reply, phase, NULL);
+}
+
+void verdict_from_reply_by(struct verdict *ret_verdict,
+                           const struct smtp_reply *reply,
+                           enum smtp_phase phase,
+                           const struct verdict_ruleset *own)
+{
 	struct verdict *v = ret_verdict;
 	const struct verdict_rule *rule;
 
@@ -30,7 +38,7 @@ void verdict_from_reply(struct verdict *ret_verdict,
 	memcpy(v->enhanced, reply->enhanced, sizeof v->enhanced);
 	smtp_reply_text(reply, v->text, sizeof v->text);
 
-	rule = verdict_rule_find(phase, v->code, v->enhanced, v->text);
+	rule = verdict_rule_find(phase, v->code, v->enhanced, v->text, own);
 	if (reply->code >= 400 || (rule && rule->class == VERDICT_PERMANENT)) {
 		assert(rule);
 		v->class = rule->class;

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 struct smtp_reply;
+struct verdict_ruleset;
 
 /* The numbers of these enums are stored on disk: append, never renumber. */
 
@@ -114,6 +115,12 @@ struct verdict {
  */
 void verdict_from_reply(struct verdict *ret_verdict,
                         const struct smtp_reply *reply, enum smtp_phase phase);
+
+/* The same, with rules that go before those of the table; or NULL. */
+void verdict_from_reply_by(struct verdict *ret_verdict,
+                           const struct smtp_reply *reply,
+                           enum smtp_phase phase,
+                           const struct verdict_ruleset *own);
 
 /* A verdict of our own, without a reply; text is cleaned and cut. */
 void verdict_local(struct verdict *ret_verdict, enum verdict_class class,

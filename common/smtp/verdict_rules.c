@@ -109,6 +109,8 @@ static const struct verdict_rule rules[] = {
 
 /* --- The account's allowance: never the message's fault ------------------ */
 
+{ TRANSACTION, "4xx", NULL, "per second|per minute",
+	TEMPORARY, RELAY, FAULT_RATE, 0 },
 { TRANSACTION, "4xx|5xx", "x.4.5|5.1.90", NULL,
 	TEMPORARY, RELAY, FAULT_QUOTA, HOURS(1) },
 { TRANSACTION, "4xx|5xx", NULL, "submissionquota|organization queue quota|"
@@ -246,22 +248,83 @@ static bool enhanced_fits(const char *statuses, const uint16_t enhanced[3]);
 static bool text_fits(const char *phrases, const char *text);
 static bool phrase_fits(const char *phrase, size_t len, const char *text);
 
-const struct verdict_rule *verdict_rule_find(enum smtp_phase phase,
-                                             uint16_t code,
-                                             const uint16_t enhanced[3],
-                                             const char *text)
+static const struct verdict_rule *
+find_in(const struct verdict_rule *rule, size_t count, enum smtp_phase phase,
+        uint16_t code, const uint16_t enhanced[3], const char *text)
 {
-	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
-		const struct verdict_rule *rule = &rules[i];
-
+	for (; count > 0; count--, rule++) {
 		if ((rule->phases & 1u << phase) &&
-		    code_fits(rule->codes, code) &&
-		    (!rule->enhanced ||
-		     enhanced_fits(rule->enhanced, enhanced)) &&
-		    (!rule->text || text_fits(rule->text, text)))
+		    verdict_pattern_fits(rule->codes, rule->enhanced,
+		                         rule->text, code, enhanced, text))
 			return rule;
 	}
 	return NULL;
+}
+
+const struct verdict_rule *verdict_rule_find(enum smtp_phase phase,
+                                             uint16_t code,
+                                             const uint16_t enhanced[3],
+                                             const char *text,
+                                             const struct verdict_ruleset *own)
+{
+	const struct verdict_rule *rule = NULL;
+
+	if (own)
+		rule = find_in(own->rules, own->count, phase, code, enhanced,
+		               text);
+	return rule ? rule
+	            : find_in(rules, sizeof rules / sizeof rules[0], phase,
+	                      code, enhanced, text);
+}
+
+bool verdict_pattern_fits(const char *codes, const char *enhanced,
+                          const char *text, uint16_t code,
+                          const uint16_t reply_enhanced[3],
+                          const char *reply_text)
+{
+	return (!codes || code_fits(codes, code)) &&
+	       (!enhanced || enhanced_fits(enhanced, reply_enhanced)) &&
+	       (!text || text_fits(text, reply_text));
+}
+
+bool verdict_codes_are_valid(const char *codes)
+{
+	for (;; codes += 4) {
+		if (!(codes[0] == '4' || codes[0] == '5' || codes[0] == 'x'))
+			return false;
+		for (int i = 1; i < 3; i++)
+			if (!isdigit((unsigned char)codes[i]) &&
+			    codes[i] != 'x')
+				return false;
+		if (codes[3] == '\0')
+			return true;
+		if (codes[3] != '|')
+			return false;
+	}
+}
+
+/* "x.7.1|5.4.x" */
+bool verdict_enhanced_are_valid(const char *enhanced)
+{
+	unsigned numbers = 0;
+
+	for (;;) {
+		size_t len = *enhanced == 'x' ? 1
+		                              : strspn(enhanced, "0123456789");
+
+		if (len == 0 || len > 3)
+			return false;
+		enhanced += len;
+		numbers++;
+		if (*enhanced == '.' && numbers < 3) {
+			enhanced++;
+		} else if (numbers == 3 && *enhanced == '|') {
+			enhanced++;
+			numbers = 0;
+		} else {
+			return numbers == 3 && *enhanced == '\0';
+		}
+	}
 }
 
 static bool code_fits(const char *codes, uint16_t code)

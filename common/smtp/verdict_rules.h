@@ -4,6 +4,8 @@
 #ifndef RELAIS_SMTP_VERDICT_RULES_H
 #define RELAIS_SMTP_VERDICT_RULES_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "smtp/verdict.h"
@@ -25,8 +27,27 @@ struct verdict_rule {
 	uint32_t retry_after_s;
 };
 
-/* The first rule that fits; there is always one for 4xx and 5xx. */
+/* Rules of the user's own, that go before those of the table. */
+struct verdict_ruleset {
+	const struct verdict_rule *rules;
+	size_t count;
+};
+
+/*
+ * The first rule that fits, of `own` (may be NULL) or else of the table; there
+ * is always one for 4xx and 5xx.
+ */
 const struct verdict_rule *verdict_rule_find(enum smtp_phase phase,
-    uint16_t code, const uint16_t enhanced[3], const char *text);
+    uint16_t code, const uint16_t enhanced[3], const char *text,
+    const struct verdict_ruleset *own);
+
+/* Do a rule's patterns fit? NULL: whatever it is. */
+bool verdict_pattern_fits(const char *codes, const char *enhanced,
+    const char *text, uint16_t code, const uint16_t reply_enhanced[3],
+    const char *reply_text);
+
+/* Are these patterns as verdict_rule wants them? */
+bool verdict_codes_are_valid(const char *codes);
+bool verdict_enhanced_are_valid(const char *enhanced);
 
 #endif

@@ -180,8 +180,8 @@ static void shape_relays(struct request *request)
 		emit_text(emit, "name", relay->name);
 		emit_bool(emit, "default", relay == settings->default_relay);
 		emit_bool(emit, "enabled", relay->enabled);
-		shape_relay_state(
-		    emit, relay, shape_relay_status(scheduler, relay->id));
+		shape_relay_state(emit, settings, relay,
+		    shape_relay_status(scheduler, relay->id));
 		emit_end(emit);
 	}
 	for (i = 0; i < scheduler->relay_count; i++) {
@@ -193,7 +193,7 @@ static void shape_relays(struct request *request)
 		emit_text(emit, "name", problems_relay_name(request, status));
 		emit_bool(emit, "default", false);
 		emit_bool(emit, "enabled", false);
-		shape_relay_state(emit, NULL, status);
+		shape_relay_state(emit, settings, NULL, status);
 		emit_end(emit);
 	}
 	emit_end(emit);

@@ -60,8 +60,9 @@ void shape_event(struct emitter *emit, const struct feed_row *row,
     const struct message *message, const struct shape_view *view);
 
 /* What a reply means in plain words, where that is known; `relay` or NULL. */
-void shape_explanation(struct emitter *emit, const struct relay_settings *relay,
-    unsigned code, const uint16_t enhanced[3], const char *text);
+void shape_explanation(struct emitter *emit, const struct settings *settings,
+    const struct relay_settings *relay, unsigned code,
+    const uint16_t enhanced[3], const char *text);
 
 /* Is this id in a worker's hands? */
 bool shape_is_delivering(const struct scheduler_query *scheduler, uint64_t id);
@@ -78,7 +79,8 @@ void shape_relay_members(struct emitter *emit,
     const struct relay_settings *relay, const struct shape_view *view);
 
 /* The members that say how it does, into an open object. */
-void shape_relay_state(struct emitter *emit, const struct relay_settings *relay,
+void shape_relay_state(struct emitter *emit, const struct settings *settings,
+    const struct relay_settings *relay,
     const struct relay_status *status);
 
 #endif

@@ -189,7 +189,7 @@ void shape_timeline_entry(struct emitter *emit, const struct message *message,
 		emit_number(emit, "ms", entry->duration_ms);
 	if (entry->kind != TIMELINE_DELIVERED && entry->text &&
 	    is_attempt(entry->kind))
-		shape_explanation(emit,
+		shape_explanation(emit, view->settings,
 		    entry->relay ? settings_find_relay_by_name(
 				       view->settings, entry->relay)
 				 : NULL,
@@ -308,18 +308,17 @@ void shape_enhanced(
 	emit_text(emit, key, print_enhanced(enhanced, text));
 }
 
-void shape_explanation(struct emitter *emit, const struct relay_settings *relay,
-    unsigned code, const uint16_t enhanced[3], const char *text)
+void shape_explanation(struct emitter *emit, const struct settings *settings,
+    const struct relay_settings *relay, unsigned code,
+    const uint16_t enhanced[3], const char *text)
 {
-	char dotted[ENHANCED_SIZE];
-	const struct hint *hint =
-	    hints_find(relay && relay->provider ? relay->provider->id : NULL,
-		code, print_enhanced(enhanced, dotted), text);
+	struct explanation explanation;
 
-	if (!hint)
+	if (!hints_explain(
+		&explanation, settings, relay, code, enhanced, text))
 		return;
-	emit_text(emit, "explain", hint->explain);
-	emit_text(emit, "next", hint->next);
+	emit_text(emit, "explain", explanation.explain);
+	emit_text(emit, "next", explanation.next);
 }
 
 static int compare_ids(const void *left, const void *right)

@@ -11,7 +11,7 @@
 #include "providers.h"
 #include "settings.h"
 
-static void shape_fault(struct emitter *emit,
+static void shape_fault(struct emitter *emit, const struct settings *settings,
     const struct relay_settings *relay, const struct relay_status *status);
 static void shape_settings(struct emitter *emit,
     const struct relay_settings *relay, const struct settings *settings);
@@ -48,14 +48,15 @@ void shape_relay_members(struct emitter *emit,
 	emit_text(emit, "file", relay->file);
 	emit_bool(emit, "enabled", relay->enabled);
 	emit_bool(emit, "default", relay == view->settings->default_relay);
-	shape_relay_state(
-	    emit, relay, shape_relay_status(view->scheduler, relay->id));
+	shape_relay_state(emit, view->settings, relay,
+	    shape_relay_status(view->scheduler, relay->id));
 	shape_settings(emit, relay, view->settings);
 	free(url);
 }
 
 /* A relay that the scheduler has not met yet has nothing to tell. */
-void shape_relay_state(struct emitter *emit, const struct relay_settings *relay,
+void shape_relay_state(struct emitter *emit, const struct settings *settings,
+    const struct relay_settings *relay,
     const struct relay_status *status)
 {
 	static const struct relay_status idle = { .state = BREAKER_CLOSED };
@@ -69,7 +70,7 @@ void shape_relay_state(struct emitter *emit, const struct relay_settings *relay,
 	emit_text(
 	    emit, "reason", *status->fault.text ? status->fault.text : NULL);
 	if (has_fault)
-		shape_fault(emit, relay, status);
+		shape_fault(emit, settings, relay, status);
 	else
 		emit_null(emit, "fault");
 	emit_time(emit, "since", status->since_ms);
@@ -89,7 +90,7 @@ void shape_relay_state(struct emitter *emit, const struct relay_settings *relay,
 	emit_number(emit, "delivered_24h", (int64_t)status->delivered_24h);
 }
 
-static void shape_fault(struct emitter *emit,
+static void shape_fault(struct emitter *emit, const struct settings *settings,
     const struct relay_settings *relay, const struct relay_status *status)
 {
 	emit_object(emit, "fault");
@@ -101,7 +102,7 @@ static void shape_fault(struct emitter *emit,
 	else
 		emit_null(emit, "code");
 	shape_enhanced(emit, "enhanced", status->fault.enhanced);
-	shape_explanation(emit, relay, status->fault.code,
+	shape_explanation(emit, settings, relay, status->fault.code,
 	    status->fault.enhanced, status->fault.text);
 	emit_end(emit);
 }

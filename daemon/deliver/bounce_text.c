@@ -14,7 +14,6 @@
 #include "deliver/prose.h"
 #include "header.h"
 #include "hints.h"
-#include "providers.h"
 #include "queue/queue.h"
 #include "queue/report.h"
 #include "queue_id.h"
@@ -175,30 +174,22 @@ static void add_hint(struct buffer *into, const struct settings *settings,
     const struct message_reply *reply, const struct timeline_entry *answer)
 {
 	const struct relay_settings *relay = NULL;
-	const struct hint *hint;
-	char enhanced[24] = "";
+	struct explanation explanation;
 	char *line;
 
 	if (answer == NULL || answer->text == NULL)
 		return;
 	if (reply->relay != NULL)
 		relay = settings_find_relay_by_name(settings, reply->relay);
-	if (answer->enhanced[0] != 0)
-		(void)snprintf(enhanced, sizeof(enhanced), "%u.%u.%u",
-		    answer->enhanced[0], answer->enhanced[1],
-		    answer->enhanced[2]);
-	hint = hints_find(relay != NULL && relay->provider != NULL
-		? relay->provider->id
-		: NULL,
-	    answer->code, *enhanced != '\0' ? enhanced : NULL, answer->text);
-	if (hint == NULL)
+	if (!hints_explain(&explanation, settings, relay, answer->code,
+		answer->enhanced, answer->text))
 		return;
-	line = xasprintf("What it means: %s", hint->explain);
+	line = xasprintf("What it means: %s", explanation.explain);
 	prose_add_wrapped(into, 4, line);
 	free(line);
-	if (hint->next == NULL)
+	if (explanation.next == NULL)
 		return;
-	line = xasprintf("What to do: %s", hint->next);
+	line = xasprintf("What to do: %s", explanation.next);
 	prose_add_wrapped(into, 4, line);
 	free(line);
 }

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "deliver/scheduler_state.h"
 #include "deliver/trouble.h"
+#include "hints.h"
 #include "queue/message.h"
 #include "runtime/xalloc.h"
 #include "settings.h"
@@ -18,6 +19,8 @@
 
 static void tell(struct scheduler *scheduler, struct relay *relay,
     bool is_over);
+static void explain(struct trouble *trouble, const struct settings *settings,
+    const struct relay_settings *relay);
 static uint64_t count_waiting(struct scheduler *scheduler,
     const struct relay *relay);
 static uint32_t find_way_out(const struct scheduler *scheduler,
@@ -96,12 +99,27 @@ static void tell(struct scheduler *scheduler, struct relay *relay, bool is_over)
 	trouble->since_ms = wall_ms -
 	    (scheduler->now_ms - relay->trouble_since_ms);
 	trouble->waiting = count_waiting(scheduler, relay);
-	if (hop->fault != NULL)
+	if (hop->fault != NULL) {
 		trouble->fault = *hop->fault;
+		explain(trouble, scheduler->settings, relay->settings);
+	}
 	if (hop->fault_host != NULL)
 		trouble->host = xstrdup(hop->fault_host);
 	trouble->way_out = find_way_out(scheduler, relay);
 	scheduler->tell_trouble_take(scheduler->tell_trouble_context, trouble);
+}
+
+static void explain(struct trouble *trouble, const struct settings *settings,
+    const struct relay_settings *relay)
+{
+	struct explanation explanation;
+
+	if (!hints_explain(&explanation, settings, relay, trouble->fault.code,
+	    trouble->fault.enhanced, trouble->fault.text))
+		return;
+	trouble->explain = xstrdup(explanation.explain);
+	if (explanation.next != NULL)
+		trouble->next = xstrdup(explanation.next);
 }
 
 static uint64_t count_waiting(struct scheduler *scheduler,

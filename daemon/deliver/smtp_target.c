@@ -88,6 +88,7 @@ struct smtp_client_options smtp_target_options(const struct smtp_target *target,
 		.security = is_clear ? SMTP_CLIENT_AS_IT_IS
 		                     : security_of(relay->security),
 		.is_direct = relay->kind == RELAY_DIRECT,
+		.own_rules = &relay->rules,
 		.recipients_max = relay->limits.recipients,
 		.size_max_bytes = relay->limits.size_bytes,
 	};

@@ -8,7 +8,6 @@
 
 #include "clock.h"
 #include "deliver/prose.h"
-#include "hints.h"
 #include "runtime/xalloc.h"
 
 struct trouble *trouble_new(void)
@@ -22,6 +21,8 @@ void trouble_free(struct trouble *trouble)
 		return;
 	free(trouble->relay);
 	free(trouble->host);
+	free(trouble->explain);
+	free(trouble->next);
 	free(trouble);
 }
 
@@ -51,21 +52,6 @@ char *trouble_sentence(const struct trouble *trouble)
 		    trouble->relay, time);
 	return xasprintf("relay %s has not worked for %s", trouble->relay,
 	    time);
-}
-
-static const struct hint *hint_of(const struct trouble *trouble)
-{
-	const struct verdict *fault = &trouble->fault;
-	char enhanced[24] = "";
-
-	if (fault->class == VERDICT_NONE)
-		return NULL;
-	if (fault->enhanced[0] != 0)
-		(void)snprintf(enhanced, sizeof(enhanced), "%u.%u.%u",
-		    fault->enhanced[0], fault->enhanced[1],
-		    fault->enhanced[2]);
-	return hints_find(NULL, fault->code,
-	    *enhanced != '\0' ? enhanced : NULL, fault->text);
 }
 
 /* ------------------------------------------------------------------- JSON */
@@ -99,7 +85,6 @@ static void add_time(struct buffer *into, const char *name, uint64_t time_ms)
 void trouble_add_json(struct buffer *into, const struct trouble *trouble)
 {
 	const struct verdict *fault = &trouble->fault;
-	const struct hint *hint = hint_of(trouble);
 
 	prose_add(into, "{");
 	add_string(into, "event",
@@ -118,10 +103,8 @@ void trouble_add_json(struct buffer *into, const struct trouble *trouble)
 			prose_add(into, ",\"code\":%u", fault->code);
 		add_string(into, "reply", fault->text);
 	}
-	if (hint != NULL) {
-		add_string(into, "explain", hint->explain);
-		add_string(into, "next", hint->next);
-	}
+	add_string(into, "explain", trouble->explain);
+	add_string(into, "next", trouble->next);
 	prose_add(into, "}");
 }
 
@@ -131,7 +114,6 @@ void trouble_add_text(struct buffer *into, const struct trouble *trouble,
     const char *hostname)
 {
 	const struct verdict *fault = &trouble->fault;
-	const struct hint *hint = hint_of(trouble);
 	char *sentence = trouble_sentence(trouble);
 	char *line;
 
@@ -150,13 +132,13 @@ void trouble_add_text(struct buffer *into, const struct trouble *trouble,
 		prose_add_wrapped(into, 2, line);
 		free(line);
 	}
-	if (hint != NULL) {
-		line = xasprintf("What it means: %s", hint->explain);
+	if (trouble->explain != NULL) {
+		line = xasprintf("What it means: %s", trouble->explain);
 		prose_add_wrapped(into, 2, line);
 		free(line);
 	}
-	if (hint != NULL && hint->next != NULL) {
-		line = xasprintf("What to do: %s", hint->next);
+	if (trouble->next != NULL) {
+		line = xasprintf("What to do: %s", trouble->next);
 		prose_add_wrapped(into, 2, line);
 		free(line);
 	}

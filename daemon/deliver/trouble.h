@@ -28,7 +28,8 @@ struct trouble {
 	uint64_t now_ms;   /* wall */
 	uint64_t waiting;  /* parts */
 	struct verdict fault; /* class VERDICT_NONE: not known any more */
-	char *host;           /* or NULL */
+	char *host;           /* or NULL; so are these two, for people: */
+	char *explain, *next;
 	uint32_t way_out; /* a relay that works, for the mail; 0: none does */
 };
 

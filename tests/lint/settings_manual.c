@@ -129,6 +129,8 @@ int main(void)
 	    "below\n.Cm queue .",
 	    settings_keys_main);
 	print_table("A relay", "Below\n.Cm relays.NAME :", settings_keys_relay);
+	print_table("A hint", "Each entry of the list\n.Cm hints :",
+	    settings_keys_hint);
 	print_table("A route", "Each entry of the list\n.Cm routes :",
 	    settings_keys_route);
 	print_table("A submitter rule",

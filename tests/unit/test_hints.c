@@ -10,13 +10,17 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "providers.h"
+#include "settings.h"
 #include "settings_value.h"
+#include "smtp/reply.h"
+#include "smtp/verdict.h"
 
 /* Finds the enhanced code behind the reply code, if there is one. */
 static const char *enhanced_of(const char *sample, char enhanced[16])
@@ -70,6 +74,97 @@ static void says_what_to_do(void **state)
 		if (hints_table[i].provider)
 			assert_non_null(provider_find(hints_table[i].provider));
 	}
+}
+
+/* ------------------------------------------------- what is done about it */
+
+static bool starts_with(const char *text, const char *start)
+{
+	return strncmp(text, start, strlen(start)) == 0;
+}
+
+static bool is_done(const char *action, const struct verdict *verdict)
+{
+	bool is_of_relay = verdict->scope == SCOPE_RELAY &&
+	    verdict->class == VERDICT_TEMPORARY;
+
+	if (starts_with(action, "hold_relay"))
+		return is_of_relay && (verdict->fault == FAULT_AUTH ||
+					  verdict->fault == FAULT_CONFIG);
+	if (starts_with(action, "pause_relay"))
+		return is_of_relay;
+	if (starts_with(action, "rate_down"))
+		return is_of_relay && verdict->fault == FAULT_RATE;
+	if (starts_with(action, "reduce_concurrency"))
+		return is_of_relay && verdict->fault == FAULT_CONCURRENCY;
+	if (strcmp(action, "bounce") == 0)
+		return verdict->class == VERDICT_PERMANENT;
+	if (strcmp(action, "retry") == 0 || starts_with(action, "retry:"))
+		return verdict->class == VERDICT_TEMPORARY;
+	/* The client sees to the rest itself. */
+	return true;
+}
+
+/* Somewhere in the dialogue: a hint doesn't say where it was said. */
+static bool is_done_somewhere(const struct hint *hint)
+{
+	static const enum smtp_phase phases[] = { PHASE_AUTH, PHASE_MAIL,
+		PHASE_RCPT, PHASE_DOT };
+	struct smtp_reply_parser parser = { 0 };
+	struct smtp_reply reply;
+	struct verdict verdict;
+	char line[1024];
+	size_t i;
+
+	(void)snprintf(line, sizeof(line), "%.3s %s\r\n", hint->sample,
+	    hint->sample + 4);
+	assert_int_equal(smtp_reply_parse(&parser, line, strlen(line), &reply),
+	    0);
+	for (i = 0; i < sizeof(phases) / sizeof(phases[0]); i++) {
+		verdict_from_reply(&verdict, &reply, phases[i]);
+		if (is_done(hint->action, &verdict))
+			return true;
+	}
+	return false;
+}
+
+static void says_what_relais_does(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < hints_table_size; i++) {
+		const struct hint *hint = &hints_table[i];
+
+		if (!hint->sample || hint->sample[0] < '2' ||
+		    hint->sample[0] > '5')
+			continue;
+		if (!is_done_somewhere(hint))
+			fail_msg("%s: not %s", hint->id, hint->action);
+	}
+}
+
+static void believes_the_user_first(void **state)
+{
+	static const uint16_t enhanced[3] = { 5, 1, 1 };
+	char code[] = "55x", text[] = "no such * here", words[] = "Mine.";
+	struct hint_rule rule = { .code = code, .text = text, .relay = 7,
+		.explain = words };
+	struct settings settings = { .hints = &rule, .hint_count = 1 };
+	struct relay_settings office = { .id = 7 }, other = { .id = 8 };
+	struct explanation explanation;
+
+	(void)state;
+	assert_true(hints_explain(&explanation, &settings, &office, 550,
+	    enhanced, "No such user here"));
+	assert_string_equal(explanation.explain, "Mine.");
+	assert_null(explanation.next);
+	assert_true(hints_explain(&explanation, &settings, &other, 550,
+	    enhanced, "No such user here"));
+	assert_string_not_equal(explanation.explain, "Mine.");
+	assert_true(hints_explain(&explanation, &settings, &office, 450,
+	    enhanced, "No such user here"));
+	assert_string_not_equal(explanation.explain, "Mine.");
 }
 
 static void prefers_the_relays_own_provider(void **state)
@@ -134,6 +229,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_each_by_its_sample),
 		cmocka_unit_test(says_what_to_do),
+		cmocka_unit_test(says_what_relais_does),
+		cmocka_unit_test(believes_the_user_first),
 		cmocka_unit_test(prefers_the_relays_own_provider),
 		cmocka_unit_test(finds_providers_by_address_and_mx),
 		cmocka_unit_test(knows_providers_settings_would_take),

@@ -326,6 +326,29 @@ static void fills_in_what_the_provider_wants(void **state)
 	    "`gmail`?; `relaisctl providers` lists them");
 }
 
+static void checks_hints(void **state)
+{
+	struct folder *folder = *state;
+
+	must_refuse(folder,
+	    "hints:\n"
+	    "  - {text: a}\n"
+	    "  - {treat_as: retry}\n"
+	    "  - {code: \"6xx\", explain: b}\n"
+	    "  - {enhanced: \"5.7\", explain: c}\n"
+	    "  - {text: a, treat_as: ignore}\n",
+	    "%:2:5: hints[1]: says nothing; expected treat_as or explain");
+	must_say(folder, "%:3:5: hints[2]: fits every reply; expected code, "
+			 "enhanced or text");
+	must_say(folder, "%:4:12: hints[3]: expected a code as in 550, 45x or "
+			 "45x|552");
+	must_say(folder, "%:5:16: hints[4]: expected an enhanced code as in "
+			 "5.7.1 or x.7.1");
+	must_say(folder, "%:6:25: hints[5].treat_as: `ignore` is unknown; "
+			 "expected retry, bounce, hold-relay, pause-relay, "
+			 "slow-down or fewer-connections");
+}
+
 static void reports_every_error_with_its_place(void **state)
 {
 	struct folder *folder = *state;
@@ -693,6 +716,7 @@ int main(void)
 		TEST(reads_a_whole_relay),
 		TEST(works_out_port_and_security),
 		TEST(fills_in_what_the_provider_wants),
+		TEST(checks_hints),
 		TEST(reports_every_error_with_its_place),
 		TEST(refuses_what_does_not_fit_together),
 		TEST(never_repeats_a_secret),
