@@ -291,6 +291,7 @@ struct settings_receive {
 	uint64_t memory_bytes;
 	uint32_t connections;
 	uint32_t timeout_s; /* a client that is silent for so long is gone */
+	uint32_t deadline_s; /* from MAIL to the end of the message */
 };
 
 struct settings_control {

@@ -147,6 +147,9 @@ const struct settings_key settings_keys_main[] = {
 	{ "receive.timeout", TYPE(time), SETTING(receive.timeout_s),
 	  .initial = "5m", RANGE(1, DAY_S),
 	  .sentence = "A client that is silent for so long is disconnected." },
+	{ "receive.deadline", TYPE(time), SETTING(receive.deadline_s),
+	  .initial = "1h", RANGE(1, DAY_S),
+	  .sentence = "So is one that takes so long for one message." },
 
 	{ "control.socket", TYPE(path), SETTING(control.socket),
 	  .initial = "/run/relais/control.sock", .needs_restart = true,

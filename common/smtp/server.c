@@ -264,6 +264,13 @@ bool smtp_server_is_in_content(const struct smtp_server *server)
 	return server->state == AWAIT_DATA || server->state == AWAIT_CHUNK;
 }
 
+bool smtp_server_is_draining(const struct smtp_server *server)
+{
+	return smtp_server_is_in_content(server) &&
+	       (smtp_content_has_failed(&server->content) ||
+	        server->chunk_refusal.code != 0);
+}
+
 bool smtp_server_is_lmtp(const struct smtp_server *server)
 {
 	return server->hello == SMTP_VERB_LHLO;

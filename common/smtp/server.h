@@ -137,6 +137,9 @@ bool smtp_server_is_finished(const struct smtp_server *server);
 /* What we wait for, in a word for the log: "greeting", "command", … */
 const char *smtp_server_state_name(const struct smtp_server *server);
 
+/* Is content received that is refused already, only to get to its end? */
+bool smtp_server_is_draining(const struct smtp_server *server);
+
 /* Is content being received (a longer time-out applies)? */
 bool smtp_server_is_in_content(const struct smtp_server *server);
 

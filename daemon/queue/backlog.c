@@ -2,12 +2,20 @@
 
 #include "queue/backlog.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "queue/body.h"
 #include "queue/report.h"
 
-#define BATCH_BYTES_MAX (4u << 20)
+#define MAIL_BYTES_MAX (4u << 20)
+#define BULK_BYTES_MAX (1u << 20)
+/* After a small message so long comes another, if they come all the time. */
+#define CALM_MS 3
+/* Then large ones have a turn after so long. */
+#define BULK_TURN_MS 50
+/* From here on a message is large. */
+#define BULK_BYTES (128u << 10)
 
 static struct job_list *line_of(struct backlog *backlog,
     const struct queue_job *job);
@@ -16,6 +24,7 @@ void backlog_init(struct backlog *backlog)
 {
 	job_list_init(&backlog->verdicts);
 	job_list_init(&backlog->mail);
+	job_list_init(&backlog->bulk);
 	job_list_init(&backlog->memories);
 }
 
@@ -54,18 +63,20 @@ static struct job_list *line_of(struct backlog *backlog,
 		return &backlog->verdicts;
 	case QUEUE_REMEMBER:
 		return &backlog->memories;
-	case QUEUE_SUBMIT:
 	case QUEUE_UPLOAD:
-	case QUEUE_DISCARD:
+	case QUEUE_DISCARD: /* behind the slices it is about */
+		return &backlog->bulk;
+	case QUEUE_SUBMIT:
 	case QUEUE_REPORT:
 		break;
 	}
-	/* A discard stays behind the slices it is about. */
-	return &backlog->mail;
+	return backlog_job_bytes(job) > BULK_BYTES ? &backlog->bulk
+						   : &backlog->mail;
 }
 
-unsigned backlog_take(struct job_list *line, struct queue_job **batch,
-    unsigned count, unsigned max)
+/* Up to max_bytes of new mail, but one job in any case. */
+static unsigned take(struct job_list *line, uint64_t max_bytes,
+    struct queue_job **batch, unsigned count, unsigned max)
 {
 	uint64_t bytes = 0;
 
@@ -74,7 +85,7 @@ unsigned backlog_take(struct job_list *line, struct queue_job **batch,
 		    struct queue_job, letter);
 		uint64_t more = backlog_job_bytes(job);
 
-		if (bytes > 0 && bytes + more > BATCH_BYTES_MAX)
+		if (bytes > 0 && bytes + more > max_bytes)
 			break;
 		bytes += more;
 		batch[count++] = job;
@@ -83,6 +94,50 @@ unsigned backlog_take(struct job_list *line, struct queue_job **batch,
 			line->end = &line->first;
 	}
 	return count;
+}
+
+unsigned backlog_take(struct job_list *line, struct queue_job **batch,
+    unsigned count, unsigned max)
+{
+	return take(line, UINT64_MAX, batch, count, max);
+}
+
+static uint64_t bulk_due_ms(const struct backlog *backlog)
+{
+	uint64_t calm_ms = backlog->small_ms + CALM_MS;
+	uint64_t turn_ms = backlog->bulk_ms + BULK_TURN_MS;
+
+	return calm_ms < turn_ms ? calm_ms : turn_ms;
+}
+
+unsigned backlog_take_mail(struct backlog *backlog, struct queue_job **batch,
+    unsigned count, unsigned max, uint64_t now_ms)
+{
+	bool has_bulk;
+
+	if (backlog->mail.first != NULL && now_ms != UINT64_MAX)
+		backlog->small_ms = now_ms;
+	has_bulk = backlog->bulk.first != NULL &&
+	    bulk_due_ms(backlog) <= now_ms;
+	/* However many small ones there are, a large one has its place. */
+	count = take(&backlog->mail, MAIL_BYTES_MAX, batch, count,
+	    has_bulk && max > 1 ? max - 1 : max);
+	if (!has_bulk)
+		return count;
+	if (now_ms != UINT64_MAX)
+		backlog->bulk_ms = now_ms;
+	return take(&backlog->bulk, BULK_BYTES_MAX, batch, count, max);
+}
+
+int backlog_mail_wait_ms(const struct backlog *backlog, uint64_t now_ms)
+{
+	uint64_t due_ms = bulk_due_ms(backlog);
+
+	if (backlog->mail.first != NULL)
+		return 0;
+	if (backlog->bulk.first == NULL)
+		return -1;
+	return due_ms > now_ms ? (int)(due_ms - now_ms) : 0;
 }
 
 uint64_t backlog_job_bytes(const struct queue_job *job)

@@ -1,5 +1,5 @@
 /*
- * backlog - the jobs that wait for the next transaction, in three lines
+ * backlog - the jobs that wait for the next transaction, in four lines
  *
  * Thread: the committer's, but for backlog_job_bytes().
  */
@@ -17,8 +17,11 @@ struct job_list {
 
 struct backlog {
 	struct job_list verdicts; /* settlements and changes */
-	struct job_list mail;
+	struct job_list mail;     /* small messages */
+	struct job_list bulk;     /* large ones, and slices of larger ones */
 	struct job_list memories; /* of relays; they can wait for company */
+	uint64_t small_ms; /* boot time when some was taken last */
+	uint64_t bulk_ms;
 };
 
 void backlog_init(struct backlog *backlog);
@@ -30,12 +33,20 @@ void job_list_init(struct job_list *line);
 void job_list_append(struct job_list *line, struct queue_job *job);
 void job_list_prepend(struct job_list *line, struct queue_job *job);
 
-/*
- * Takes jobs of a line into batch[count..max) and returns the new count; new
- * mail only up to 4 MiB, but one message in any case.
- */
+/* Takes jobs of a line into batch[count..max); the new count. */
 unsigned backlog_take(struct job_list *line, struct queue_job **batch,
     unsigned count, unsigned max);
+
+/*
+ * The same of new mail: small messages up to 4 MiB, large ones up to 1 MiB but
+ * one in any case. While small ones come all the time, large ones have a turn
+ * only now and then: what one writes of them the others wait for.
+ * now_ms: boot time; UINT64_MAX: as they come.
+ */
+unsigned backlog_take_mail(struct backlog *backlog, struct queue_job **batch,
+    unsigned count, unsigned max, uint64_t now_ms);
+/* So long until some of it may be taken; -1: there is none. */
+int backlog_mail_wait_ms(const struct backlog *backlog, uint64_t now_ms);
 
 /* Bytes of new mail in a job; any thread that has it. */
 uint64_t backlog_job_bytes(const struct queue_job *job);

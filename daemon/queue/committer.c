@@ -52,7 +52,7 @@ struct committer {
 
 static void *run(void *argument);
 static void on_stop(struct letter *letter);
-static int wait_ms(const struct committer *committer);
+static int pause_ms(const struct committer *committer);
 static void sort_in(struct committer *committer, struct letter *letter);
 static void fill_batch(struct committer *committer);
 static void do_batch(struct committer *committer);
@@ -172,7 +172,7 @@ static void *run(void *argument)
 
 	for (;;) {
 		sort_in(committer,
-		    mailbox_wait(committer->inbox, wait_ms(committer)));
+		    mailbox_wait(committer->inbox, pause_ms(committer)));
 		atomic_store(&committer->gauges->turned_ms, boot_now_ms());
 		take_settings(committer);
 		fill_batch(committer);
@@ -193,12 +193,17 @@ static void on_stop(struct letter *letter)
 	(void)letter;
 }
 
-static int wait_ms(const struct committer *committer)
+static int pause_ms(const struct committer *committer)
 {
 	uint64_t now_ms = boot_now_ms();
 
-	if (committer->is_stopping || committer->backlog.mail.first != NULL)
+	int wait_ms;
+
+	if (committer->is_stopping)
 		return 0;
+	wait_ms = backlog_mail_wait_ms(&committer->backlog, now_ms);
+	if (wait_ms >= 0)
+		return wait_ms;
 	if (committer->backlog.verdicts.first != NULL)
 		return committer->retry_ms > now_ms
 		    ? (int)(committer->retry_ms - now_ms)
@@ -230,7 +235,8 @@ static void fill_batch(struct committer *committer)
 	if (committer->retry_ms <= now_ms || committer->is_stopping)
 		count = backlog_take(&backlog->verdicts, committer->batch, 0,
 		    max);
-	count = backlog_take(&backlog->mail, committer->batch, count, max);
+	count = backlog_take_mail(backlog, committer->batch, count, max,
+	    committer->is_stopping ? UINT64_MAX : now_ms);
 	if (count > 0 || committer->is_stopping ||
 	    now_ms >= committer->remember_ms + REMEMBER_MS) {
 		count = backlog_take(&backlog->memories, committer->batch,

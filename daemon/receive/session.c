@@ -8,11 +8,18 @@
 
 #include <event2/event.h>
 
+#include "clock.h"
 #include "receive/transaction.h"
 #include "runtime/xalloc.h"
 #include "settings.h"
 #include "smtp/extensions.h"
 #include "smtp/server.h"
+
+/* What is read in one turn of the loop before each gets little at a time. */
+#define TURN_BYTES (2 * SESSION_READ_SIZE)
+
+/* A client whose content is refused is read from so often. */
+#define PACE_MS 10
 
 /* A client that doesn't take its replies for so long is gone. */
 #define WRITE_TIMEOUT_S 60
@@ -29,10 +36,12 @@ struct session {
 	struct buffer input; /* read, but not yet taken by the engine */
 	struct event *read_event;
 	struct event *write_event;
+	struct event *pace_event; /* until it reads on; made when needed */
 	struct timeval read_timeout;
 	int fd;
 	bool is_reading;
 	bool is_paused;  /* until memory is free again */
+	bool is_paced;   /* for a moment */
 	bool is_at_end;  /* the client has closed its side */
 	bool is_broken;  /* nothing can be written any more */
 	bool is_advancing;
@@ -142,6 +151,8 @@ void session_free(struct session *session)
 		event_free(session->read_event);
 	if (session->write_event != NULL)
 		event_free(session->write_event);
+	if (session->pace_event != NULL)
+		event_free(session->pace_event);
 	transaction_done(&session->transaction);
 	smtp_server_free(session->server);
 	set_paused(session, false);
@@ -200,6 +211,39 @@ static void on_silence(struct session *session)
 	advance(session);
 }
 
+static void on_pace(evutil_socket_t fd, short what, void *argument)
+{
+	struct session *session = argument;
+
+	(void)fd;
+	(void)what;
+	session->is_paced = false;
+	advance(session);
+}
+
+/* What is refused already is not worth our time: it is read in small sips. */
+static void pace(struct session *session)
+{
+	static const struct timeval moment = { .tv_usec = PACE_MS * 1000 };
+
+	if (session->is_paced || !smtp_server_is_draining(session->server))
+		return;
+	if (session->pace_event == NULL)
+		session->pace_event = evtimer_new(session->host->base, on_pace,
+		    session);
+	if (session->pace_event == NULL)
+		return;
+	session->is_paced = event_add(session->pace_event, &moment) == 0;
+}
+
+/* A byte now and then is no silence, but no message either. */
+static bool is_too_slow(const struct session *session)
+{
+	return smtp_server_is_in_content(session->server) &&
+	    clock_monotonic_us() - session->transaction.began_us >
+		session->settings->receive.deadline_s * 1000000LL;
+}
+
 /* Gives bytes to the engine; what it doesn't take stays in the input. */
 static void feed(struct session *session, const char *data, size_t len)
 {
@@ -209,6 +253,23 @@ static void feed(struct session *session, const char *data, size_t len)
 	if (used < len &&
 	    buffer_append(&session->input, data + used, len - used) < 0)
 		session->is_broken = true;
+}
+
+/*
+ * In a turn of the loop those who pour have much together, not each: a client
+ * with a few words waits for one turn at each of them.
+ */
+static size_t read_size(struct session_host *host)
+{
+	struct timeval now;
+
+	(void)event_base_gettimeofday_cached(host->base, &now);
+	if (evutil_timercmp(&now, &host->turn, !=)) {
+		host->turn = now;
+		host->turn_bytes = 0;
+	}
+	return host->turn_bytes < TURN_BYTES ? SESSION_READ_SIZE
+					     : SESSION_READ_SIZE / 16;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *argument)
@@ -226,13 +287,19 @@ static void on_readable(evutil_socket_t fd, short what, void *argument)
 		set_reading(session, false);
 		return;
 	}
-	len = read(fd, session->host->scratch, SESSION_READ_SIZE);
+	len = read(fd, session->host->scratch, read_size(session->host));
 	if (len < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (len <= 0)
 		session->is_at_end = true;
 	else
 		feed(session, session->host->scratch, (size_t)len);
+	session->host->turn_bytes += len > 0 ? (uint64_t)len : 0;
+	if (is_too_slow(session))
+		smtp_server_close(session->server,
+		    smtp_answer(421, "4.4.2",
+			"Time-out: the message took too long"));
+	pace(session);
 	advance(session);
 }
 
@@ -352,7 +419,8 @@ static void advance(struct session *session)
 	 * and then nothing has to be told to the kernel twice. */
 	if (smtp_server_is_suspended(session->server))
 		return;
-	set_reading(session, !session->is_paused && !session->is_at_end &&
+	set_reading(session, !session->is_paused && !session->is_paced &&
+	    !session->is_at_end &&
 	    session->input.len == 0 &&
 	    smtp_server_output(session->server)->len == 0);
 }

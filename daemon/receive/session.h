@@ -10,7 +10,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/queue.h>
+#include <sys/time.h>
 
 #include "receive/admission.h"
 #include "receive/intake.h"
@@ -41,6 +43,8 @@ struct session_host {
 	int64_t next_refusal_us; /* when the log may hear of one again */
 	int fd_limit; /* descriptors from here on are for deliveries */
 	bool is_draining;
+	struct timeval turn;   /* of the event loop, and */
+	uint64_t turn_bytes;   /* what all sessions have read in it */
 	char *scratch; /* SESSION_READ_SIZE octets, for one callback */
 	/* The last session has ended. */
 	void (*on_empty)(struct session_host *host);

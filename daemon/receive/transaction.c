@@ -131,6 +131,7 @@ static struct smtp_answer on_mail(void *argument,
 	answer = admission_check_mail(transaction->submitter,
 	    transaction->rule, transaction->settings, envelope->sender);
 	transaction->size_bytes = size_bytes;
+	transaction->began_us = clock_monotonic_us();
 	transaction->sender = envelope->sender;
 	return smtp_answer_is_positive(answer) ? wish : answer;
 }

@@ -43,6 +43,7 @@ struct transaction {
 	/* of the MAIL that is open */
 	const char *sender;
 	uint64_t size_bytes; /* declared; 0 without */
+	int64_t began_us;    /* monotonic, its MAIL */
 	struct wishes wishes;
 	unsigned *ends; /* see envelope_record.h; NULL between messages */
 	size_t end_count;

@@ -9,8 +9,10 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -54,8 +56,61 @@ void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *old, size_t size);
 
+static void *next_of(const char *name)
+{
+	void *next = dlsym(RTLD_NEXT, name);
+
+	if (next == NULL)
+		abort();
+	return next;
+}
+
+#define NEXT(type, name, ...) \
+	static type (*next)(__VA_ARGS__); \
+	if (next == NULL) \
+	next = (type(*)(__VA_ARGS__))next_of(name)
+
+static struct sigaction own_action; /* relaisd's, for a crash */
+
+/* Where it crashed: for the log, in addresses that addr2line(1) reads. */
+static void on_crash(int number, siginfo_t *info, void *context)
+{
+	void *frames[32];
+	int count;
+
+	control->kind = KIND_NONE;
+	count = backtrace(frames, 32);
+	backtrace_symbols_fd(frames, count, STDERR_FILENO);
+	if (own_action.sa_flags & SA_SIGINFO) {
+		own_action.sa_sigaction(number, info, context);
+	} else if (own_action.sa_handler != SIG_DFL) {
+		own_action.sa_handler(number);
+	} else {
+		(void)signal(number, SIG_DFL);
+		(void)raise(number);
+	}
+}
+
+/* relaisd's handler of crashes is called by ours. */
+PUBLIC int sigaction(int number, const struct sigaction *restrict action,
+    struct sigaction *restrict old)
+{
+	NEXT(int, "sigaction", int, const struct sigaction *,
+	    struct sigaction *);
+	struct sigaction ours = { .sa_flags = SA_SIGINFO };
+
+	if (number != SIGSEGV || action == NULL || control == NULL)
+		return next(number, action, old);
+	own_action = *action;
+	ours.sa_sigaction = on_crash;
+	ours.sa_mask = action->sa_mask;
+	return next(number, &ours, old);
+}
+
 __attribute__((constructor)) static void map_control(void)
 {
+	void *frame;
+
 	const char *path = getenv("FAULT_CONTROL");
 	int fd = path != NULL ? open(path, O_RDWR | O_CLOEXEC) : -1;
 	void *map;
@@ -65,8 +120,10 @@ __attribute__((constructor)) static void map_control(void)
 	map = mmap(NULL, sizeof(*control), PROT_READ | PROT_WRITE, MAP_SHARED,
 	    fd, 0);
 	close(fd);
-	if (map != MAP_FAILED)
-		control = map;
+	if (map == MAP_FAILED)
+		return;
+	(void)backtrace(&frame, 1); /* it allocates, the first time */
+	control = map;
 }
 
 static bool must_fail(enum kind kind, int error)
@@ -83,20 +140,6 @@ static bool must_fail(enum kind kind, int error)
 	errno = error;
 	return true;
 }
-
-static void *next_of(const char *name)
-{
-	void *next = dlsym(RTLD_NEXT, name);
-
-	if (next == NULL)
-		abort();
-	return next;
-}
-
-#define NEXT(type, name, ...) \
-	static type (*next)(__VA_ARGS__); \
-	if (next == NULL) \
-	next = (type(*)(__VA_ARGS__))next_of(name)
 
 /* ------------------------------------------------------------- allocations */
 

@@ -1,5 +1,6 @@
 """The submission socket: limits, refusals, memory, reload."""
 
+import select
 import socket
 import threading
 
@@ -155,6 +156,24 @@ def test_a_silent_client_is_left(daemon):
     with Raw(daemon) as client:
         assert client.reply().startswith("421 4.4.2")
         assert client.reply() == ""
+
+
+def test_a_client_that_never_comes_to_the_end_is_left(daemon):
+    """A byte now and then is no silence; the message has a time of its own."""
+    daemon.settings["receive"]["deadline"] = "1s"
+    daemon.start()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(60)
+        client.connect(str(daemon.socket))
+        client.sendall(b"EHLO app\r\nMAIL FROM:<app@example.com>\r\n"
+                       b"RCPT TO:<user@example.net>\r\nDATA\r\n")
+        heard = b""
+        while b"421" not in heard:
+            client.sendall(b"x")
+            readable, _, _ = select.select([client], [], [], 0.1)
+            if readable:
+                heard += client.recv(65536)
+        assert b"421 4.4.2" in heard
 
 
 def test_too_many_connections_are_told_so(daemon):
