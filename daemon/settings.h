@@ -310,6 +310,7 @@ struct settings_metrics {
 struct settings_delivery {
 	uint32_t workers; /* at least 2 */
 	uint32_t drain_s; /* TERM waits so long for running attempts */
+	uint32_t timeouts_percent; /* of what RFC 5321 4.5.3.2 grants */
 };
 
 struct settings_resolver {

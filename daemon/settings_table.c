@@ -176,6 +176,11 @@ const struct settings_key settings_keys_main[] = {
 	  .initial = "30s", RANGE(1, 60 * 60),
 	  .sentence = "How long a stop waits for attempts that are under "
 		      "way." },
+	{ "delivery.timeouts", TYPE(percent),
+	  SETTING(delivery.timeouts_percent), .initial = "100%", RANGE(1, 100),
+	  .sentence = "How much of the time that RFC 5321 grants a relay each "
+		      "step may take. For tests: with less than all of it, "
+		      "slow relays get mail twice." },
 
 	{ "resolver.servers", TYPE(servers), SETTING(resolver.servers),
 	  .sentence = "Name servers, each ADDRESS, ADDRESS:PORT or "

@@ -421,15 +421,27 @@ static enum client_state on_auth_cancel(struct smtp_client *client,
 	    "should be");
 }
 
-/* 421 before a shutdown, most often. Whatever it is, we are not in step. */
+/*
+ * 421 before a shutdown, most often. Whatever it is, we are not in step. After
+ * a message that is nobody's fault; before the first it is why we are sent
+ * away, and like a greeting it means this moment and not the mail.
+ */
 static enum client_state on_unasked(struct smtp_client *client,
                                     const struct smtp_reply *reply)
 {
-	(void)reply;
+	struct verdict verdict;
+
 	if (client->state == AWAIT_TLS)
 		return fail_local(client, PHASE_STARTTLS, FAULT_PROTOCOL,
 		                  "clear text followed the reply to STARTTLS");
-	return CLOSED;
+	if (client->state != AWAIT_MESSAGE || client->messages > 0)
+		return CLOSED;
+	if (reply->code < 400)
+		return fail_local(client, PHASE_MAIL, FAULT_PROTOCOL,
+		                  "the relay answers what it was not asked");
+	verdict_from_reply(&verdict, reply, PHASE_GREETING);
+	verdict.phase = PHASE_MAIL;
+	return client_fail(client, &verdict);
 }
 
 static enum client_state on_quit(struct smtp_client *client,

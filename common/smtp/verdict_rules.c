@@ -80,6 +80,8 @@ static const struct verdict_rule rules[] = {
 	"blacklist|reverse dns|reverse hostname|ptr record|cannot find your|"
 	"tls 1.0|tls 1.1",
 	TEMPORARY, RELAY, FAULT_CONFIG, HOURS(1) },
+{ AT(STARTTLS), "421", NULL, NULL,
+	TEMPORARY, RELAY, FAULT_OTHER, 0 },
 { AT(STARTTLS), "4xx", NULL, NULL,
 	TEMPORARY, RELAY, FAULT_TLS, MINUTES(5) },
 { AT(STARTTLS), "5xx", NULL, NULL,
@@ -180,7 +182,7 @@ static const struct verdict_rule rules[] = {
 	"sending paused|sending suspended|unusual sending|unauthorized ip|"
 	"ip address is not allowed|account * disabled|account * suspended|"
 	"account * locked|account * blocked|account * expired|"
-	"outgoing blocked|bad outbound sender|mailbox full * quota|"
+	"outgoing blocked|bad outbound sender|mailbox full*storedrv|"
 	"shutoffquota",
 	TEMPORARY, RELAY, FAULT_CONFIG, 0 },
 { TRANSACTION, "4xx|5xx", NULL, "blocked using|client host * blocked|"

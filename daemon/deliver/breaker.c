@@ -136,8 +136,9 @@ static uint64_t pause_ms(const struct breaker *breaker,
 	spread = pause * JITTER_PERCENT / 100;
 	pause += (2 * spread * random >> 32) - spread;
 
-	/* What the relay asks for is kept to the second. */
-	if (fault->retry_after_s > 0 && !needs_a_human(fault->fault)) {
+	/* What the relay asks for is kept to the second, but a relay that is
+	 * held is never asked sooner for it. */
+	if (fault->retry_after_s > 0) {
 		uint64_t wish_s = fault->retry_after_s;
 
 		if (wish_s > PAUSE_MAX_S)

@@ -47,9 +47,12 @@ static void fail(struct connector *connector, size_t index, int error);
 
 int connector_new(struct connector **ret_connector, struct event_base *base,
                   const struct transport_address *addresses, size_t count,
-                  connector_done on_done, void *context)
+                  unsigned limit_ms, connector_done on_done, void *context)
 {
-	const struct timeval limit = { .tv_sec = CONNECTOR_TIMEOUT_S };
+	const struct timeval limit = {
+		.tv_sec = limit_ms / 1000,
+		.tv_usec = limit_ms % 1000 * 1000,
+	};
 	struct connector *connector = calloc(1, sizeof *connector);
 
 	assert(count > 0);

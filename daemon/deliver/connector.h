@@ -21,7 +21,7 @@ struct connector;
 enum {
 	CONNECTOR_ADDRESSES_MAX = 8,
 	CONNECTOR_HEAD_START_MS = 250,
-	CONNECTOR_TIMEOUT_S = 30,
+	CONNECTOR_LIMIT_S = 30, /* for all, unless somebody knows better */
 };
 
 /*
@@ -34,7 +34,7 @@ typedef void (*connector_done)(void *context, int fd,
 /* Addresses are borrowed until connector_free(). 0 or -ENOMEM. */
 int connector_new(struct connector **ret_connector, struct event_base *base,
                   const struct transport_address *addresses, size_t count,
-                  connector_done on_done, void *context);
+                  unsigned limit_ms, connector_done on_done, void *context);
 void connector_free(struct connector *connector);
 
 #endif

@@ -377,6 +377,7 @@ static int new_transport(struct link *link,
 		.port = relay->port,
 		.ehlo_name = relay->hostname ? relay->hostname
 		                             : link->settings->hostname,
+		.timeouts_percent = link->settings->delivery.timeouts_percent,
 		.password = secrets->password,
 		.token = secrets->token,
 	};

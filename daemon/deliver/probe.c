@@ -93,7 +93,7 @@ struct probe *probe_new(const struct probe_params *params)
 	    evtimer_add(probe->patience, &patience) < 0 ||
 	    connector_new(&probe->connector, params->base,
 		probe->target->addresses, probe->target->address_count,
-		on_connected, probe) < 0)
+		CONNECTOR_LIMIT_S * 1000, on_connected, probe) < 0)
 		abort();
 	return probe;
 }

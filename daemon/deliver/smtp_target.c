@@ -44,6 +44,7 @@ struct smtp_target *smtp_target_new(const struct transport_target *target)
 	memcpy(copy->addresses, target->addresses,
 	       target->address_count * sizeof *copy->addresses);
 	copy->ehlo_name = xstrdup(target->ehlo_name);
+	copy->timeouts_percent = target->timeouts_percent;
 	copy->password = dup_or_null(target->password);
 	copy->token = dup_or_null(target->token);
 	return copy;
@@ -92,6 +93,14 @@ struct smtp_client_options smtp_target_options(const struct smtp_target *target,
 		.recipients_max = relay->limits.recipients,
 		.size_max_bytes = relay->limits.size_bytes,
 	};
+}
+
+unsigned smtp_target_limit_ms(const struct smtp_target *target,
+                              unsigned limit_s)
+{
+	unsigned percent = target->timeouts_percent;
+
+	return limit_s * 10 * (percent == 0 ? 100 : percent);
 }
 
 bool smtp_target_has_login(const struct smtp_target *target)

@@ -27,6 +27,7 @@ struct smtp_target {
 	struct transport_address *addresses;
 	size_t address_count;
 	char *ehlo_name;
+	unsigned timeouts_percent;
 	char *password;
 	char *token;
 };
@@ -40,6 +41,10 @@ void smtp_target_free(struct smtp_target *target);
  */
 struct smtp_client_options smtp_target_options(const struct smtp_target *target,
                                                bool has_tls, bool is_clear);
+
+/* What is left of a time limit by the settings. */
+unsigned smtp_target_limit_ms(const struct smtp_target *target,
+                              unsigned limit_s);
 
 bool smtp_target_has_login(const struct smtp_target *target);
 /* The login over a connection to this address. 0, -EINVAL, -ENOMEM. */

@@ -42,6 +42,8 @@ struct transport_target {
 	const struct transport_address *addresses;
 	size_t address_count;
 	const char *ehlo_name;
+	/* Of each step's time limit; 0: all of it. */
+	unsigned timeouts_percent;
 	/* Secrets as they are now; NULL without. Wiped by the transport. */
 	const char *password;
 	const char *token;

@@ -37,7 +37,7 @@
 #define TRANSACTION_MAX_MS    (3600 * INT64_C(1000))
 #define TRANSACTION_BYTES_A_S 1024
 
-#define HANDSHAKE_MAX_MS 60000
+#define HANDSHAKE_MAX_S 60
 
 #define DAY_MS (24 * 60 * 60 * INT64_C(1000))
 
@@ -180,7 +180,9 @@ static void start_connecting(struct smtp_transport *t)
 {
 	t->stage = CONNECTING;
 	if (connector_new(&t->connector, t->base, t->target->addresses,
-	                  t->target->address_count, on_connected, t) < 0)
+	                  t->target->address_count,
+	                  smtp_target_limit_ms(t->target, CONNECTOR_LIMIT_S),
+	                  on_connected, t) < 0)
 		abort();
 }
 
@@ -400,13 +402,13 @@ static void write_output(struct smtp_transport *t)
 static void set_deadline(struct smtp_transport *t)
 {
 	int64_t left_ms = t->end_ms - clock_monotonic_us() / 1000;
-	int64_t step_ms = HANDSHAKE_MAX_MS;
+	unsigned step_s = t->stage == TALKING ? smtp_client_timeout_s(t->client)
+	                                      : HANDSHAKE_MAX_S;
+	int64_t step_ms = smtp_target_limit_ms(t->target, step_s);
 
 	if (!t->connection || t->moves == t->timed_moves)
 		return;
 	t->timed_moves = t->moves;
-	if (t->stage == TALKING)
-		step_ms = smtp_client_timeout_s(t->client) * INT64_C(1000);
 	if (t->message && step_ms > left_ms)
 		step_ms = left_ms > 1 ? left_ms : 1;
 	connection_set_deadline(t->connection, (unsigned)step_ms);

@@ -273,13 +273,14 @@ class Relaisd:
         assert status == 200, (status, message)
         return message
 
-    def wait_for_state(self, queue_id, *states):
+    def wait_for_state(self, queue_id, *states, patience=PATIENCE):
         def is_there():
             message = self.show(queue_id)
             return message if message["state"] in states else None
 
         return wait_until(is_there, lambda: f"{queue_id} to be {states}: "
-                                            f"{self.show(queue_id)}")
+                                            f"{self.show(queue_id)}",
+                          patience)
 
     def captured(self):
         """The files that the capture relay has delivered."""

@@ -7,6 +7,27 @@ compare what was received with what was submitted. One thread a connection.
         relay.answer("RCPT", "451 4.7.1 later", "250 2.1.5 now")
         ...
         relay.messages[0].content
+
+A reply is a text (several lines with \\r\\n between them), or a word that makes
+trouble, with what it says behind it:
+
+    DROP             closes without an answer
+    <reset>          the same with a reset
+    <silence>        says nothing until the other side has gone
+    <stall>          neither reads nor writes any more
+    <half> TEXT      these octets without a line end, then closes
+    <last> TEXT      an answer, then closes
+    <twice> TEXT     the same answer twice
+    <early> TEXT     as if it answered what has not been asked yet: the answer
+                     that is due, and this one behind it
+    <octets> TEXT    these octets and nothing behind them; goes on
+    <drip> TEXT      octet by octet
+    <trickle> TEXT   the same, too slow and without end
+    <flood> TEXT     this line again and again
+
+The verbs are those of SMTP, and more: ACCEPT is the connection itself, TLS a
+handshake, CONNECT the greeting, BODY the beginning of the content, "." the
+final dot, IDLE the moment after a message was taken.
 """
 
 import base64
@@ -15,6 +36,7 @@ import hmac
 import re
 import socket
 import ssl
+import struct
 import threading
 
 
@@ -61,6 +83,7 @@ class Relay:
             ("127.0.0.1", 0), backlog=512)
         self.port = self.listener.getsockname()[1]
         self._is_closed = False
+        self.closing = threading.Event()
 
     def __enter__(self):
         self._thread = threading.Thread(target=self._accept, daemon=True)
@@ -73,6 +96,7 @@ class Relay:
     def close(self):
         """Nobody can connect any more, and who is connected is cut."""
         self._is_closed = True
+        self.closing.set()
         self.listener.close()
         for gate in self._gates.values():
             gate.set()
@@ -138,7 +162,9 @@ class Relay:
             self.most_at_once = max(self.most_at_once, len(self._open))
             self.changed.notify_all()
         try:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if connection.family != socket.AF_UNIX:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY,
+                                      1)
             _Dialogue(self, connection, session).run()
         except (OSError, ssl.SSLError, EOFError):
             pass
@@ -146,6 +172,22 @@ class Relay:
             with self.changed:
                 self._open.discard(connection)
             connection.close()
+
+    def heal(self):
+        """From now on it does nothing but what it should."""
+        with self.changed:
+            self._answers.clear()
+            self._hooks.clear()
+            gates = list(self._gates.values())
+            self._gates.clear()
+        for gate in gates:
+            gate.set()
+
+    def copies_for(self, address):
+        """How often it has said, or tried to say, that it has the message."""
+        with self.changed:
+            return sum(any(f"<{address}>" in line for line in m.recipients)
+                       for m in self.messages)
 
     def reply_to(self, verb, line, otherwise):
         gate = self._gates.get(verb)
@@ -171,12 +213,14 @@ class _Dialogue:
         self.connection = connection
         self.session = session
         self.buffer = b""
-        self.has_greeted = False
+        self.is_lmtp = False
 
     def run(self):
+        self._trouble("ACCEPT")
         if self.relay.implicit_tls:
             self._start_tls()
-        self._say(self.relay.reply_to("CONNECT", "", "220 relay.test ESMTP"))
+        self._say(self.relay.reply_to("CONNECT", "", "220 relay.test ESMTP"),
+                  "220 relay.test ESMTP")
         self._reset()
         while True:
             line = self._line()
@@ -205,14 +249,76 @@ class _Dialogue:
         line, self.buffer = self.buffer.split(b"\r\n", 1)
         return line.decode("utf-8", "surrogateescape")
 
-    def _say(self, reply):
+    def _say(self, reply, due="250 2.0.0 ok"):
+        """due: what an honest server would say here."""
         if reply == "DROP":
             raise EOFError
-        self.connection.sendall((reply + "\r\n").encode())
+        if reply.startswith("<"):
+            word, _, text = reply[1:].partition(">")
+            getattr(self, "_say_" + word)(text.removeprefix(" "), due)
+            return
+        self._send(reply + "\r\n")
         if reply.startswith("421"):
             raise EOFError
 
+    def _send(self, text):
+        self.connection.sendall(text.encode("utf-8", "surrogateescape"))
+
+    def _say_reset(self, _text, _due):
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                   struct.pack("ii", 1, 0))
+        raise EOFError
+
+    def _say_silence(self, _text, _due):
+        while self.connection.recv(65536):
+            pass
+        raise EOFError
+
+    def _say_stall(self, _text, _due):
+        self.relay.closing.wait(60)
+        raise EOFError
+
+    def _say_half(self, text, _due):
+        self._send(text)
+        raise EOFError
+
+    def _say_last(self, text, _due):
+        self._send(text + "\r\n")
+        raise EOFError
+
+    def _say_twice(self, text, _due):
+        self._send(2 * (text + "\r\n"))
+
+    def _say_early(self, text, due):
+        self._send(due + "\r\n" + text + "\r\n")
+
+    def _say_octets(self, text, _due):
+        self._send(text)
+
+    def _say_drip(self, text, _due, pause=0.002, is_endless=False):
+        while True:
+            for octet in text + ("" if is_endless else "\r\n"):
+                self._send(octet)
+                if self.relay.closing.wait(pause):
+                    raise EOFError
+            if not is_endless:
+                return
+
+    def _say_trickle(self, text, due):
+        self._say_drip(text, due, 0.05, True)
+
+    def _say_flood(self, text, _due):
+        while True:
+            self._send(100 * text)
+
+    def _trouble(self, verb):
+        """Where no reply is due, but something may go wrong."""
+        reply = self.relay.reply_to(verb, "", None)
+        if reply is not None:
+            self._say(reply)
+
     def _start_tls(self):
+        self._trouble("TLS")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*self.relay.tls)
         plain = self.connection
@@ -229,18 +335,20 @@ class _Dialogue:
         if self.relay.users and (self.session.tls or not self.relay.tls):
             words.append("AUTH " + self.relay.mechanisms)
         lines = ["250-" + word for word in words[:-1]] + ["250 " + words[-1]]
-        self._say(self.relay.reply_to("EHLO", line, "\r\n".join(lines)))
+        due = "\r\n".join(lines)
+        self._say(self.relay.reply_to("EHLO", line, due), due)
         self._reset()
 
     def _on_helo(self, line):
         self._say(self.relay.reply_to("HELO", line, "250 relay.test"))
 
     def _on_lhlo(self, line):
+        self.is_lmtp = True
         self._on_ehlo(line)
 
     def _on_starttls(self, line):
         reply = self.relay.reply_to("STARTTLS", line, "220 2.0.0 go")
-        self._say(reply)
+        self._say(reply, "220 2.0.0 go")
         if reply.startswith("220"):
             self._start_tls()
 
@@ -248,7 +356,9 @@ class _Dialogue:
         words = line.split(" ")
         reply = self.relay.reply_to("AUTH", line, None)
         if reply is not None:
-            self._say(reply)
+            if reply.startswith("235"):
+                self.session.user = line
+            self._say(reply, "235 2.7.0 welcome")
             return
         method = getattr(self, "_auth_" + words[1].lower().replace("-", "_"),
                          None)
@@ -302,37 +412,49 @@ class _Dialogue:
             self._say("530 5.7.0 Authentication required")
             return
         reply = self.relay.reply_to("MAIL", line, "250 2.1.0 ok")
-        if reply.startswith("2"):
+        if not re.match("(<[a-z]+> )?[345]", reply):
             self._reset()
             self.sender = line[len("MAIL FROM:"):]
-        self._say(reply)
+        self._say(reply, "250 2.1.0 ok")
 
     def _on_rcpt(self, line):
         if self.sender is None:
             self._say("503 5.5.1 MAIL first")
             return
         reply = self.relay.reply_to("RCPT", line, "250 2.1.5 ok")
-        if reply.startswith("2"):
+        if not re.match("(<[a-z]+> )?[345]|254", reply):
             self.recipients.append(line[len("RCPT TO:"):])
-        self._say(reply)
+        self._say(reply, "250 2.1.5 ok")
 
     def _on_data(self, line):
         if not self.recipients:
             self._say("554 5.5.1 no valid recipients")
             return
         reply = self.relay.reply_to("DATA", line, "354 go")
-        self._say(reply)
-        if not reply.startswith("354"):
+        self._say(reply, "354 go")
+        if not reply.startswith(("354", "<drip>", "<early>")):
             return
+        self._trouble("BODY")
         content = self._content()
         with self.relay.changed:
             self.relay.contents.append(content)
-        reply = self.relay.reply_to(".", "", "250 2.0.0 taken")
-        if reply.startswith("2") or reply == "DROP":
-            self.relay.record(Message(self.sender, self.recipients, content,
-                                      self.session))
-        self._say(reply)
+        if self.is_lmtp:
+            for recipient in self.recipients:
+                self._end_of_content(recipient, [recipient], content)
+        else:
+            self._end_of_content("", self.recipients, content)
         self._reset()
+        self._trouble("IDLE")
+
+    def _end_of_content(self, line, recipients, content):
+        """What was not refused counts as taken, whatever the client hears.
+        The last line of a reply decides."""
+        due = "250 2.0.0 taken"
+        reply = self.relay.reply_to(".", line, due)
+        if not re.match("(<[a-z]+> )?[345]", reply.split("\r\n")[-1]):
+            self.relay.record(Message(self.sender, recipients, content,
+                                      self.session))
+        self._say(reply, due)
 
     def _content(self):
         """Up to CRLF.CRLF; nothing else ends it."""
@@ -364,5 +486,6 @@ class _Dialogue:
         self._say(self.relay.reply_to("NOOP", line, "250 2.0.0 ok"))
 
     def _on_quit(self, line):
-        self._say(self.relay.reply_to("QUIT", line, "221 2.0.0 bye"))
+        self._say(self.relay.reply_to("QUIT", line, "221 2.0.0 bye"),
+                  "221 2.0.0 bye")
         return "end"

@@ -69,6 +69,21 @@ static void is_held_by_what_only_a_human_mends(void **state)
 	expect_steps(FAULT_CONFIG, steps, 7, BREAKER_HELD);
 }
 
+/* Asked too often, Google and Yandex lock an account for longer. */
+static void holds_as_long_as_it_is_told_to(void **state)
+{
+	struct verdict fault = fault_of(FAULT_AUTH, 1800);
+	struct breaker breaker = { 0 };
+
+	(void)state;
+	breaker_trip(&breaker, &fault, false, START, MIDDLE);
+	assert_int_equal(breaker.until_ms, START + 1800000);
+	breaker = (struct breaker){ 0 };
+	fault.retry_after_s = 60;
+	breaker_trip(&breaker, &fault, false, START, MIDDLE);
+	assert_int_equal(breaker.until_ms, START + 900000);
+}
+
 static void waits_an_hour_or_as_told_for_a_quota(void **state)
 {
 	static const uint32_t steps[] = { 3600, 3600, 3600 };
@@ -140,6 +155,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(waits_longer_with_each_fault_of_the_network),
 		cmocka_unit_test(is_held_by_what_only_a_human_mends),
+		cmocka_unit_test(holds_as_long_as_it_is_told_to),
 		cmocka_unit_test(waits_an_hour_or_as_told_for_a_quota),
 		cmocka_unit_test(counts_faults_that_come_home_together_once),
 		cmocka_unit_test(is_held_even_when_it_was_open),
