@@ -176,6 +176,7 @@ int command_list(struct invocation *invocation);
 int command_show(struct invocation *invocation);
 int command_top(struct invocation *invocation);
 int command_import(struct invocation *invocation);
+int command_backup(struct invocation *invocation);
 int command_doctor(struct invocation *invocation);
 int command_watch(struct invocation *invocation);
 int command_wait(struct invocation *invocation);

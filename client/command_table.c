@@ -168,6 +168,10 @@ const struct command commands[] = {
 	    "take over the relays of another mail program",
 	    "PROGRAM is postfix, msmtp, nullmailer, ssmtp or dma. What is "
 	    "found is shown and\nasked about first.", command_import },
+	{ "backup", "FILE", 1, 1, 0,
+	    "the queue as it is now, into a file",
+	    "Mail goes on meanwhile. relaisd --restore takes it back.",
+	    command_backup },
 	{ "doctor", NULL, 0, 0, HAS(OPTION_HOST),
 	    "look whether this host is fit for relaying mail",
 	    "Connects to each relay; with direct: to port 25 of --host, or of "

@@ -259,6 +259,18 @@ int http_read_all(struct http *http, char **ret_body, size_t *ret_len)
 	return buffer_take(&http->body, ret_body, ret_len);
 }
 
+int http_read_some(struct http *http, const char **ret_data, size_t *ret_len)
+{
+	int r = 0;
+
+	buffer_clear(&http->body);
+	while (r == 0 && http->body.len == 0)
+		r = decode_more(http);
+	*ret_data = http->body.data;
+	*ret_len = http->body.len;
+	return r;
+}
+
 int http_read_line(struct http *http, const char **ret_line)
 {
 	buffer_consume(&http->body, http->line_len);

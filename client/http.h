@@ -31,6 +31,12 @@ int http_status(const struct http *http);
 int http_read_all(struct http *http, char **ret_body, size_t *ret_len);
 
 /*
+ * The next octets of the body, borrowed until the next call; not to be mixed
+ * with lines. 0, -ENODATA at the end, -EPROTO if it is cut, -errno.
+ */
+int http_read_some(struct http *http, const char **ret_data, size_t *ret_len);
+
+/*
  * The next line of the body without its line end, borrowed until the next
  * call. 0, -ENODATA at the end, -errno.
  */

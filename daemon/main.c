@@ -10,6 +10,7 @@
 #include <sysexits.h>
 
 #include "daemon.h"
+#include "queue/restore.h"
 #include "secret.h"
 #include "settings.h"
 #include "settings_errors.h"
@@ -17,6 +18,7 @@
 static const char usage[] =
     "usage: relaisd [--config FILE]\n"
     "       relaisd --check [FILE]\n"
+    "       relaisd --restore BACKUP [--config FILE]\n"
     "\n"
     "Takes mail on a Unix socket, keeps it on disk, and relays it. Stays in\n"
     "the foreground and logs to stderr.\n"
@@ -25,6 +27,7 @@ static const char usage[] =
     "/relais/relais.yaml\n"
     "      --check        only check the settings: 0 if they are right, 78 if\n"
     "                     not, and then file:line:column for each error\n"
+    "      --restore FILE make the queue from what `relaisctl backup` wrote\n"
     "  -V, --version      print the version\n"
     "  -h, --help         print this\n"
     "\n"
@@ -33,21 +36,25 @@ static const char usage[] =
 
 enum {
 	OPTION_CHECK = 256,
+	OPTION_RESTORE,
 };
 
 static const struct option options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "check", no_argument, NULL, OPTION_CHECK },
+	{ "restore", required_argument, NULL, OPTION_RESTORE },
 	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
 
-static int run(const char *path, bool is_check_only);
+static int run(const char *path, bool is_check_only, const char *backup);
+static int restore(const struct settings *settings, const char *backup);
 
 int main(int argc, char *argv[])
 {
 	const char *path = NULL;
+	const char *backup = NULL;
 	bool is_check_only = false;
 	int option;
 
@@ -59,6 +66,9 @@ int main(int argc, char *argv[])
 			break;
 		case OPTION_CHECK:
 			is_check_only = true;
+			break;
+		case OPTION_RESTORE:
+			backup = optarg;
 			break;
 		case 'V':
 			puts("relaisd " PACKAGE_VERSION);
@@ -78,10 +88,10 @@ int main(int argc, char *argv[])
 		    argv[optind], usage);
 		return EX_USAGE;
 	}
-	return run(path, is_check_only);
+	return run(path, is_check_only, backup);
 }
 
-static int run(const char *path, bool is_check_only)
+static int run(const char *path, bool is_check_only, const char *backup)
 {
 	const struct settings *settings = NULL;
 	struct settings_errors errors;
@@ -100,8 +110,24 @@ static int run(const char *path, bool is_check_only)
 	}
 	if (is_check_only)
 		puts("relaisd: the settings are right");
+	else if (backup != NULL)
+		r = restore(settings, backup);
 	else
 		r = daemon_run(settings, path);
 	settings_unref(settings);
 	return r;
+}
+
+static int restore(const struct settings *settings, const char *backup)
+{
+	char *error = NULL;
+
+	if (queue_restore(settings->queue.directory, backup, &error) < 0) {
+		fprintf(stderr, "relaisd: %s\n", error);
+		free(error);
+		return EX_UNAVAILABLE;
+	}
+	printf("relaisd: %s has the queue again. What was delivered since the "
+	       "backup is sent again.\n", settings->queue.directory);
+	return EX_OK;
 }

@@ -96,6 +96,8 @@ static const struct endpoint endpoints[] = {
 	    relays_resume, 0 },
 	{ METHOD_GET, "/v1/routes:explain", FOR_ADMINISTRATORS, true,
 	    routes_explain, 0 },
+	{ METHOD_GET, "/v1/backup", FOR_ADMINISTRATORS, false, backup_begin,
+	    0 },
 	{ METHOD_GET, "/metrics", FOR_ADMINISTRATORS, true, status_metrics, 0 },
 };
 

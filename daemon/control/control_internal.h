@@ -11,6 +11,7 @@
 
 #include "control/control.h"
 
+struct backup;
 struct connection;
 struct credentials;
 struct event_base;
@@ -49,6 +50,7 @@ struct control {
 	struct streams *streams;
 	struct users *users;
 	struct exporter *exporter;
+	struct backup *backup; /* under way; or NULL */
 
 	/* For tests of relays. */
 	struct loop *loop;

@@ -41,6 +41,9 @@ const char *problems_relay_name(
 /* control_routes.c */
 void routes_explain(struct request *request);
 
+/* control_backup.c */
+void backup_begin(struct request *request);
+
 /* control_relays.c */
 void relays_list(struct request *request);
 void relays_show(struct request *request);

@@ -203,6 +203,11 @@ void queue_stop(struct queue *queue)
 		    strerror(-r));
 }
 
+int queue_copy(struct queue *queue, int fd)
+{
+	return store_copy(queue->store, fd);
+}
+
 void queue_free(struct queue *queue)
 {
 	if (queue == NULL)

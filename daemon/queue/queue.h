@@ -52,6 +52,12 @@ int queue_start(struct queue *queue);
 void queue_stop(struct queue *queue);
 void queue_free(struct queue *queue);
 
+/*
+ * Writes the queue as it is now to a descriptor, as a store of its own. 0 or
+ * -errno (-EPIPE: nobody reads). Thread: one of its own, since it blocks.
+ */
+int queue_copy(struct queue *queue, int fd);
+
 /* --------------------------------------------------------------- notices */
 
 /*

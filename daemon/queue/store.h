@@ -64,6 +64,16 @@ int store_open(struct store **ret_store, const char *directory,
     uint64_t map_bytes, char **ret_error);
 void store_close(struct store *store);
 
+/*
+ * Writes all that is committed now, as a data.mdb, to a descriptor. Takes as
+ * long as the reader at its other end; a read transaction all the while.
+ * Thread: any, beside the committer.
+ */
+int store_copy(struct store *store, int fd);
+
+/* Is this file, which nobody has open, such a copy and whole? 0 or -errno. */
+int store_verify(const char *path);
+
 /* ---------------------------------------------------------- transactions */
 
 int store_begin(struct store *store, struct store_txn **ret_txn);

@@ -5,7 +5,8 @@ _relaisctl()
 	local word=${COMP_WORDS[COMP_CWORD]}
 	local before=${COMP_WORDS[COMP_CWORD-1]}
 	local commands="status list show top watch wait retry hold release cancel
-		resend relay providers route import doctor reload"
+		resend relay providers route import backup doctor
+		reload"
 	local selection="--state --relay --sender --recipient --submitter --tag
 		--since"
 	local change="$selection --all --reason --dry-run --yes"
@@ -79,6 +80,9 @@ _relaisctl()
 	show) words=$(_relaisctl_ids) ;;
 	top) words="--interval" ;;
 	import) words="--dry-run --yes postfix msmtp nullmailer ssmtp dma" ;;
+	backup)
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		[[ $word == -* ]] || return ;;
 	doctor) words="--host" ;;
 	watch) words="--after" ;;
 	wait) words="--timeout $(_relaisctl_ids)" ;;
