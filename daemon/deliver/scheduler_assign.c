@@ -281,8 +281,9 @@ static void attempt_ended(struct scheduler *scheduler, struct ticket *ticket,
 	if (assignment->certificate_end_ms != 0)
 		relay->certificate_end_ms = assignment->certificate_end_ms;
 	scheduler_brake_came_home(scheduler, ticket, assignment);
+	/* At a stop it was cut by us. */
 	if (assignment->fault.class == VERDICT_NONE &&
-	    was_cut_short(assignment))
+	    !scheduler->is_draining && was_cut_short(assignment))
 		verdict_local(&assignment->fault, VERDICT_TEMPORARY,
 		    SCOPE_RELAY, PHASE_CONNECT, FAULT_OTHER,
 		    "the attempt ended without an answer");

@@ -382,6 +382,7 @@ def test_a_stop_cuts_what_takes_too_long(daemon, relay, verb, is_marked):
     assert daemon.stop() == 0
     moment.gate.set()
     daemon.start()
+    assert daemon.relay_state()["state"] == "closed"
     if is_marked:
         change(daemon, "retry", moment.queue_id)  # or wait 15 minutes
     message = daemon.wait_for_state(moment.queue_id, "delivered")
