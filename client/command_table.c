@@ -126,10 +126,10 @@ const struct command commands[] = {
 	{ "relay resume", "NAME...", 1, -1, 0,
 	    "use a paused, held or failing relay again, now", NULL,
 	    command_relay_resume },
-	{ "relay add", "[NAME] [KEY=VALUE...]", 0, -1,
+	{ "relay add", "NAME [KEY=VALUE...]", 1, -1,
 	    HAS_RELAY_KEYS | HAS(OPTION_DEFAULT), "make a relay",
-	    "On a terminal, and without keys, it asks. Keys are those of "
-	    "relais.yaml(5),\nas in limits.rate=30/min.",
+	    "Keys are those of relais.yaml(5), as in limits.rate=30/min. On "
+	    "a terminal the\npassword is asked for where there is a username.",
 	    command_relay_add },
 	{ "relay set", "NAME [KEY=VALUE...]", 1, -1, HAS_RELAY_KEYS,
 	    "change a relay",
