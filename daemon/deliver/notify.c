@@ -79,6 +79,5 @@ static bool is_late(const struct settings *settings,
 		warn_s = WARN_S;
 	return decision->is_charged &&
 	    (question->recipient->flags & RECIPIENT_DELAY_TOLD) == 0 &&
-	    question->now_ms >=
-	    question->message->submitted_ms + warn_s * 1000;
+	    retry_age_ms(question) >= warn_s * 1000;
 }

@@ -27,7 +27,6 @@
 /* A relay may wish for a pause, but not for ever. */
 #define RETRY_AFTER_MAX_S (24 * 60 * 60)
 
-static uint64_t age_ms(const struct retry_question *question);
 static uint64_t left_ms(const struct settings *settings,
     const struct retry_question *question);
 static void decide_expired(struct settlement_recipient *decision,
@@ -125,7 +124,7 @@ static bool is_first_of_part(const struct retry_question *question)
 }
 
 /* Since it was accepted, in queue time: setting the wall clock ages no mail. */
-static uint64_t age_ms(const struct retry_question *question)
+uint64_t retry_age_ms(const struct retry_question *question)
 {
 	uint64_t accepted_ms = queue_id_time_ms(question->message->id);
 
@@ -143,7 +142,7 @@ static uint64_t left_ms(const struct settings *settings,
 	    ? settings->bounces.expire_s
 	    : settings->retry.expire_s;
 	uint64_t allowed_ms = expire_s * 1000;
-	uint64_t age = age_ms(question);
+	uint64_t age = retry_age_ms(question);
 	uint64_t left = UINT64_MAX;
 	uint64_t until_ms = 0;
 
@@ -255,7 +254,7 @@ static uint64_t uncharged_ms(const struct settings *settings,
 {
 	uint64_t first = (uint64_t)settings->retry.first_s * 1000;
 	uint64_t maximum = (uint64_t)settings->retry.maximum_s * 1000;
-	uint64_t delay = age_ms(question) / 2;
+	uint64_t delay = retry_age_ms(question) / 2;
 
 	if (delay > maximum)
 		delay = maximum;

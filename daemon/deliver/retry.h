@@ -33,4 +33,8 @@ struct retry_question {
 void retry_decide(struct settlement_recipient *ret_decision,
     const struct settings *settings, const struct retry_question *question);
 
+/* How old the message is, in queue time: a wall clock that is set does not
+ * matter. */
+uint64_t retry_age_ms(const struct retry_question *question);
+
 #endif

@@ -28,7 +28,7 @@ static int set_up(void **state)
 	settings.retry.warn_s = 4 * 3600;
 	message = (struct message){ .sender = "app@example.com",
 		.recipients = &recipient, .recipient_count = 1,
-		.submitted_ms = 1000 * HOUR_MS };
+		.id = 1000 * HOUR_MS << 22, .submitted_ms = 1 };
 	recipient = (struct message_recipient){ .address = "a@example.org" };
 	return 0;
 }
@@ -89,7 +89,9 @@ static struct settlement_recipient decide(enum recipient_state state,
 	notify_decide(&decision, &settings, &(struct retry_question){
 	    .message = &message,
 	    .recipient = &recipient,
-	    .now_ms = message.submitted_ms + age_ms,
+	    /* The wall clock may say what it likes. */
+	    .now_ms = message.submitted_ms + 1000 * HOUR_MS,
+	    .queue_now_ms = 1000 * HOUR_MS + age_ms,
 	}, relay_tells);
 	return decision;
 }
