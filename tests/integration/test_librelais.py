@@ -220,10 +220,10 @@ def test_the_example_of_the_manual_works(relaisd):
 # ---------------------------------------------------- with a scripted server
 
 
-def test_leaves_in_two_writes(fake, client, letter, directory):
+def test_leaves_in_two_writes(fake, client, letter, directory, peers):
     trace = directory / "trace"
     done = subprocess.run(
-        ["strace", "-f", "-o", trace, *client.words("memory", letter)],
+        [peers("strace"), "-f", "-o", trace, *client.words("memory", letter)],
         env=client.environment, capture_output=True, timeout=PATIENCE)
     if done.returncode:
         pytest.skip(f"strace cannot trace here: {done.stderr[:200]}")

@@ -119,16 +119,16 @@ def test_a_change_in_error_changes_nothing_and_says_what_is_wrong(daemon,
     assert daemon.relay_state()["port"] == relay.port
 
 
-def test_yaml_is_taken_as_well_as_json(daemon, relay):
+def test_yaml_is_taken_as_well_as_json(daemon, relay, peers):
     without_relays(daemon)
     text = f"name: office\nhost: 127.0.0.1\nport: {relay.port}\n"
     result = daemon.run(
-        "/usr/bin/curl", "-s", "--unix-socket", daemon.control,
+        peers("curl"), "-s", "--unix-socket", daemon.control,
         "-H", "Content-Type: application/yaml", "--data-binary", "@-",
         "http://relais/v1/relays", input=text.encode())
     assert b'"managed":"api"' in result.stdout, result
     result = daemon.run(
-        "/usr/bin/curl", "-s", "--unix-socket", daemon.control, "-X", "PUT",
+        peers("curl"), "-s", "--unix-socket", daemon.control, "-X", "PUT",
         "-H", "Content-Type: application/yaml", "--data-binary", "@-",
         "http://relais/v1/relays/office", input=b"port: 1\nport: 2\n")
     assert b"request:2:1" in result.stdout, result
@@ -252,10 +252,10 @@ def test_changes_at_once_are_made_one_after_the_other(daemon, relay):
     assert sum(r["default"] for r in relays) == 1
 
 
-def test_others_than_administrators_change_nothing(daemon, relay):
+def test_others_than_administrators_change_nothing(daemon, relay, peers):
     without_relays(daemon)
     result = daemon.run(
-        "/usr/bin/curl", "-s", "--unix-socket", daemon.control, "-X", "POST",
+        peers("curl"), "-s", "--unix-socket", daemon.control, "-X", "POST",
         "--data", '{"name": "x", "host": "127.0.0.1"}',
         "http://relais/v1/relays", user=1000)
     assert b"administrators_only" in result.stdout, result

@@ -26,6 +26,7 @@ msmtp       msmtp
 aiosmtpd    python3-aiosmtpd
 nsd         nsd
 curl        curl
+strace      strace
 faketime    libfaketime
 snail       s-nail
 mutt        mutt
@@ -46,6 +47,7 @@ swaks       swaks     usr/bin/swaks
 msmtp       msmtp     usr/bin/msmtp
 nsd         nsd       usr/sbin/nsd
 curl        curl      usr/bin/curl
+strace      strace    usr/bin/strace
 s-nail      snail     usr/bin/s-nail
 mutt        mutt      usr/bin/mutt
 php         php       usr/bin/php8.2
