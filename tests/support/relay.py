@@ -318,6 +318,8 @@ class _Dialogue:
             self._say(reply)
 
     def _start_tls(self):
+        # Sooner, a reset would be met by connect() itself.
+        self.connection.recv(1, socket.MSG_PEEK)
         self._trouble("TLS")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*self.relay.tls)
