@@ -87,7 +87,8 @@ def test_a_textfile_is_written_whole(exported):
 
 
 def test_a_textfile_that_cannot_be_written_is_said_once(daemon):
-    daemon.settings["metrics"] = {"textfile": "/nonexistent/relais.prom"}
+    daemon.settings["metrics"] = {
+        "textfile": f"{daemon.directory}/missing/relais.prom"}
     daemon.start()
     wait_until(lambda: "event=metrics" in daemon.log_text(), "the complaint")
     daemon.wait_for_state(daemon.send(), "delivered")

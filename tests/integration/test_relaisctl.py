@@ -247,7 +247,7 @@ def test_completion_offers_every_command_and_option():
     assert complete("list", "--state", "de") == {"delivering", "delivered"}
 
 
-def test_fish_is_offered_every_command_and_option(peers):
+def test_fish_is_offered_every_command_and_option(peers, directory):
     def offered(line):
         fish = peers("fish")
         script = BUILD / "client" / "relaisctl.fish"
@@ -257,7 +257,7 @@ def test_fish_is_offered_every_command_and_option(peers):
              f"set -g fish_function_path {functions}; source {script}; "
              f"complete -C '{line}'"],
             capture_output=True, text=True, check=True,
-            env={**os.environ, "HOME": "/nonexistent",
+            env={**os.environ, "HOME": str(directory),
                  "PATH": f"{BUILD}:{os.environ['PATH']}"})
         assert done.stderr == ""
         return {line.split("\t")[0] for line in done.stdout.splitlines()}
