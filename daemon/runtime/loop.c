@@ -16,6 +16,7 @@
 
 #include "clock.h"
 #include "runtime/log.h"
+#include "runtime/xalloc.h"
 
 #define STUCK_MS 30000
 
@@ -45,6 +46,9 @@ int loop_prepare_process(void)
 	    signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
 		return -errno;
 	allow_descriptors();
+	/* evhttp of libevent 2.1 crashes where one of its small allocations
+	 * fails; ours end the process in order. */
+	event_set_mem_functions(xmalloc, xrealloc, free);
 	event_set_log_callback(on_libevent_message);
 	return evthread_use_pthreads() < 0 ? -ENOMEM : 0;
 }
