@@ -95,7 +95,7 @@ void scheduler_lane_changed(struct scheduler *scheduler, struct lane *lane)
 	if (lane_has_work(lane, scheduler->now_ms) &&
 	    scheduler_must_reroute(scheduler, lane)) {
 		kind = LANE_IDLE;
-		scheduler_round_again(scheduler, 1);
+		scheduler_round_add(scheduler);
 	}
 	if (kind != LANE_IDLE && scheduler_brake_holds(scheduler, lane))
 		kind = LANE_IDLE;

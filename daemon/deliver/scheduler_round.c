@@ -22,6 +22,9 @@
 #define LANE_INFOS 64
 #define ROWS       64
 
+/* After a round that may have passed some mail over, the next one. */
+#define LATECOMERS_MS 500
+
 /* Among what is remembered of relays; no relay has this id. */
 #define MEMORY_ID 0
 
@@ -89,6 +92,15 @@ void scheduler_round_again(struct scheduler *scheduler, uint64_t in_ms)
 	if (round->alarm.place == 0)
 		alarm_set(&scheduler->alarms, &round->alarm,
 		    scheduler->now_ms + in_ms);
+}
+
+void scheduler_round_add(struct scheduler *scheduler)
+{
+	struct scheduler_round *round = &scheduler->round;
+
+	if (round->stage != ROUND_DONE)
+		round->has_latecomers = true;
+	scheduler_round_again(scheduler, 1);
 }
 
 static bool is_full(const struct scheduler *scheduler)
@@ -217,6 +229,9 @@ static void next_stage(struct scheduler *scheduler)
 		round->stage = ROUND_DONE;
 		round->done_digest = round->digest;
 		remember(scheduler);
+		if (round->has_latecomers)
+			scheduler_round_again(scheduler, LATECOMERS_MS);
+		round->has_latecomers = false;
 		return;
 	}
 	round->stage = round->stage == ROUND_GONE ? ROUND_FRESH : ROUND_LANES;

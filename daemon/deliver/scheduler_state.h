@@ -52,6 +52,7 @@ struct scheduler_round {
 	uint64_t looked, total, moved;
 	struct relay_memory *memory;
 	bool is_remembering;
+	bool has_latecomers; /* mail came while it ran, maybe behind it */
 };
 
 /* Lanes in memory that have no fresh parts; and those of one relay that stand
@@ -196,6 +197,8 @@ void scheduler_round_done(struct scheduler *scheduler);
 void scheduler_round_begin(struct scheduler *scheduler);
 /* Lanes may be there whose relay can't have them, at_ms from now. */
 void scheduler_round_again(struct scheduler *scheduler, uint64_t in_ms);
+/* Mail has come into such a lane. */
+void scheduler_round_add(struct scheduler *scheduler);
 
 /* scheduler_reroute.c */
 

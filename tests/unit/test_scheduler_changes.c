@@ -302,6 +302,46 @@ static void reroutes_the_mail_of_a_relay_that_is_gone(void **state)
 	assert_int_equal(fake_rows(), 0);
 }
 
+static void apply(const char *yaml)
+{
+	const struct settings *settings = fake_settings_load(yaml);
+
+	scheduler_apply_settings(fake_scheduler, settings);
+	settings_unref(settings);
+	fake_run();
+}
+
+static void let_the_round_end(void)
+{
+	for (unsigned i = 0; i < 100; i++) {
+		fake_advance(10);
+		fake_commit();
+	}
+}
+
+/* As held mail does that is released: its lane is of a relay that is gone. */
+static void reroutes_what_comes_behind_the_back_of_a_round(void **state)
+{
+	uint32_t old = normal_lane();
+
+	(void)state;
+	fake_lane("other", PRIORITY_NORMAL, 1000, "");
+	fake_start();
+	for (unsigned steps = 0; steps < 5; steps++) {
+		apply(one_relay);
+		let_the_round_end();
+		apply(other_relay);
+		for (unsigned i = 0; i < steps; i++)
+			fake_advance(1);
+		fake_fresh(old);
+		let_the_round_end();
+		assert_int_equal(fake_given_count, 1);
+		assert_string_equal(fake_oldest()->relay->name, "other");
+		fake_deliver_all();
+		assert_int_equal(fake_rows(), 0);
+	}
+}
+
 static bool is_idle;
 
 static void on_idle(void *context)
@@ -465,6 +505,7 @@ int main(void)
 		TEST(asks_a_relay_again_when_mail_is_retried),
 		TEST(makes_a_deferred_message_due),
 		TEST(reroutes_the_mail_of_a_relay_that_is_gone),
+		TEST(reroutes_what_comes_behind_the_back_of_a_round),
 		TEST(drains_what_is_at_the_workers),
 		TEST(is_idle_at_once_without_mail),
 		TEST(keeps_its_books_through_everything),
