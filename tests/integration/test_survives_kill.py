@@ -96,8 +96,9 @@ def test_delivers_every_acknowledged_message_when_killed_in_a_loop(
     known = set(acknowledged.values())
     twice = {s for s, n in deliveries.items() if n > 1 and s in known}
     assert twice <= marked, "a duplicate that was not marked"
-    # At most what four connections had in flight at each kill was marked.
-    assert len(marked) <= ROUNDS * 4
+    # What the relay has twice was in flight. Of the rest each connection may
+    # have had one at each kill: its dot was about to go, and did not.
+    assert len(marked - twice) <= ROUNDS * 4
 
 
 def test_marks_exactly_what_was_in_flight(daemon, relay):
