@@ -378,14 +378,19 @@ static void look_at_all(struct queue_reader *reader)
 {
 	const struct queue_filter everything = { 0 };
 	struct message *found[64];
-	uint64_t before = 0;
+	uint64_t before = 0, last;
 	int count;
 
 	do {
+		last = before;
 		count = queue_list(reader, &everything, before, found, 64,
 		    &before);
 		if (count < 0)
 			blame(0, "the list can't be read");
+		if (count < 0 || (last != 0 && before >= last)) {
+			blame(0, "the list has no end");
+			before = 0;
+		}
 		for (int i = 0; i < count; i++) {
 			if (found[i]->body_id != 0 &&
 			    !is_whole(reader, found[i]))
