@@ -78,8 +78,9 @@ static bool has_fallback(const struct scheduler *scheduler,
 }
 
 /*
- * One that is being changed is left for its next attempt; of one that is being
- * delivered what still waits then moves afterwards.
+ * One that is being changed has its turn in another round, for in a lane
+ * that can't have it there is no next attempt; of one that is being delivered
+ * what still waits then moves afterwards.
  */
 void scheduler_reroute_message(struct scheduler *scheduler, uint64_t id)
 {
@@ -89,8 +90,10 @@ void scheduler_reroute_message(struct scheduler *scheduler, uint64_t id)
 	struct change *change;
 	uint32_t heir;
 
-	if (claim != NULL && claim_is_changing(claim))
+	if (claim != NULL && claim_is_changing(claim)) {
+		scheduler->round.has_latecomers = true;
 		return;
+	}
 	if (queue_read_message(scheduler->reader, id, &message) < 0)
 		return;
 	if (message->state == MESSAGE_QUEUED) {
