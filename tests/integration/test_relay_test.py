@@ -58,6 +58,7 @@ def test_a_relay_that_works_is_reached_without_a_mail(daemon, certificates):
         start(daemon, relay, certificates, security="starttls",
               username="app", password="secret")
         code, steps, result = ask(daemon)
+        relay.wait_for(lambda: "QUIT" in relay.sessions[0].commands)
     assert code == 0 and result["result"] == "reachable", (steps, result)
     assert names(steps) == ["name", "connect", "greeting", "tls", "ehlo",
                             "login", "sender", "recipient"]
@@ -72,7 +73,7 @@ def test_a_relay_that_works_is_reached_without_a_mail(daemon, certificates):
     assert detail["login"].startswith("as app by ")
     assert relay.messages == [] and relay.contents == []
     verbs = [line.split()[0] for line in relay.sessions[0].commands]
-    assert "DATA" not in verbs and "QUIT" in verbs
+    assert "DATA" not in verbs
 
 
 def test_a_test_mail_is_accepted_and_has_the_relays_identity(daemon,
