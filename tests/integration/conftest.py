@@ -39,6 +39,7 @@ PATIENCE = 60  # seconds; far beyond what any step takes on a busy machine
 def pytest_configure(config):
     config.addinivalue_line(
         "markers", "xdist_group(name): tests that share a costly server")
+    config.addinivalue_line("markers", "one_try: a failure is final")
 
 
 def wait_until(condition, what="the condition", patience=PATIENCE):
@@ -296,15 +297,21 @@ class Relaisd:
         raise AssertionError("no RssAnon")
 
 
+def may_try_again(item):
+    """Not where mail could be lost or doubled: once is too often there."""
+    return ("RELAIS_ONE_TRY" not in os.environ
+            and item.get_closest_marker("one_try") is None)
+
+
 def pytest_runtest_protocol(item, nextitem):
     """What fails is tried once more, and the warnings of the summary name it:
     a shared machine may stand still for a moment. RELAIS_ONE_TRY=1 forbids
-    it."""
+    it, and so does the mark one_try."""
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid,
                                        location=item.location)
     reports = runtestprotocol(item, nextitem=nextitem, log=False)
     failed = [report for report in reports if report.failed]
-    if failed and "RELAIS_ONE_TRY" not in os.environ:
+    if failed and may_try_again(item):
         item.warn(pytest.PytestWarning(
             f"{item.nodeid} failed at first: "
             f"{failed[0].longreprtext.splitlines()[-1]}"))

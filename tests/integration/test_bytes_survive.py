@@ -5,6 +5,8 @@ import random
 
 import pytest
 
+pytestmark = pytest.mark.one_try
+
 HEADER = (
     b"From: App <app@example.com>\r\n"
     b"To: user@example.net\r\n"

@@ -10,6 +10,8 @@ import subprocess
 import pytest
 from conftest import is_sanitized, UnixSMTP, wait_until
 
+pytestmark = pytest.mark.one_try
+
 MIB = 1 << 20
 
 

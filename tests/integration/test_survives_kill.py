@@ -3,7 +3,10 @@ killed, and what may be there twice is marked and nothing else."""
 
 import threading
 
+import pytest
 from conftest import UnixSMTP, wait_until
+
+pytestmark = pytest.mark.one_try
 
 ROUNDS = 50
 SUBMITTERS = 4
