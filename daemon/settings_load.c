@@ -45,6 +45,8 @@ static void complete_submitters(struct settings_reader *reader);
 static void check_references(struct settings_reader *reader);
 static void choose_default_relay(struct settings_reader *reader);
 static void check_whole(struct settings_reader *reader);
+static void check_fallbacks(struct settings_reader *reader,
+    const struct relay_settings *relay);
 static void reader_done(struct settings_reader *reader);
 
 int settings_load(const char *path, const struct settings **ret_settings,
@@ -416,7 +418,7 @@ static void check_whole(struct settings_reader *reader)
 {
 	const struct settings *settings = &reader->main->settings;
 	const struct settings_place place = { .file = settings->file };
-	size_t i, j;
+	size_t i;
 
 	if (settings->receive.header_size_bytes >
 	    settings->receive.message_size_bytes)
@@ -437,12 +439,34 @@ static void check_whole(struct settings_reader *reader)
 		settings_errors_add(reader->errors, &place,
 		    "control.socket: is receive.socket, too");
 	for (i = 0; i < settings->relay_count; i++)
-		for (j = 0; j < settings->relays[i].fallback_count; j++)
-			if (settings->relays[i].fallback[j] ==
-			    settings->relays[i].id)
-				settings_errors_add(reader->errors, &place,
-				    "relays.%s.fallback: names itself",
-				    settings->relays[i].name);
+		check_fallbacks(reader, &settings->relays[i]);
+}
+
+/* Mail of direct waits by domain, that of other relays doesn't. */
+static void check_fallbacks(struct settings_reader *reader,
+    const struct relay_settings *relay)
+{
+	const struct settings *settings = &reader->main->settings;
+	const struct settings_place place = { .file = settings->file };
+	const struct relay_settings *other;
+	size_t i;
+
+	for (i = 0; i < relay->fallback_count; i++) {
+		other = settings_find_relay(settings, relay->fallback[i]);
+		if (other == relay)
+			settings_errors_add(reader->errors, &place,
+			    "relays.%s.fallback: names itself", relay->name);
+		else if (relay->kind == RELAY_DIRECT)
+			settings_errors_add(reader->errors, &place,
+			    "relays.%s.fallback: does not fit to direct:, "
+			    "which tries each domain's hosts in turn",
+			    relay->name);
+		else if (other && other->kind == RELAY_DIRECT)
+			settings_errors_add(reader->errors, &place,
+			    "relays.%s.fallback: %s is direct:, which carries "
+			    "no other relay's mail",
+			    relay->name, other->name);
+	}
 }
 
 static void reader_done(struct settings_reader *reader)

@@ -391,7 +391,8 @@ const struct settings_key settings_keys_relay[] = {
 	  .sentence = "Its key, in PEM. Default: in the same file." },
 	{ "fallback", TYPE(relay_list), RELAY(fallback),
 	  .sentence = "Relays to use, in this order, while this one is at "
-		      "fault or switched off." },
+		      "fault or switched off. Neither this one nor they may be "
+		      "direct:." },
 	{ "enabled", TYPE(boolean), RELAY(enabled), .initial = "on",
 	  .sentence = "off: mail for this relay waits." },
 	{ 0 },

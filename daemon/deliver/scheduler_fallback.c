@@ -8,7 +8,8 @@
  * carries. What a relay may have taken already (RFC 1047) is never given to
  * another: such parts wait for their own.
  *
- * Direct relays neither have nor are one: their mail waits by domain.
+ * Direct relays neither have nor are one: their mail waits by domain. The
+ * settings refuse it.
  */
 #include "config.h"
 
@@ -22,7 +23,6 @@ static bool is_in_trouble(const struct scheduler *scheduler,
 	const struct breaker *breaker = &relay->hop.breaker;
 
 	return relay->settings != NULL && relay->settings->enabled &&
-	    !relay_is_direct(relay) &&
 	    !relay_is_paused(relay, scheduler->now_ms) &&
 	    !breaker_may_pass(breaker, scheduler->now_ms);
 }
@@ -31,7 +31,6 @@ static bool may_carry(const struct scheduler *scheduler,
     const struct relay *relay)
 {
 	return relay->settings != NULL && relay->settings->enabled &&
-	    !relay_is_direct(relay) &&
 	    !relay_is_paused(relay, scheduler->now_ms) &&
 	    breaker_is_closed(&relay->hop.breaker);
 }

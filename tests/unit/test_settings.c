@@ -450,6 +450,12 @@ static void refuses_what_does_not_fit_together(void **state)
 		    "and 64 hex digits" },
 		{ "{host: a.example, fallback: [r]}",
 		    "%: relays.r.fallback: names itself" },
+		{ "{url: \"direct:\", fallback: [s]}, s: {host: a.example}",
+		    "%: relays.r.fallback: does not fit to direct:, which "
+		    "tries each domain's hosts in turn" },
+		{ "{host: a.example, fallback: [s]}, s: {url: \"direct:\"}",
+		    "%: relays.r.fallback: s is direct:, which carries no "
+		    "other relay's mail" },
 		{ "{provider: amazon-ses, username: u, password: p}",
 		    "%:1:13: relays.r.host: is needed: fill in "
 		    "email-smtp.{region}.amazonaws.com" },
