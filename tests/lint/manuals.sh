@@ -1,6 +1,7 @@
 #!/bin/sh
 #
-# Manual pages are well formed.
+# Manual pages are well formed, and in good style. That the pages they refer to
+# are not installed here is no fault of theirs.
 set -u
 cd "${srcdir:-.}" || exit 1
 
@@ -17,7 +18,9 @@ echo "1..$#"
 number=0
 for page in "$@"; do
 	number=$((number + 1))
-	if complaints=$(mandoc -Tlint -Wwarning "$page"); then
+	complaints=$(mandoc -Tlint "$page" 2>/dev/null |
+	    grep -v 'referenced manual not found')
+	if [ -z "$complaints" ]; then
 		echo "ok $number - $page"
 	else
 		printf '%s\n' "$complaints" | sed 's/^/# /'

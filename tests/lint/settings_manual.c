@@ -8,6 +8,7 @@
 #include "config.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,20 +28,56 @@ static const struct unit sizes[] = {
 	{ "KiB", UINT64_C(1) << 10 }, { "", 1 }, { NULL, 0 },
 };
 
+/* Columns that the word at text takes; a quote is four. */
+static size_t word_width(const char *text)
+{
+	size_t width = 0;
+
+	for (; *text != '\0' && *text != ' '; text++)
+		width += *text == '`' ? 4 : 1;
+	return width;
+}
+
+/* One word; true if a sentence or a part of one ends with it. */
+static bool print_word_of_text(const char *text, bool *is_open)
+{
+	bool is_end = false;
+
+	if (*text == '.' || *text == '\'')
+		fputs("\\&", stdout);
+	for (; *text != '\0' && *text != ' '; text++) {
+		is_end = strchr(".;:", *text) != NULL;
+		if (*text == '`') {
+			fputs(*is_open ? "\\(rq" : "\\(lq", stdout);
+			*is_open = !*is_open;
+		} else {
+			putchar(*text);
+		}
+	}
+	return is_end;
+}
+
 /* mdoc: sentences start on a line of their own, `x` is quoted. */
 static void print_text(const char *text)
 {
 	bool is_open = false;
+	size_t column = 0;
 
-	for (; *text != '\0'; text++) {
-		if (*text == '`') {
-			fputs(is_open ? "\\(rq" : "\\(lq", stdout);
-			is_open = !is_open;
-		} else if (strchr(".;:", *text) && text[1] == ' ') {
-			printf("%c\n", *text);
-			text++;
+	while (*text != '\0') {
+		size_t width = word_width(text);
+		bool is_end = print_word_of_text(text, &is_open);
+
+		column += width;
+		text += strcspn(text, " ");
+		if (*text == '\0')
+			break;
+		text++;
+		if (is_end || column + 1 + word_width(text) > 78) {
+			putchar('\n');
+			column = 0;
 		} else {
-			putchar(*text);
+			putchar(' ');
+			column++;
 		}
 	}
 	putchar('\n');
