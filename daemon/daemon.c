@@ -101,7 +101,8 @@ static int reload(struct daemon *daemon, const struct reload_edits *edits,
 static void ask_reload_take(void *context, struct control_reload *request);
 static void on_reload_request(struct letter *letter);
 
-int daemon_run(const struct settings *settings, const char *settings_path)
+int daemon_run(const struct settings *settings, const char *settings_path,
+    const struct settings_errors *warnings)
 {
 	struct daemon daemon = { .settings_path = settings_path };
 	char *error = NULL;
@@ -109,6 +110,7 @@ int daemon_run(const struct settings *settings, const char *settings_path)
 
 	daemon.settings = settings_ref(settings);
 	r = make_all(&daemon, &error);
+	reload_log_errors(warnings, false);
 	if (r == 0)
 		r = start_all(&daemon);
 	if (r == 0) {
@@ -119,15 +121,15 @@ int daemon_run(const struct settings *settings, const char *settings_path)
 		r = loop_run(daemon.main_loop);
 		stop_all(&daemon);
 	} else if (error != NULL) {
-		log_message(LOG_LEVEL_ERR, "start-failed", "%s", error);
+		log_message(LOG_LEVEL_ERR, "start_failed", "%s", error);
 	} else {
-		log_message(LOG_LEVEL_ERR, "start-failed", "%s",
+		log_message(LOG_LEVEL_ERR, "start_failed", "%s",
 		    strerror(-r));
 	}
 	free(error);
 	free_all(&daemon);
 	if (r == 0)
-		log_message(LOG_LEVEL_INFO, "stopped", "good-bye");
+		log_message(LOG_LEVEL_INFO, "stopped", "all is on disk");
 	log_stop();
 	return r == 0 ? EX_OK : EX_UNAVAILABLE;
 }
@@ -365,7 +367,7 @@ static void on_drain_timeout(evutil_socket_t fd, short what, void *argument)
 
 	(void)fd;
 	(void)what;
-	log_message(LOG_LEVEL_WARNING, "drain-ended",
+	log_message(LOG_LEVEL_WARNING, "drain_ended",
 	    "some attempts were cut after %" PRIu32 " s; they are made again",
 	    daemon->settings->delivery.drain_s);
 	loop_stop(daemon->main_loop);

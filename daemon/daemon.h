@@ -9,11 +9,14 @@
 #define RELAIS_DAEMON_H
 
 struct settings;
+struct settings_errors;
 
 /*
  * Runs until it is told to stop. settings_path is loaded again at each reload
- * (NULL: the default path). A program's exit status.
+ * (NULL: the default path); what was odd about it is logged first. A program's
+ * exit status.
  */
-int daemon_run(const struct settings *settings, const char *settings_path);
+int daemon_run(const struct settings *settings, const char *settings_path,
+    const struct settings_errors *warnings);
 
 #endif

@@ -100,20 +100,21 @@ static int run(const char *path, bool is_check_only, const char *backup)
 	secret_forbid_dumps();
 	settings_errors_init(&errors);
 	r = settings_load(path, &settings, &errors);
-	settings_errors_print(&errors, stderr);
-	settings_errors_done(&errors);
+	if (r < 0 || is_check_only || backup != NULL)
+		settings_errors_print(&errors, stderr);
 	if (r < 0) {
 		fputs(is_check_only ? "relaisd: the settings have errors\n" :
 			"relaisd: not started: the settings have errors\n",
 		    stderr);
-		return EX_CONFIG;
-	}
-	if (is_check_only)
+		r = EX_CONFIG;
+	} else if (is_check_only) {
 		puts("relaisd: the settings are right");
-	else if (backup != NULL)
+	} else if (backup != NULL) {
 		r = restore(settings, backup);
-	else
-		r = daemon_run(settings, path);
+	} else {
+		r = daemon_run(settings, path, &errors);
+	}
+	settings_errors_done(&errors);
 	settings_unref(settings);
 	return r;
 }

@@ -12,24 +12,16 @@
 
 #define PATHS_MAX 32
 
-/*
- * Every line is logged, and joined for who asked. That somebody asked for
- * something that can't be is no trouble of ours.
- */
-static char *report_errors(const struct settings_errors *errors, bool is_edit)
+/* The lines for who asked. */
+static char *join_errors(const struct settings_errors *errors)
 {
 	struct buffer text;
 	char *report = NULL;
 	size_t i;
 
 	buffer_init(&text, 0);
-	for (i = 0; i < errors->count; i++) {
-		log_message(is_edit ? LOG_LEVEL_DEBUG :
-			errors->entries[i].is_warning ? LOG_LEVEL_WARNING :
-			LOG_LEVEL_ERR,
-		    "settings", "%s", errors->entries[i].text);
+	for (i = 0; i < errors->count; i++)
 		(void)buffer_appendf(&text, "%s\n", errors->entries[i].text);
-	}
 	if (text.len > 0 && buffer_take(&text, &report, NULL) < 0)
 		report = NULL;
 	buffer_done(&text);
@@ -45,7 +37,7 @@ static void warn_of_restart(const struct settings *old_settings,
 	count = settings_needing_restart(old_settings, new_settings, paths,
 	    PATHS_MAX);
 	for (i = 0; i < count; i++)
-		log_message(LOG_LEVEL_WARNING, "restart-needed",
+		log_message(LOG_LEVEL_WARNING, "restart_needed",
 		    "%s is as it was until relaisd is started again",
 		    paths[i]);
 }
@@ -76,7 +68,8 @@ int reload_settings(const struct settings **ret_settings, const char *path,
 	settings_errors_init(&errors);
 	r = settings_load_edited(path, edits->edits, edits->count, &settings,
 	    &errors);
-	*ret_report = report_errors(&errors, edits->count > 0);
+	reload_log_errors(&errors, edits->count > 0);
+	*ret_report = join_errors(&errors);
 	settings_errors_done(&errors);
 	if (r == 0)
 		r = make_edits(edits);
@@ -85,11 +78,22 @@ int reload_settings(const struct settings **ret_settings, const char *path,
 	else
 		settings_unref(settings);
 	if (r < 0 && edits->count == 0)
-		log_message(LOG_LEVEL_ERR, "reload-refused",
+		log_message(LOG_LEVEL_ERR, "reload_refused",
 		    "the settings are as they were");
 	if (r == 0)
 		warn_of_restart(old_settings, settings);
 	return r;
+}
+
+void reload_log_errors(const struct settings_errors *errors, bool is_edit)
+{
+	size_t i;
+
+	for (i = 0; i < errors->count; i++)
+		log_message(is_edit ? LOG_LEVEL_DEBUG :
+			errors->entries[i].is_warning ? LOG_LEVEL_WARNING :
+			LOG_LEVEL_ERR,
+		    "settings", "%s", errors->entries[i].text);
 }
 
 enum log_level reload_log_level(const struct settings *settings)

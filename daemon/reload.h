@@ -7,12 +7,14 @@
 #ifndef RELAIS_RELOAD_H
 #define RELAIS_RELOAD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "runtime/log.h"
 
 struct settings;
 struct settings_edit;
+struct settings_errors;
 
 /*
  * Loads and checks; says in the log what is wrong, and what a running daemon
@@ -31,6 +33,9 @@ struct reload_edits {
 int reload_settings(const struct settings **ret_settings, const char *path,
     const struct settings *old_settings, const struct reload_edits *edits,
     char **ret_report);
+
+/* A line each. What somebody asked for in vain, an edit, is no trouble. */
+void reload_log_errors(const struct settings_errors *errors, bool is_edit);
 
 enum log_level reload_log_level(const struct settings *settings);
 

@@ -177,7 +177,7 @@ static void take_a_rest(struct listener *listener, int error)
 {
 	static const struct timeval moment = { .tv_usec = 100000 };
 
-	log_message(LOG_LEVEL_WARNING, "accept-paused",
+	log_message(LOG_LEVEL_WARNING, "accept_paused",
 	    "no new client for a moment: %s", strerror(error));
 	(void)event_del(listener->event);
 	(void)event_add(listener->rest, &moment);

@@ -163,7 +163,7 @@ static void on_client(void *owner, int fd, const struct listener *listener)
 	else
 		peer_assume(&peer, listener_uid(listener));
 	if (r < 0) {
-		log_message(LOG_LEVEL_WARNING, "peer-unknown",
+		log_message(LOG_LEVEL_WARNING, "peer_unknown",
 		    "a client without credentials was left: %s",
 		    strerror(-r));
 		peer_done(&peer);

@@ -138,7 +138,7 @@ static void report_dropped(uint64_t *reported)
 	if (now == *reported)
 		return;
 	len = snprintf(line, sizeof(line),
-	    "event=log-lines-dropped count=%" PRIu64 "\n", now - *reported);
+	    "event=log_lines_dropped count=%" PRIu64 "\n", now - *reported);
 	*reported = now;
 	write_line(LOG_LEVEL_WARNING, line, (size_t)len, 0);
 }
@@ -169,13 +169,22 @@ static void *writer_main(void *argument)
 	return NULL;
 }
 
-/* Room is kept for the line's end. */
+/* Room is kept for a closing quote and the line's end. */
+static size_t room(const struct log_line *line)
+{
+	size_t most = sizeof(line->text) - 2;
+
+	return line->is_full || line->len > most ? 0 : most - line->len;
+}
+
+/* All of it or none, and then no more: a long line is cut between octets of a
+ * value, never within an escape or a number. */
 static void put(struct log_line *line, const char *text, size_t len)
 {
-	size_t room = sizeof(line->text) - 1 - line->len;
-
-	if (len > room)
-		len = room;
+	if (len > room(line)) {
+		line->is_full = true;
+		return;
+	}
 	memcpy(line->text + line->len, text, len);
 	line->len += (unsigned)len;
 }
@@ -201,6 +210,7 @@ void log_begin(struct log_line *line, enum log_level level, const char *event)
 	line->level = level;
 	line->len = 0;
 	line->fields_len = 0;
+	line->is_full = false;
 	line->is_wanted = log_is_wanted(level);
 	if (!line->is_wanted)
 		return;
@@ -211,11 +221,17 @@ void log_begin(struct log_line *line, enum log_level level, const char *event)
 	put_field(line, "event", line->len - (unsigned)strlen(event));
 }
 
-static void put_key(struct log_line *line, const char *key)
+/* False where the line has no room for the key and so much of its value. */
+static bool put_key(struct log_line *line, const char *key, size_t value_len)
 {
+	if (strlen(key) + 2 + value_len > room(line)) {
+		line->is_full = true;
+		return false;
+	}
 	put(line, " ", 1);
 	put(line, key, strlen(key));
 	put(line, "=", 1);
+	return true;
 }
 
 /* What the line has from there on, as a field. */
@@ -235,15 +251,16 @@ void log_text(struct log_line *line, const char *key, const char *value)
 
 	if (!line->is_wanted || value == NULL)
 		return;
-	put_key(line, key);
 	is_quoted = needs_quotes(value);
+	if (!put_key(line, key, 1))
+		return;
 	if (is_quoted)
 		put(line, "\"", 1);
 	from = line->len;
 	put_escaped(line, value);
 	put_field(line, key, from);
 	if (is_quoted)
-		put(line, "\"", 1);
+		line->text[line->len++] = '"';
 }
 
 static bool needs_quotes(const char *value)
@@ -287,7 +304,8 @@ void log_number(struct log_line *line, const char *key, int64_t value)
 	if (!line->is_wanted)
 		return;
 	len = snprintf(text, sizeof(text), "%" PRId64, value);
-	put_key(line, key);
+	if (!put_key(line, key, (size_t)len))
+		return;
 	put(line, text, (size_t)len);
 	put_field(line, key, line->len - (unsigned)len);
 }
@@ -299,7 +317,8 @@ void log_id(struct log_line *line, const char *key, uint64_t queue_id)
 	if (!line->is_wanted)
 		return;
 	queue_id_format(queue_id, text);
-	put_key(line, key);
+	if (!put_key(line, key, strlen(text)))
+		return;
 	put(line, text, strlen(text));
 	put_field(line, key, line->len - (unsigned)strlen(text));
 }

@@ -1,10 +1,11 @@
 /*
  * log - one event, one line, keys in a fixed order
  *
- * A line is built on the stack, quoted and escaped here so that no peer can
- * forge one, and written by a thread of its own: the caller never waits for
- * the terminal or the journal. What the bounded ring cannot take is counted
- * and said in a later line.
+ * The grammar is in relaisd(8); the tests parse every line by it. A line is
+ * built on the stack, quoted and escaped here so that no peer can forge one,
+ * and written by a thread of its own: the caller never waits for the terminal
+ * or the journal. What the bounded ring cannot take is counted and said in a
+ * later line.
  *
  * Thread: any, after log_start(); before it, lines go straight to stderr.
  */
@@ -28,6 +29,7 @@ enum log_level {
 struct log_line {
 	enum log_level level;
 	bool is_wanted;
+	bool is_full;
 	unsigned len, fields_len;
 	char text[LOG_LINE_MAX];
 	char fields[LOG_FIELDS_MAX];

@@ -10,7 +10,7 @@
 
 static void __attribute__((noreturn)) give_up(void)
 {
-	static const char line[] = "<2>event=out-of-memory\n";
+	static const char line[] = "<2>event=out_of_memory\n";
 
 	(void)!write(STDERR_FILENO, line, sizeof(line) - 1);
 	abort();

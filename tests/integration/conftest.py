@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import smtplib
@@ -27,7 +28,8 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2]
 PEERS = pathlib.Path(os.environ.get("RELAIS_PEERS", BUILD / "peers"))
 sys.path.insert(0, str(SOURCE / "tests" / "support"))
 
-from relay import Relay  # noqa: E402  (needs the path above)
+from abnf import Grammar  # noqa: E402  (needs the path above)
+from relay import Relay  # noqa: E402
 from servers import Unavailable, free_port  # noqa: E402,F401
 
 # Shadow memory and quarantines say nothing about what relais needs.
@@ -55,6 +57,32 @@ def wait_until(condition, what="the condition", patience=PATIENCE):
             raise AssertionError(f"waited {patience} s in vain for {what}")
         time.sleep(pause)  # between two looks at a condition
         pause = min(pause * 1.5, 0.05)
+
+
+def manual_of_the_log():
+    """From relaisd(8): the patterns of a line and of an outcome, and the names
+    of the events that it explains."""
+    page = (SOURCE / "docs" / "man" / "relaisd.8").read_text()
+    about = page[page.index(".Sh DIAGNOSTICS"):]
+    events = {name for names in re.findall(r"^\.It Li (.*)$", about, re.M)
+              for name in names.split(" , ")}
+    block = about[about.index(".Ss Grammar of the log"):].split(".Ed\n")[0]
+    grammar = Grammar(block.split(".Bd -literal -offset indent\n")[1]
+                      .replace(r"\e", "\\"))
+    return grammar.pattern("line"), grammar.pattern("outcome"), events
+
+
+LINE, OUTCOME, EVENTS = manual_of_the_log()
+
+
+def check_log(text):
+    """Every line that a daemon of ours writes is as the manual says."""
+    for line in text.splitlines(keepends=True):
+        assert LINE.fullmatch(line), f"not by the grammar: {line}"
+        event = re.search(rb"event=(\w+)", line)[1].decode()
+        assert event in EVENTS, f"the manual does not know {event}: {line}"
+        if b" rcpt=" in line:
+            assert OUTCOME.fullmatch(line), f"not by the grammar: {line}"
 
 
 class UnixSMTP(smtplib.LMTP):
@@ -344,6 +372,7 @@ def daemon(directory):
         assert "ERROR: AddressSanitizer" not in text, text
         assert "runtime error:" not in text, text
         assert "WARNING: ThreadSanitizer" not in text, text
+        check_log(relaisd.log.read_bytes())
 
 
 @pytest.fixture

@@ -260,7 +260,7 @@ def test_reload_drops_no_session_and_a_bad_file_changes_nothing(daemon):
         wait_until(is_new, "the new settings")
         daemon.settings["receive"]["message_size"] = "huge"
         daemon.reload()
-        wait_until(lambda: "reload-refused" in daemon.log_text(),
+        wait_until(lambda: "reload_refused" in daemon.log_text(),
                    "the refusal")
         assert "relais.yaml:" in daemon.log_text()
         assert is_new()
