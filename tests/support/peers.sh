@@ -35,6 +35,17 @@ prometheus  prometheus
 pyte        python3-pyte python3-wcwidth
 zsh         zsh zsh-common
 fish        fish fish-common
+go          golang-go
+node        node-nodemailer
+ruby        ruby ruby-mail
+jdk         openjdk-17-jdk-headless
+symfony     php-symfony-mailer
+django      python3-django
+email       libemail-sender-perl
+cron        cron
+mdadm       mdadm
+logwatch    logwatch
+git         git-email
 '
 
 # command   peer and the file in its tree
@@ -54,6 +65,9 @@ php         php       usr/bin/php8.2
 promtool    prometheus usr/bin/promtool
 zsh         zsh       bin/zsh
 fish        fish      usr/bin/fish
+ruby        ruby      usr/bin/ruby3.1
+cron        cron      usr/sbin/cron
+mdadm       mdadm     sbin/mdadm
 '
 
 main()
