@@ -11,11 +11,13 @@
 
 #include "ask.h"
 #include "json.h"
+#include "relay_discovery.h"
 
 static bool is_wanted(const struct invocation *invocation,
     const struct json *provider);
 static void add_provider(struct table *table, const struct json *provider);
 static void describe(const struct output *output, const struct json *provider);
+static int discover(struct invocation *invocation, const char *address);
 
 int command_providers(struct invocation *invocation)
 {
@@ -35,6 +37,9 @@ int command_providers(struct invocation *invocation)
 	size_t count = 0, i;
 	int r;
 
+	if (invocation->operand_count == 1 &&
+	    strchr(invocation->operands[0], '@'))
+		return discover(invocation, invocation->operands[0]);
 	r = ask(invocation, "GET", "/v1/providers", NULL, &answer);
 	if (r != EXIT_FINE)
 		return r;
@@ -119,4 +124,27 @@ static void describe(const struct output *output, const struct json *provider)
 		    output, STYLE_PLAIN, json_text(provider, members[i]));
 		fputc('\n', output->file);
 	}
+}
+
+/* Where the mail of an address goes out. */
+static int discover(struct invocation *invocation, const char *address)
+{
+	const struct output *output = &invocation->output;
+	const struct json *provider;
+	struct json *found;
+	int r;
+
+	r = relay_discover(invocation, address, &found);
+	if (r != EXIT_FINE)
+		return r;
+	provider = json_member(found, "provider");
+	if (invocation->is_json) {
+		command_print_json(invocation, found);
+	} else {
+		relay_discovery_print(output, found);
+		if (provider)
+			describe(output, provider);
+	}
+	json_free(found);
+	return EXIT_FINE;
 }

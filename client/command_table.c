@@ -156,7 +156,9 @@ const struct command commands[] = {
 	    command_relay_test },
 	{ "providers", "[WORD...]", 0, -1, 0,
 	    "mail providers that relais knows, with their limits",
-	    "Of one alone the notes are shown, too.", command_providers },
+	    "Of one alone the notes are shown, too. With a mail address: where "
+	    "its mail goes\nout, by its provider or by what its domain says.",
+	    command_providers },
 	{ "route explain", NULL, 0, 0,
 	    HAS(OPTION_FROM) | HAS(OPTION_TO) | HAS(OPTION_USER) |
 		HAS(OPTION_TAG) | HAS(OPTION_PRIORITY),

@@ -31,6 +31,16 @@ const struct provider *provider_find_by_domain(const char *domain)
 	return NULL;
 }
 
+const struct provider *provider_find_by_host(const char *host)
+{
+	size_t i;
+
+	for (i = 0; i < providers_table_size; i++)
+		if (strcasecmp(providers_table[i].host, host) == 0)
+			return &providers_table[i];
+	return NULL;
+}
+
 const struct provider *provider_find_by_mx(const char *host)
 {
 	const struct provider *best = NULL;

@@ -54,6 +54,9 @@ const struct provider *provider_find(const char *id);
 /* By the domain of a mail address; NULL if no provider can be told from it. */
 const struct provider *provider_find_by_domain(const char *domain);
 
+/* By the name of its server. */
+const struct provider *provider_find_by_host(const char *host);
+
 /* By a host name of the domain's MX records; the longest suffix wins. */
 const struct provider *provider_find_by_mx(const char *host);
 

@@ -88,6 +88,9 @@ static const struct endpoint endpoints[] = {
 	{ METHOD_POST, "/v1/relays/{name}/test", FOR_ADMINISTRATORS, false,
 	    relays_test, 0 },
 	{ METHOD_GET, "/v1/providers", FOR_ANYONE, false, providers_list, 0 },
+	/* Asks name servers, which is not for everybody to cause. */
+	{ METHOD_GET, "/v1/providers:discover", FOR_ADMINISTRATORS, false,
+	    providers_discover, 0 },
 	{ METHOD_POST, "/v1/relays:test", FOR_ADMINISTRATORS, false,
 	    relays_test_draft, 0 },
 	{ METHOD_POST, "/v1/relays/{name}/pause", FOR_ADMINISTRATORS, false,

@@ -66,6 +66,7 @@ void relay_changes_free(struct control *control);
 
 /* control_providers.c */
 void providers_list(struct request *request);
+void providers_discover(struct request *request);
 
 /* control_relay_test.c */
 void relays_test(struct request *request);

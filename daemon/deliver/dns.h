@@ -21,11 +21,12 @@ struct dns;
 struct loop;
 struct settings;
 
-/* The numbers of RFC 1035 3.2.2 and RFC 3596. */
+/* The numbers of RFC 1035 3.2.2, RFC 3596 and RFC 2782. */
 enum dns_type {
 	DNS_A = 1,
 	DNS_MX = 15,
 	DNS_AAAA = 28,
+	DNS_SRV = 33,
 };
 
 enum dns_status {
@@ -40,8 +41,10 @@ struct dns_record {
 		struct in_addr v4;
 		struct in6_addr v6;
 	};
-	uint16_t preference; /* MX */
-	char *exchange;      /* MX: "" is the root; else NULL */
+	uint16_t preference; /* MX; SRV: its priority */
+	uint16_t weight;     /* SRV */
+	uint16_t port;       /* SRV */
+	char *exchange;      /* MX, and SRV's target: "" is the root; or NULL */
 };
 
 struct dns_answer {

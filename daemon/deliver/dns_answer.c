@@ -84,6 +84,28 @@ static struct dns_answer *parse_mx(const unsigned char *message, int len)
 	return answer;
 }
 
+static struct dns_answer *parse_srv(const unsigned char *message, int len)
+{
+	struct ares_srv_reply *rows = NULL;
+	struct dns_answer *answer;
+	unsigned count = 0;
+
+	if (ares_parse_srv_reply(message, len, &rows) != ARES_SUCCESS)
+		return NULL;
+	for (struct ares_srv_reply *row = rows; row; row = row->next)
+		count++;
+	answer = answer_new(DNS_FOUND, count);
+	count = 0;
+	for (struct ares_srv_reply *row = rows; row; row = row->next) {
+		answer->records[count].preference = row->priority;
+		answer->records[count].weight = row->weight;
+		answer->records[count].port = row->port;
+		answer->records[count++].exchange = xstrdup(row->host);
+	}
+	ares_free_data(rows);
+	return answer;
+}
+
 static struct dns_answer *parse_records(enum dns_type type,
                                         const unsigned char *message, int len)
 {
@@ -98,6 +120,9 @@ static struct dns_answer *parse_records(enum dns_type type,
 		break;
 	case DNS_MX:
 		answer = parse_mx(message, len);
+		break;
+	case DNS_SRV:
+		answer = parse_srv(message, len);
 		break;
 	}
 	if (!answer) {

@@ -10,6 +10,7 @@
 #include <event2/util.h>
 
 #include "deliver/addresses.h"
+#include "deliver/discovery.h"
 #include "deliver/dns.h"
 #include "deliver/dns_cache.h"
 #include "deliver/idna.h"
@@ -26,6 +27,7 @@ struct resolver {
 	struct dns *dns;
 	struct dns_cache *cache;
 	LIST_HEAD(, lookup) lookups;
+	struct discovery_list discoveries;
 };
 
 /* The addresses of one host, of both families. */
@@ -99,6 +101,7 @@ void resolver_query_free(struct resolver_query *query)
 	free(query->hosts);
 	free(query->name);
 	free(query->text);
+	free(query->exchanger);
 	free(query);
 }
 
@@ -111,6 +114,7 @@ int resolver_new(struct resolver **ret_resolver, struct loop *loop,
 	int r;
 
 	LIST_INIT(&resolver->lookups);
+	LIST_INIT(&resolver->discoveries);
 	resolver->settings = settings_ref(settings);
 	r = mailbox_new(&resolver->inbox, loop);
 	if (r < 0)
@@ -137,6 +141,7 @@ void resolver_free(struct resolver *resolver)
 		resolver_query_free(lookup->query);
 		lookup_free(lookup);
 	}
+	discovery_free_all(&resolver->discoveries);
 	dns_cache_free(resolver->cache);
 	dns_free(resolver->dns);
 	if (resolver->inbox)
@@ -447,6 +452,16 @@ static void start_mx(struct lookup *lookup)
 		       xasprintf("%s is no address", lookup->name));
 }
 
+static void start_discovery(struct lookup *lookup)
+{
+	struct resolver *resolver = lookup->resolver;
+	struct resolver_query *query = lookup->query;
+
+	discovery_start(&resolver->discoveries, resolver->cache, lookup->name,
+	                query, go_home);
+	lookup_free(lookup);
+}
+
 static void lookup_start(struct resolver *resolver,
                          struct resolver_query *query)
 {
@@ -461,6 +476,8 @@ static void lookup_start(struct resolver *resolver,
 		       xasprintf("%s is no domain name", query->name));
 	else if (query->kind == RESOLVE_HOST)
 		start_host(lookup);
+	else if (query->kind == RESOLVE_SUBMISSION)
+		start_discovery(lookup);
 	else
 		start_mx(lookup);
 }

@@ -27,12 +27,17 @@ struct settings;
 enum resolver_kind {
 	RESOLVE_HOST, /* AAAA and A of one name; literals answer at once */
 	RESOLVE_MX,   /* RFC 5321 5.1: hosts in the order to try */
+	/* RFC 6186: where the domain takes submissions, in the order to try,
+	   without addresses; and its mail exchanger */
+	RESOLVE_SUBMISSION,
 };
 
 struct resolver_host {
 	char *name;
 	struct transport_address *addresses; /* may be none: try the next */
 	size_t address_count;
+	uint16_t port; /* SUBMISSION */
+	bool is_tls;   /* likewise: from the first byte; else STARTTLS */
 };
 
 enum resolver_status {
@@ -57,6 +62,7 @@ struct resolver_query {
 	char *text; /* for people, where the status isn't RESOLVED */
 	struct resolver_host *hosts; /* at most 5 with MX, 1 with HOST */
 	size_t host_count;
+	char *exchanger; /* SUBMISSION: the first one's name; or NULL */
 };
 
 /* The addresses of a host lead to this port from now on. */

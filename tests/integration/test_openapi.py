@@ -84,6 +84,8 @@ def test_answers_have_the_described_shapes(daemon):
     assert ask(daemon, "/v1/relays")[0] == 200
     assert ask(daemon, "/v1/relays/{name}", name="office")[0] == 200
     assert ask(daemon, "/v1/relays/{name}", name="none")[0] == 404
+    assert ask(daemon, "/v1/providers:discover",
+               query="?address=ann@gmail.com")[0] == 200
     _, page = ask(daemon, "/v1/messages",
                   query="?state=queued,delivered,delivering&limit=1")
     assert page["next"]
