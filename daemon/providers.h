@@ -25,6 +25,7 @@ struct provider {
 	const char *alternatives;
 	const char *authentication;
 	const char *mechanisms;
+	const char *oauth; /* id in oauth_services.h */
 	const char *username;
 	const char *from_rule;
 	const char *tls_minimum;

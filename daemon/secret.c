@@ -20,6 +20,8 @@ struct secret {
 	char **command;
 };
 
+static int new_file(struct secret **ret_secret, const char *path,
+    const char *ends);
 static int read_whole(int fd, char *buffer, size_t size, size_t *ret_len);
 
 const char *secret_text_borrow(const struct secret *secret)
@@ -55,6 +57,18 @@ struct secret *secret_new_command(char *const *words)
 
 int secret_new_file(struct secret **ret_secret, const char *path)
 {
+	return new_file(ret_secret, path, "\r\n");
+}
+
+int secret_new_whole_file(struct secret **ret_secret, const char *path)
+{
+	return new_file(ret_secret, path, "");
+}
+
+/* What is in front of any of `ends`. */
+static int new_file(struct secret **ret_secret, const char *path,
+    const char *ends)
+{
 	char buffer[SECRET_SIZE_MAX];
 	size_t len = 0;
 	int fd, r;
@@ -71,7 +85,7 @@ int secret_new_file(struct secret **ret_secret, const char *path)
 	if (memchr(buffer, '\0', len))
 		goto out;
 	buffer[len] = '\0';
-	buffer[strcspn(buffer, "\r\n")] = '\0';
+	buffer[strcspn(buffer, ends)] = '\0';
 	r = -ENODATA;
 	if (buffer[0] == '\0')
 		goto out;

@@ -33,6 +33,9 @@ struct secret *secret_new_command(char *const *words);
  */
 int secret_new_file(struct secret **ret_secret, const char *path);
 
+/* All of a file; the same errors. */
+int secret_new_whole_file(struct secret **ret_secret, const char *path);
+
 void secret_free(struct secret *secret);
 
 /* Make the whole process leave no core dump and no ptrace to its own uid. */

@@ -112,6 +112,22 @@ void settings_done(struct settings *settings)
 	free(settings->file);
 }
 
+static void relay_oauth_done(struct relay_oauth *oauth)
+{
+	secret_free(oauth->client_secret);
+	secret_free(oauth->key);
+	free(oauth->client_id);
+	free(oauth->scopes);
+	free(oauth->authorization_url);
+	free(oauth->device_url);
+	free(oauth->token_url);
+	free(oauth->ca_file);
+	free(oauth->key_id);
+	free(oauth->issuer);
+	free(oauth->subject);
+	free(oauth->audience);
+}
+
 void relay_settings_done(struct relay_settings *relay)
 {
 	size_t i;
@@ -132,6 +148,7 @@ void relay_settings_done(struct relay_settings *relay)
 	free(relay->username);
 	secret_free(relay->password);
 	secret_free(relay->token);
+	relay_oauth_done(&relay->oauth);
 	free(relay->from.address);
 	free(relay->from.name);
 	free(relay->reply_to.address);

@@ -127,6 +127,31 @@ struct relay_tls {
 	char *key;
 };
 
+enum oauth_grant {
+	OAUTH_DEVICE,             /* RFC 8628: a person, a code, any browser */
+	OAUTH_AUTHORIZATION_CODE, /* RFC 6749 4.1: a person and a browser */
+	OAUTH_CLIENT_CREDENTIALS, /* RFC 6749 4.4: nobody has to log in */
+	OAUTH_JWT_BEARER,         /* RFC 7523 2.1: likewise, by a key */
+};
+
+/* Where access tokens come from; only grant and is_set count without. */
+struct relay_oauth {
+	bool is_set;
+	enum oauth_grant grant;
+	char *client_id;
+	struct secret *client_secret; /* NULL: a public client */
+	char *scopes;                 /* with spaces between; NULL: none */
+	char *authorization_url;      /* NULL where the grant has no use */
+	char *device_url;
+	char *token_url;
+	char *ca_file;      /* of their certificates; NULL: the system's */
+	struct secret *key; /* PEM; JWT_BEARER only, as all that follow */
+	char *key_id;       /* or NULL */
+	char *issuer;
+	char *subject;
+	char *audience;
+};
+
 struct relay_settings {
 	/* Derived from the name alone, so that queued mail outlives edits;
 	 * never 0, and no two relays share one. */
@@ -151,9 +176,10 @@ struct relay_settings {
 	enum relay_authentication authentication;
 	char *mechanism; /* upper case, with RELAY_AUTHENTICATION_MECHANISM */
 	char *username;
-	/* See secret.h. At most one of the two is set. */
+	/* See secret.h. At most one of the three is set. */
 	struct secret *password;
 	struct secret *token; /* of XOAUTH2 and OAUTHBEARER */
+	struct relay_oauth oauth; /* the same, fetched by relaisd */
 
 	struct relay_identity from;
 	enum relay_from_apply from_apply;
@@ -435,6 +461,7 @@ bool settings_is_administrator(const struct settings *settings, uid_t uid,
 const char *relay_kind_name(enum relay_kind kind);
 const char *relay_security_name(enum relay_security security);
 const char *relay_managed_name(enum relay_managed managed);
+const char *oauth_grant_name(enum oauth_grant grant);
 const char *priority_name(enum priority priority);
 
 /**

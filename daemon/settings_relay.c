@@ -84,6 +84,7 @@ static void read_relay(struct settings_reader *reader,
 	draft.relay.id = settings_relay_id(node->key);
 	draft.relay.managed = reader->managed;
 	draft.relay.file = xstrdup(node->place.file);
+	draft.oauth.grant = OAUTH_GRANT_UNSET;
 	settings_reader_set_defaults(reader, settings_keys_relay, &draft);
 	if (node->kind == SETTINGS_NODE_MAPPING) {
 		refuse_root_key(reader, node);
@@ -115,9 +116,12 @@ const char *settings_relay_root_key(const struct settings_node *node)
 		"token_command", NULL };
 	static const char *const tls_keys[] = { "ca_file", "certificate", "key",
 		NULL };
+	static const char *const oauth_keys[] = { "client_secret_file",
+		"key_file", "ca_file", NULL };
 	static const char *const paths[] = { "maildir:", "lmtp:///", NULL };
 	const struct settings_node *url = settings_node_find(node, "url");
 	const struct settings_node *tls = settings_node_find(node, "tls");
+	const struct settings_node *oauth = settings_node_find(node, "oauth");
 	size_t i;
 
 	for (i = 0; keys[i]; i++)
@@ -126,6 +130,9 @@ const char *settings_relay_root_key(const struct settings_node *node)
 	for (i = 0; tls && tls_keys[i]; i++)
 		if (settings_node_find(tls, tls_keys[i]))
 			return tls_keys[i];
+	for (i = 0; oauth && oauth_keys[i]; i++)
+		if (settings_node_find(oauth, oauth_keys[i]))
+			return oauth_keys[i];
 	for (i = 0; url && url->text && paths[i]; i++)
 		if (strncmp(url->text, paths[i], strlen(paths[i])) == 0)
 			return "url";
@@ -352,4 +359,5 @@ static void draft_done(struct relay_draft *draft)
 	free(draft->credential);
 	settings_words_done(&draft->password_command);
 	settings_words_done(&draft->token_command);
+	settings_relay_oauth_done(&draft->oauth);
 }

@@ -37,4 +37,27 @@ void settings_relay_find_built_in_password(struct settings_reader *reader,
 void settings_relay_complete(struct settings_reader *reader,
     struct relay_draft *draft, const struct settings_node *node);
 
+/* settings_oauth.c */
+
+/*
+ * What the mapping `oauth` of the relay leaves out, its secret and its key;
+ * username and provider are known already.
+ */
+void settings_relay_complete_oauth(struct settings_reader *reader,
+    struct relay_draft *draft, const struct settings_node *node);
+void settings_relay_oauth_done(struct relay_oauth_draft *draft);
+
+/* settings_relay_complete.c, for settings_oauth.c */
+
+/* At the key's own place where it was given, else at the node's. */
+void settings_relay_complain(struct settings_reader *reader,
+    const struct settings_node *node, const char *key, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* The first line of a file; reports what is wrong with it. */
+void settings_relay_read_secret_file(struct settings_reader *reader,
+    const struct settings_node *node, const char *key, const char *path,
+    struct secret **ret_secret);
+void settings_relay_warn_of_readers(struct settings_reader *reader,
+    const struct settings_node *node, const char *key, const char *path);
+
 #endif

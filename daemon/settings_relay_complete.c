@@ -22,9 +22,6 @@
 
 #define FINGERPRINT_DIGITS 64
 
-static void complain(struct settings_reader *reader,
-    const struct settings_node *node, const char *key, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
 static void complete_kind(struct settings_reader *reader,
     struct relay_draft *draft, const struct settings_node *node);
 static void complete_authentication(struct settings_reader *reader,
@@ -33,9 +30,6 @@ static void complete_login(struct settings_reader *reader,
     struct relay_draft *draft, const struct settings_node *node);
 static void read_secret(struct settings_reader *reader,
     struct relay_draft *draft, const struct settings_node *node);
-static void read_secret_file(struct settings_reader *reader,
-    const struct settings_node *node, const char *key, const char *path,
-    struct secret **ret_secret);
 static void complete_security(struct settings_reader *reader,
     struct relay_draft *draft, const struct settings_node *node);
 static void complete_tls(struct settings_reader *reader,
@@ -48,19 +42,21 @@ void settings_relay_complete(struct settings_reader *reader,
 {
 	complete_kind(reader, draft, node);
 	complete_authentication(reader, draft, node);
+	settings_relay_complete_oauth(reader, draft, node);
 	read_secret(reader, draft, node);
 	complete_security(reader, draft, node);
 	complete_login(reader, draft, node);
 	complete_tls(reader, draft, node);
 	if (draft->relay.from_apply != RELAY_FROM_MISSING &&
 	    !draft->relay.from.address)
-		complain(reader, node, "from", "needs an address");
+		settings_relay_complain(reader, node, "from",
+		    "needs an address");
 	if (draft->relay.reply_to.name && !draft->relay.reply_to.address)
-		complain(reader, node, "reply_to", "needs an address");
+		settings_relay_complain(reader, node, "reply_to",
+		    "needs an address");
 }
 
-/* At the key's own place where it was given, else at the relay's. */
-static void complain(struct settings_reader *reader,
+void settings_relay_complain(struct settings_reader *reader,
     const struct settings_node *node, const char *key, const char *format, ...)
 {
 	const struct settings_node *child = settings_node_find(node, key);
@@ -109,13 +105,13 @@ static void complete_kind(struct settings_reader *reader,
 {
 	static const char *const smtp_only[] = { "username", "authentication",
 		"password", "password_file", "password_command", "credential",
-		"token_command", "security", NULL };
+		"token_command", "oauth", "security", NULL };
 	const struct relay_settings *relay = &draft->relay;
 	size_t i;
 
 	if ((relay->kind == RELAY_SMTP || relay->kind == RELAY_LMTP) &&
 	    !relay->host && !relay->path) {
-		complain(reader, node, "host", "is needed%s%s",
+		settings_relay_complain(reader, node, "host", "is needed%s%s",
 		    relay->provider ? ": fill in " : "",
 		    relay->provider ? relay->provider->host : "");
 		return;
@@ -123,11 +119,11 @@ static void complete_kind(struct settings_reader *reader,
 	if (relay->kind != RELAY_DIRECT && relay->kind != RELAY_MAILDIR)
 		return;
 	if (settings_node_find(node, "host") || relay->provider)
-		complain(reader, node, "host", "does not fit to %s:",
-		    relay_kind_name(relay->kind));
+		settings_relay_complain(reader, node, "host",
+		    "does not fit to %s:", relay_kind_name(relay->kind));
 	for (i = 0; smtp_only[i]; i++)
 		if (settings_node_find(node, smtp_only[i]))
-			complain(reader, node, smtp_only[i],
+			settings_relay_complain(reader, node, smtp_only[i],
 			    "does not fit to %s:",
 			    relay_kind_name(relay->kind));
 }
@@ -161,7 +157,7 @@ static void complete_authentication(struct settings_reader *reader,
 	if (mechanisms[i])
 		relay->mechanism = xstrdup(mechanisms[i]);
 	else
-		complain(reader, node, "authentication",
+		settings_relay_complain(reader, node, "authentication",
 		    "`%.80s` is unknown; expected on, off, PLAIN, LOGIN, "
 		    "CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256, XOAUTH2, "
 		    "OAUTHBEARER or EXTERNAL",
@@ -180,27 +176,28 @@ static void read_secret(struct settings_reader *reader,
 	given += draft->credential != NULL;
 	given += draft->password_command.count > 0;
 	given += draft->token_command.count > 0;
+	given += draft->relay.oauth.is_set;
 	draft->has_secret = given > 0;
 	if (given > 1) {
-		complain(reader, node, "password",
+		settings_relay_complain(reader, node, "password",
 		    "is given in %d ways; expected one of password, "
-		    "password_file, credential, password_command and "
-		    "token_command",
+		    "password_file, credential, password_command, "
+		    "token_command and oauth",
 		    given);
 		return;
 	}
 	if (draft->password) {
 		relay->password = secret_new_text(draft->password);
 	} else if (draft->password_file) {
-		read_secret_file(reader, node, "password_file",
+		settings_relay_read_secret_file(reader, node, "password_file",
 		    draft->password_file, &relay->password);
 	} else if (draft->credential) {
 		path = credential_path(draft->credential);
 		if (path)
-			read_secret_file(reader, node, "credential", path,
-			    &relay->password);
+			settings_relay_read_secret_file(reader, node,
+			    "credential", path, &relay->password);
 		else
-			complain(reader, node, "credential",
+			settings_relay_complain(reader, node, "credential",
 			    "the service manager passed none: "
 			    "$CREDENTIALS_DIRECTORY is not set");
 		free(path);
@@ -212,21 +209,30 @@ static void read_secret(struct settings_reader *reader,
 	}
 }
 
-static void read_secret_file(struct settings_reader *reader,
+void settings_relay_read_secret_file(struct settings_reader *reader,
     const struct settings_node *node, const char *key, const char *path,
     struct secret **ret_secret)
 {
-	const struct settings_node *child = settings_node_find(node, key);
-	struct stat status;
 	int r;
 
 	r = secret_new_file(ret_secret, path);
 	if (r == -ENODATA)
-		complain(reader, node, key, "%s has no password in its first "
-		    "line", path);
+		settings_relay_complain(reader, node, key,
+		    "%s has no password in its first line", path);
 	else if (r < 0)
-		complain(reader, node, key, "%s: %s", path, strerror(-r));
-	else if (stat(path, &status) == 0 && (status.st_mode & S_IROTH))
+		settings_relay_complain(reader, node, key, "%s: %s", path,
+		    strerror(-r));
+	else
+		settings_relay_warn_of_readers(reader, node, key, path);
+}
+
+void settings_relay_warn_of_readers(struct settings_reader *reader,
+    const struct settings_node *node, const char *key, const char *path)
+{
+	const struct settings_node *child = settings_node_find(node, key);
+	struct stat status;
+
+	if (stat(path, &status) == 0 && (status.st_mode & S_IROTH))
 		settings_errors_warn(reader->errors,
 		    child ? &child->place : &node->place,
 		    "%s%s: %s can be read by everybody; `chmod 0640` it",
@@ -263,7 +269,7 @@ static void complete_security(struct settings_reader *reader,
 		relay->security = RELAY_OPPORTUNISTIC;
 
 	if (has_login && relay->security == RELAY_OPPORTUNISTIC)
-		complain(reader, node, "security",
+		settings_relay_complain(reader, node, "security",
 		    "opportunistic is only for relays without a login; "
 		    "expected tls or starttls");
 	if (relay->port != 0 || relay->path || relay->kind == RELAY_MAILDIR)
@@ -288,7 +294,7 @@ static void complete_login(struct settings_reader *reader,
 
 	if (relay->authentication == RELAY_AUTHENTICATION_OFF) {
 		if (draft->has_secret)
-			complain(reader, node, "authentication",
+			settings_relay_complain(reader, node, "authentication",
 			    "there is a password, but %s",
 			    draft->authentication ? "this is off" :
 						    "no username");
@@ -296,21 +302,26 @@ static void complete_login(struct settings_reader *reader,
 	}
 	if (strcmp(mechanism, "EXTERNAL") == 0) {
 		if (!relay->tls.certificate)
-			complain(reader, node, "authentication",
+			settings_relay_complain(reader, node, "authentication",
 			    "EXTERNAL needs tls.certificate");
 		return;
 	}
 	if (!relay->username)
-		complain(reader, node, "username", "is needed to log in");
+		settings_relay_complain(reader, node, "username",
+		    "is needed to log in");
 	/* Without one the built-in relay holds its mail, and says why. */
 	if (!draft->has_secret && relay->managed != RELAY_MANAGED_BUILT_IN)
-		complain(reader, node, "password",
+		settings_relay_complain(reader, node, "password",
 		    "is needed to log in: one of password, password_file, "
-		    "credential, password_command and token_command");
+		    "credential, password_command, token_command and oauth");
 	if (needs_token && relay->password &&
 	    secret_command_borrow(relay->password))
-		complain(reader, node, "password_command",
+		settings_relay_complain(reader, node, "password_command",
 		    "%s takes a token; expected token_command", mechanism);
+	if (relay->oauth.is_set && !needs_token && *mechanism)
+		settings_relay_complain(reader, node, "authentication",
+		    "%s takes no token; with oauth expected on, XOAUTH2 or "
+		    "OAUTHBEARER", mechanism);
 	if (relay->security == RELAY_CLEAR && !is_loopback(relay->host))
 		settings_errors_warn(reader->errors, &node->place,
 		    "%ssecurity: the password crosses the network in clear",
@@ -325,23 +336,23 @@ static void complete_tls(struct settings_reader *reader,
 	size_t i;
 
 	if (tls->key && !tls->certificate)
-		complain(reader, node, "tls", "key is for a certificate, "
-		    "which is not given");
+		settings_relay_complain(reader, node, "tls",
+		    "key is for a certificate, which is not given");
 	if (tls->ca_file && access(tls->ca_file, R_OK) < 0)
-		complain(reader, node, "tls", "ca_file %s: %s", tls->ca_file,
-		    strerror(errno));
+		settings_relay_complain(reader, node, "tls", "ca_file %s: %s",
+		    tls->ca_file, strerror(errno));
 	if (tls->certificate && access(tls->certificate, R_OK) < 0)
-		complain(reader, node, "tls", "certificate %s: %s",
-		    tls->certificate, strerror(errno));
+		settings_relay_complain(reader, node, "tls",
+		    "certificate %s: %s", tls->certificate, strerror(errno));
 	if (tls->key && access(tls->key, R_OK) < 0)
-		complain(reader, node, "tls", "key %s: %s", tls->key,
-		    strerror(errno));
+		settings_relay_complain(reader, node, "tls", "key %s: %s",
+		    tls->key, strerror(errno));
 	if (!text)
 		return;
 	if (strncmp(text, "sha256:", 7) != 0 ||
 	    strspn(text + 7, "0123456789abcdefABCDEF") != FINGERPRINT_DIGITS ||
 	    text[7 + FINGERPRINT_DIGITS] != '\0') {
-		complain(reader, node, "tls",
+		settings_relay_complain(reader, node, "tls",
 		    "fingerprint is expected as sha256: and 64 hex digits");
 		return;
 	}

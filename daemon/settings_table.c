@@ -65,6 +65,14 @@ static const struct settings_choice choices_log_level[] = {
 	{ NULL, 0 },
 };
 
+const struct settings_choice settings_choices_grant[] = {
+	{ "device", OAUTH_DEVICE },
+	{ "authorization_code", OAUTH_AUTHORIZATION_CODE },
+	{ "client_credentials", OAUTH_CLIENT_CREDENTIALS },
+	{ "jwt_bearer", OAUTH_JWT_BEARER },
+	{ NULL, 0 },
+};
+
 const struct settings_key settings_keys_main[] = {
 	{ "hostname", TYPE(ehlo_name), SETTING(hostname),
 	  .sentence = "The name of this host in EHLO, Received and Message-ID. "
@@ -321,6 +329,60 @@ const struct settings_key settings_keys_relay[] = {
 	  .sentence = "The same for an OAuth 2.0 access token, for XOAUTH2 and "
 		      "OAUTHBEARER. A number behind the token is its life in "
 		      "seconds; without one it is used for five minutes." },
+	{ "oauth.service", TYPE(name), DRAFT(oauth.service),
+	  .sentence = "Who issues access tokens, which relaisd then fetches "
+		      "and renews by itself: fastmail, google, microsoft, "
+		      "yahoo or yandex. Default: by the provider; none: the "
+		      "URLs below are needed." },
+	{ "oauth.grant", TYPE(choice), DRAFT(oauth.grant),
+	  .choices = settings_choices_grant,
+	  .sentence = "How tokens are come by. device and "
+		      "authorization_code: a person logs in once, by "
+		      "`relaisctl relay login`; client_credentials and "
+		      "jwt_bearer: nobody has to. Default: jwt_bearer with a "
+		      "key_file, else what the service has for people." },
+	{ "oauth.client_id", TYPE(text), RELAY(oauth.client_id),
+	  .sentence = "The application that was registered with the service. "
+		      "Needed, but for a key_file that names it." },
+	{ "oauth.client_secret", TYPE(secret), DRAFT(oauth.client_secret),
+	  .sentence = "Its secret, where it has one." },
+	{ "oauth.client_secret_file", TYPE(file),
+	  DRAFT(oauth.client_secret_file),
+	  .sentence = "A file whose first line is that secret." },
+	{ "oauth.tenant", TYPE(name), DRAFT(oauth.tenant),
+	  .sentence = "With microsoft: the directory's id or domain. Default: "
+		      "common, which client_credentials cannot use." },
+	{ "oauth.scopes", TYPE(words), DRAFT(oauth.scopes),
+	  .sentence = "What is asked for: a list. Default: what the service "
+		      "wants for sending mail." },
+	{ "oauth.authorization_url", TYPE(https_url),
+	  RELAY(oauth.authorization_url),
+	  .sentence = "Where a person logs in, with authorization_code; all "
+		      "three URLs begin with https://. Default: the "
+		      "service's." },
+	{ "oauth.device_url", TYPE(https_url), RELAY(oauth.device_url),
+	  .sentence = "Where a device's code is asked for, with device. "
+		      "Default: the service's." },
+	{ "oauth.token_url", TYPE(https_url), RELAY(oauth.token_url),
+	  .sentence = "Where tokens are fetched and renewed. Default: the "
+		      "service's." },
+	{ "oauth.key_file", TYPE(file), DRAFT(oauth.key_file),
+	  .sentence = "With jwt_bearer: a private key in PEM, RSA (RS256) or "
+		      "P-256 (ES256), or the JSON file of a Google service "
+		      "account." },
+	{ "oauth.key_id", TYPE(text), RELAY(oauth.key_id),
+	  .sentence = "The name of that key (kid). Default: the JSON file's, "
+		      "else none." },
+	{ "oauth.issuer", TYPE(text), RELAY(oauth.issuer),
+	  .sentence = "With jwt_bearer: who signs (iss). Default: the JSON "
+		      "file's, else the client_id." },
+	{ "oauth.subject", TYPE(text), RELAY(oauth.subject),
+	  .sentence = "The mailbox it is for (sub). Default: the username." },
+	{ "oauth.audience", TYPE(text), RELAY(oauth.audience),
+	  .sentence = "Who is to accept it (aud). Default: the token_url." },
+	{ "oauth.ca_file", TYPE(path), RELAY(oauth.ca_file),
+	  .sentence = "The authorities that the service's certificates are "
+		      "checked against. Default: the system's." },
 	{ "hostname", TYPE(ehlo_name), RELAY(hostname),
 	  .sentence = "The EHLO name for this relay, if it is not the general "
 		      "one." },

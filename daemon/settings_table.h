@@ -82,6 +82,7 @@ extern const struct settings_key settings_keys_listen[]; /* settings_listen */
 
 extern const struct settings_choice settings_choices_security[];
 extern const struct settings_choice settings_choices_priority[];
+extern const struct settings_choice settings_choices_grant[];
 
 /* What the main file is read into. */
 struct settings_main {
@@ -90,6 +91,18 @@ struct settings_main {
 	char *aliases_file;
 	struct settings_words administrators;
 };
+
+/* What `oauth` is read into, beside struct relay_oauth. */
+struct relay_oauth_draft {
+	char *service;
+	unsigned grant; /* enum oauth_grant, or OAUTH_GRANT_UNSET */
+	char *client_secret;
+	char *client_secret_file;
+	char *tenant;
+	struct settings_words scopes;
+	char *key_file;
+};
+#define OAUTH_GRANT_UNSET 99
 
 /* What a relay is read into, before url, provider and login are worked in. */
 struct relay_draft {
@@ -103,6 +116,7 @@ struct relay_draft {
 	char *credential;
 	struct settings_words password_command;
 	struct settings_words token_command;
+	struct relay_oauth_draft oauth;
 	bool has_security; /* from the url or the key */
 	bool has_secret;   /* some way to get one was given, good or bad */
 };
@@ -117,6 +131,7 @@ extern const struct settings_type settings_type_host;
 extern const struct settings_type settings_type_address;
 extern const struct settings_type settings_type_sender;
 extern const struct settings_type settings_type_path;
+extern const struct settings_type settings_type_https_url;
 extern const struct settings_type settings_type_file;
 extern const struct settings_type settings_type_port;
 extern const struct settings_type settings_type_count;

@@ -212,6 +212,30 @@ static void read_file(struct settings_reader *reader,
 
 const struct settings_type settings_type_file = { "file", read_file };
 
+/* RFC 8414 3 and others want TLS wherever tokens pass. */
+static void read_https_url(struct settings_reader *reader,
+    const struct settings_key *key, const struct settings_node *node,
+    void *field)
+{
+	static const char start[] = "https://";
+	const char *text = settings_reader_text(reader, key, node, "an URL");
+	const char *c = text;
+
+	if (!text)
+		return;
+	while (*c > ' ' && *c < 0x7f && !strchr("\"#<>@\\^`{|}", *c))
+		c++;
+	if (strncmp(text, start, strlen(start)) != 0 || *c ||
+	    strcspn(text + strlen(start), "/?:") == 0)
+		settings_reader_error(reader, key, node,
+		    "`%.*s` is no URL; expected https://HOST/PATH",
+		    VALUE_SHOWN_MAX, text);
+	else
+		set_text(field, text);
+}
+
+const struct settings_type settings_type_https_url = { "URL", read_https_url };
+
 /* All enums are stored as unsigned int. */
 static void read_choice(struct settings_reader *reader,
     const struct settings_key *key, const struct settings_node *node,

@@ -14,13 +14,14 @@
 
 /* What a secret is given for. */
 static const char *const identity_keys[] = { "url", "provider", "host", "port",
-	"security", "tls", "username", "authentication" };
+	"security", "tls", "username", "authentication", "oauth" };
 static const char *const secret_keys[] = { "password", "password_file",
 	"credential", "password_command", "token_command" };
 #define IDENTITY_KEYS (sizeof(identity_keys) / sizeof(identity_keys[0]))
 #define SECRET_KEYS   (sizeof(secret_keys) / sizeof(secret_keys[0]))
 
 static void take_password_out(struct settings_node *relay);
+static bool has_password(const struct settings_node *relay);
 static bool has_secret(const struct settings_node *relay);
 static bool drop_secrets(struct settings_node *relay);
 static bool is_changed(const struct settings_node *relay,
@@ -93,6 +94,8 @@ const char *relay_draft_merge(struct settings_node *relay,
 	for (i = 0; i < IDENTITY_KEYS && !reason; i++)
 		if (is_changed(relay, change, identity_keys[i]))
 			reason = identity_keys[i];
+	if (has_password(change))
+		settings_node_free(settings_node_remove(relay, "oauth"));
 	if ((!has_new_secret && !reason) || !drop_secrets(relay) ||
 	    has_new_secret)
 		reason = NULL;
@@ -100,7 +103,7 @@ const char *relay_draft_merge(struct settings_node *relay,
 	return reason;
 }
 
-static bool has_secret(const struct settings_node *relay)
+static bool has_password(const struct settings_node *relay)
 {
 	size_t i;
 
@@ -110,11 +113,25 @@ static bool has_secret(const struct settings_node *relay)
 	return false;
 }
 
+static bool has_secret(const struct settings_node *relay)
+{
+	return has_password(relay) ||
+	    settings_node_find(settings_node_find(relay, "oauth"),
+		"client_secret");
+}
+
 /* Was there one? */
 static bool drop_secrets(struct settings_node *relay)
 {
 	bool is_dropped = has_secret(relay);
+	struct settings_node *oauth = settings_node_remove(relay, "oauth");
 	size_t i;
+
+	if (oauth) {
+		settings_node_free(
+		    settings_node_remove(oauth, "client_secret"));
+		settings_node_add_take(relay, "oauth", oauth);
+	}
 
 	for (i = 0; i < SECRET_KEYS; i++)
 		settings_node_free(

@@ -2,8 +2,8 @@
  * relay_draft - what someone wants a relay to be, on its way to a file
  *
  * Promise: a secret stays only with what it was given for: once host, port,
- *          security, tls, username or authentication differ it is gone, unless
- *          it was given again.
+ *          security, tls, username, authentication or oauth differ it is
+ *          gone, unless it was given again.
  * Thread:  the control loop.
  */
 #ifndef RELAIS_CONTROL_RELAY_DRAFT_H

@@ -18,6 +18,8 @@ static void shape_settings(struct emitter *emit,
 static void shape_secret(struct emitter *emit, const char *key, bool is_set);
 static void shape_authentication(
     struct emitter *emit, const struct relay_settings *relay);
+static void shape_oauth(
+    struct emitter *emit, const struct relay_oauth *oauth);
 static void shape_identity(struct emitter *emit, const char *key,
     const struct relay_identity *identity);
 static void shape_limits(
@@ -138,6 +140,7 @@ static void shape_settings(struct emitter *emit,
 	emit_text(emit, "username", relay->username);
 	shape_secret(emit, "password", relay->password);
 	shape_secret(emit, "token", relay->token);
+	shape_oauth(emit, &relay->oauth);
 	shape_identity(emit, "from", &relay->from);
 	shape_identity(emit, "reply_to", &relay->reply_to);
 	emit_array(emit, "allowed_from");
@@ -185,6 +188,23 @@ static void shape_authentication(
 		break;
 	}
 	emit_text(emit, "authentication", word);
+}
+
+static void shape_oauth(struct emitter *emit, const struct relay_oauth *oauth)
+{
+	if (!oauth->is_set) {
+		emit_null(emit, "oauth");
+		return;
+	}
+	emit_object(emit, "oauth");
+	emit_text(emit, "grant", oauth_grant_name(oauth->grant));
+	emit_text(emit, "client_id", oauth->client_id);
+	shape_secret(emit, "client_secret", oauth->client_secret);
+	emit_text(emit, "scopes", oauth->scopes);
+	emit_text(emit, "authorization_url", oauth->authorization_url);
+	emit_text(emit, "device_url", oauth->device_url);
+	emit_text(emit, "token_url", oauth->token_url);
+	emit_end(emit);
 }
 
 static void shape_identity(struct emitter *emit, const char *key,

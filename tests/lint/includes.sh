@@ -12,7 +12,7 @@ cd "${srcdir:-.}" || exit 1
 # library header      the only files that include it
 includers='
 lmdb.h                daemon/queue/store[a-z_]*[.][ch]
-openssl/              daemon/deliver/tls[a-z_]*[.][ch]
+openssl/              daemon/(deliver/tls[a-z_]*[.][ch]|crypto[.]c)
 yaml.h                daemon/settings_yaml[.]c
 ares.h                daemon/deliver/dns(_answer)?[.]c
 jansson.h             daemon/control/json[.]c|client/json[.]c

@@ -20,6 +20,7 @@
 #include "secret.h"
 #include "settings_errors.h"
 #include "settings_relay.h"
+#include "test_keys.h"
 
 /* A folder of its own for each test, with a queue directory in it. */
 struct folder {
@@ -411,8 +412,8 @@ static void refuses_what_does_not_fit_together(void **state)
 		{ "{description: x}", "%:1:13: relays.r.host: is needed" },
 		{ "{host: a.example, username: u}",
 		    "%:1:13: relays.r.password: is needed to log in: one of "
-		    "password, password_file, credential, password_command and "
-		    "token_command" },
+		    "password, password_file, credential, password_command, "
+		    "token_command and oauth" },
 		{ "{host: a.example, authentication: on, password: p}",
 		    "%:1:13: relays.r.username: is needed to log in" },
 		{ "{host: a.example, password: p}",
@@ -421,7 +422,7 @@ static void refuses_what_does_not_fit_together(void **state)
 		{ "{host: a.example, username: u, password: p, credential: c}",
 		    "%:1:54: relays.r.password: is given in 2 ways; expected "
 		    "one of password, password_file, credential, "
-		    "password_command and token_command" },
+		    "password_command, token_command and oauth" },
 		{ "{host: a.example, username: u, password: p, "
 		  "security: opportunistic}",
 		    "%:1:67: relays.r.security: opportunistic is only for "
@@ -483,6 +484,161 @@ static void refuses_what_does_not_fit_together(void **state)
 	    "receive: {listen: [{address: 192.0.2.1, port: 25, user: 9}]}\n",
 	    "%:1:20: receive.listen[1]: expected a loopback address: relais "
 	    "takes no mail from the network");
+}
+
+/* Each mapping is of a relay with a login at a.example. */
+static void refuses_oauth_that_cannot_work(void **state)
+{
+	static const struct {
+		const char *oauth, *message;
+	} cases[] = {
+		{ "{client_id: c}",
+		    "%:1:51: relays.r.oauth.grant: cannot be told; expected a "
+		    "service, or device, authorization_code, "
+		    "client_credentials or jwt_bearer and the URLs" },
+		{ "{service: googol, client_id: c}",
+		    "%:1:61: relays.r.oauth.service: `googol` is unknown; "
+		    "expected fastmail, google, microsoft, yahoo, yandex, or "
+		    "none and the URLs" },
+		{ "{service: google}",
+		    "%:1:51: relays.r.oauth.client_id: is needed with this "
+		    "grant" },
+		{ "{service: google, client_id: c, tenant: t}",
+		    "%:1:91: relays.r.oauth.tenant: is for the service "
+		    "microsoft alone" },
+		{ "{service: google, client_id: c, grant: device}",
+		    "%:1:51: relays.r.oauth.device_url: is needed with this "
+		    "grant" },
+		{ "{service: microsoft, client_id: c, client_secret: s, "
+		  "grant: client_credentials}",
+		    "%:1:51: relays.r.oauth.tenant: is needed with "
+		    "client_credentials: the directory's id or domain" },
+		{ "{service: microsoft, client_id: c, tenant: t, "
+		  "grant: client_credentials}",
+		    "%:1:51: relays.r.oauth.client_secret: is needed with "
+		    "this grant" },
+		{ "{service: google, grant: jwt_bearer, issuer: i}",
+		    "%:1:51: relays.r.oauth.key_file: is needed with this "
+		    "grant" },
+		{ "{service: google, client_id: c, key_id: k}",
+		    "%:1:91: relays.r.oauth.key_id: is for the grant "
+		    "jwt_bearer; this one is authorization_code" },
+		{ "{grant: client_credentials, client_id: c, "
+		  "client_secret: s, token_url: \"http://a.example/t\"}",
+		    "%:1:122: relays.r.oauth.token_url: `http://a.example/t` "
+		    "is no URL; expected https://HOST/PATH" },
+		{ "{service: google, client_id: c, client_secret: s, "
+		  "client_secret_file: f}",
+		    "%:1:121: relays.r.oauth.client_secret_file: there is a "
+		    "client_secret, too; expected one of the two" },
+		{ "{service: google, client_id: c, ca_file: /none}",
+		    "%:1:92: relays.r.oauth.ca_file: /none: No such file or "
+		    "directory" },
+		{ "{service: google, client_id: c, grant: none}",
+		    "%:1:90: relays.r.oauth.grant: `none` is unknown; "
+		    "expected device, authorization_code, client_credentials "
+		    "or jwt_bearer" },
+	};
+	struct folder *folder = *state;
+	char text[400];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(text, sizeof(text),
+		    "relays: {r: {host: a.example, username: u, oauth: %s}}\n",
+		    cases[i].oauth);
+		must_refuse(folder, text, cases[i].message);
+	}
+	must_refuse(folder,
+	    "relays: {r: {provider: gmail, username: u, authentication: "
+	    "PLAIN, oauth: {client_id: c}}}\n",
+	    "%:1:60: relays.r.authentication: PLAIN takes no token; with "
+	    "oauth expected on, XOAUTH2 or OAUTHBEARER");
+	must_refuse(folder,
+	    "relays: {r: {provider: gmail, username: u, password: p, "
+	    "oauth: {client_id: c}}}\n",
+	    "%:1:54: relays.r.password: is given in 2 ways; expected one of "
+	    "password, password_file, credential, password_command, "
+	    "token_command and oauth");
+}
+
+static void knows_who_issues_a_providers_tokens(void **state)
+{
+	struct folder *folder = *state;
+	const struct relay_oauth *oauth;
+
+	must_load(folder,
+	    "default_relay: g\n"
+	    "relays:\n"
+	    "  g: {provider: gmail, username: u@gmail.com,\n"
+	    "    oauth: {client_id: c, client_secret: s}}\n"
+	    "  m: {provider: microsoft365, username: u@a.example,\n"
+	    "    oauth: {client_id: c, tenant: a.example}}\n"
+	    "  d: {provider: microsoft365, username: u@a.example,\n"
+	    "    oauth: {client_id: c, client_secret: s, tenant: t1,\n"
+	    "      grant: client_credentials}}\n");
+	oauth = &relay(folder, "g")->oauth;
+	assert_true(oauth->is_set);
+	assert_int_equal(oauth->grant, OAUTH_AUTHORIZATION_CODE);
+	assert_string_equal(oauth->token_url,
+	    "https://oauth2.googleapis.com/token");
+	assert_string_equal(oauth->scopes, "https://mail.google.com/");
+	assert_string_equal(secret_text_borrow(oauth->client_secret), "s");
+	assert_null(oauth->device_url);
+	oauth = &relay(folder, "m")->oauth;
+	assert_int_equal(oauth->grant, OAUTH_DEVICE);
+	assert_string_equal(oauth->device_url,
+	    "https://login.microsoftonline.com/a.example/oauth2/v2.0/"
+	    "devicecode");
+	assert_string_equal(oauth->scopes,
+	    "https://outlook.office.com/SMTP.Send offline_access");
+	assert_null(oauth->authorization_url);
+	oauth = &relay(folder, "d")->oauth;
+	assert_string_equal(oauth->token_url,
+	    "https://login.microsoftonline.com/t1/oauth2/v2.0/token");
+	assert_string_equal(oauth->scopes,
+	    "https://outlook.office365.com/.default");
+}
+
+static void reads_keys_and_googles_account_files(void **state)
+{
+	static const char settings[] =
+	    "relays: {r: {provider: gmail, username: u@a.example,\n"
+	    "  oauth: {key_file: key}}}\n";
+	struct folder *folder = *state;
+	const struct relay_oauth *oauth;
+	char account[2048] = "{\n \"type\": \"service_account\",\n"
+			     " \"private_key_id\": \"k1\",\n"
+			     " \"client_email\": \"app@p.example\",\n"
+			     " \"private_key\": \"";
+	char message[256];
+
+	for (const char *c = test_key_p256; *c; c += strcspn(c, "\n") + 1)
+		snprintf(account + strlen(account),
+		    sizeof(account) - strlen(account), "%.*s\\n",
+		    (int)strcspn(c, "\n"), c);
+	strcat(account, "\"\n}\n");
+	write_file(folder, "key", account);
+	must_load(folder, settings);
+	oauth = &relay(folder, "r")->oauth;
+	assert_int_equal(oauth->grant, OAUTH_JWT_BEARER);
+	assert_string_equal(oauth->issuer, "app@p.example");
+	assert_string_equal(oauth->subject, "u@a.example");
+	assert_string_equal(oauth->key_id, "k1");
+	assert_string_equal(oauth->audience, oauth->token_url);
+	assert_string_equal(secret_text_borrow(oauth->key), test_key_p256);
+
+	write_file(folder, "key", "secret\n");
+	snprintf(message, sizeof(message),
+	    "%%:2:21: relays.r.oauth.key_file: %s/key holds no private key in "
+	    "PEM (one without a pass phrase)",
+	    folder->path);
+	must_refuse(folder, settings, message);
+	write_file(folder, "key", "{\"client_email\": \"x\"}\n");
+	snprintf(message, sizeof(message),
+	    "%%:2:21: relays.r.oauth.key_file: %s/key is no file of a service "
+	    "account: it has no private_key",
+	    folder->path);
+	must_refuse(folder, settings, message);
 }
 
 static void never_repeats_a_secret(void **state)
@@ -725,6 +881,9 @@ int main(void)
 		TEST(checks_hints),
 		TEST(reports_every_error_with_its_place),
 		TEST(refuses_what_does_not_fit_together),
+		TEST(refuses_oauth_that_cannot_work),
+		TEST(knows_who_issues_a_providers_tokens),
+		TEST(reads_keys_and_googles_account_files),
 		TEST(never_repeats_a_secret),
 		TEST(warns_of_passwords_that_others_can_read),
 		TEST(merges_relays_of_other_files),
