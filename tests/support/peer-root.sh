@@ -6,7 +6,8 @@
 # their files lie over /usr and /etc and their users exist, in mount and process
 # namespaces that end with the command. Everything else, the network included,
 # is the host's. To stop it kill this process with SIGKILL: all that it started
-# goes with it. Needs root; exits 77 where that or the kernel's help is missing.
+# goes with it. The clients of relais in the folder $PROGRAMS are installed there,
+# too, and the sockets in $SOCKETS are where relaisd's are. Needs root; exits 77 where that or the kernel's help is missing.
 set -eu
 
 main()
@@ -38,8 +39,9 @@ inside()
 {
 	mount --make-rprivate /
 	mount -t tmpfs -o mode=755 tmpfs /mnt
-	mkdir /mnt/etc /mnt/work
-	mount -t overlay -o "lowerdir=$USR/usr" overlay /usr &&
+	mkdir -p /mnt/etc /mnt/work /mnt/own/bin /mnt/own/sbin /mnt/own/lib
+	[ -z "${PROGRAMS-}" ] || install_clients /mnt/own
+	mount -t overlay -o "lowerdir=/mnt/own:$USR/usr" overlay /usr &&
 	    mount -t overlay -o "lowerdir=$ETC/etc,upperdir=/mnt/etc,workdir=/mnt/work" \
 	        overlay /etc || skip "overlay file systems are not allowed here"
 	mount -t tmpfs -o mode=755 tmpfs /run
@@ -52,8 +54,19 @@ inside()
 		add_user "$name" $id
 		id=$((id + 1))
 	done
+	if [ -n "${SOCKETS-}" ]; then
+		mkdir /run/relais
+		mount --bind "$SOCKETS" /run/relais
+	fi
 	mkdir -p /var/lib/opensmtpd/empty /run/opensmtpd /var/spool/smtpd
 	exec "$@"
+}
+
+install_clients()
+{
+	cp "$PROGRAMS/relais-sendmail" "$PROGRAMS/relaisctl" "$1/bin/"
+	ln -s ../bin/relais-sendmail "$1/sbin/sendmail"
+	ln -s ../bin/relais-sendmail "$1/lib/sendmail"
 }
 
 add_user()

@@ -45,7 +45,7 @@ email       libemail-sender-perl
 cron        cron
 mdadm       mdadm
 logwatch    logwatch
-git         git-email
+git         git-email libmailtools-perl
 '
 
 # command   peer and the file in its tree
