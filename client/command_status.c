@@ -41,7 +41,8 @@ int command_status(struct invocation *invocation)
 		print_store(output, json_member(status, "store"));
 		print_relays(output, json_member(status, "relays"));
 		print_routing(output, json_member(status, "routing"));
-		if (json_flag(status, "administrator"))
+		if (json_flag(status, "administrator") ||
+		    json_count(json_member(status, "problems")) > 0)
 			print_problems(output, json_member(status, "problems"));
 	}
 	json_free(status);

@@ -138,8 +138,9 @@ void json_put_list(struct json *object, const char *name, const char *words)
 	json_t *array = json_array();
 	size_t len;
 
-	for (; *words; words += len + strspn(words + len, ", ")) {
-		len = strcspn(words, ", ");
+	words += strspn(words, "[ ");
+	for (; *words; words += len + strspn(words + len, ", ]")) {
+		len = strcspn(words, ", ]");
 		if (len > 0)
 			(void)json_array_append_new(
 			    array, json_stringn(words, len));

@@ -45,7 +45,7 @@ struct json *json_make(void);
 void json_put_text(struct json *object, const char *name, const char *value);
 void json_put_flag(struct json *object, const char *name, bool value);
 void json_put_null(struct json *object, const char *name);
-/* Words with commas between them as an array of texts. */
+/* Words with commas between them, in brackets or not, as an array. */
 void json_put_list(struct json *object, const char *name, const char *words);
 /* The inner object that is there, or a new one. */
 struct json *json_get_object(struct json *object, const char *name);

@@ -118,6 +118,7 @@ int daemon_run(const struct settings *settings, const char *settings_path,
 		log_message(LOG_LEVEL_INFO, "ready",
 		    "relaisd " PACKAGE_VERSION " takes mail at %s",
 		    settings->receive.socket);
+		reload_log_staging(settings);
 		r = loop_run(daemon.main_loop);
 		stop_all(&daemon);
 	} else if (error != NULL) {
@@ -476,6 +477,7 @@ static int reload(struct daemon *daemon, const struct reload_edits *edits,
 	settings_unref(daemon->settings);
 	daemon->settings = settings;
 	log_message(LOG_LEVEL_INFO, "reloaded", "new settings are in force");
+	reload_log_staging(settings);
 	service_notify("READY=1\nSTATUS=New settings are in force");
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include "buffer.h"
 #include "settings.h"
 #include "settings_errors.h"
+#include "staging.h"
 
 #define PATHS_MAX 32
 
@@ -94,6 +95,17 @@ void reload_log_errors(const struct settings_errors *errors, bool is_edit)
 			errors->entries[i].is_warning ? LOG_LEVEL_WARNING :
 			LOG_LEVEL_ERR,
 		    "settings", "%s", errors->entries[i].text);
+}
+
+static void log_staging(void *context, const char *what, const char *next)
+{
+	(void)context;
+	log_message(LOG_LEVEL_WARNING, "staging", "%s; %s", what, next);
+}
+
+void reload_log_staging(const struct settings *settings)
+{
+	staging_describe(settings, log_staging, NULL);
 }
 
 enum log_level reload_log_level(const struct settings *settings)

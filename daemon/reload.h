@@ -37,6 +37,9 @@ int reload_settings(const struct settings **ret_settings, const char *path,
 /* A line each. What somebody asked for in vain, an edit, is no trouble. */
 void reload_log_errors(const struct settings_errors *errors, bool is_edit);
 
+/* A line for each thing that keeps mail from its recipients on purpose. */
+void reload_log_staging(const struct settings *settings);
+
 enum log_level reload_log_level(const struct settings *settings);
 
 #endif

@@ -35,6 +35,7 @@ static const struct submitter_rule root_rule = {
 static bool is_member(const gid_t *gids, size_t gid_count, gid_t gid);
 static const char *word_of(const struct settings_choice *choices,
     unsigned value);
+static void staging_done(struct settings_staging *staging);
 
 const struct settings *settings_new_take(struct settings *settings)
 {
@@ -107,6 +108,7 @@ void settings_done(struct settings *settings)
 	free(settings->bounces.from);
 	settings_words_done(&settings->alarms.command);
 	free(settings->alarms.mail);
+	staging_done(&settings->staging);
 	free(settings->hostname);
 	free(settings->domain);
 	free(settings->file);
@@ -126,6 +128,13 @@ static void relay_oauth_done(struct relay_oauth *oauth)
 	free(oauth->issuer);
 	free(oauth->subject);
 	free(oauth->audience);
+}
+
+static void staging_done(struct settings_staging *staging)
+{
+	free(staging->redirect);
+	settings_words_done(&staging->allow);
+	settings_words_done(&staging->refuse);
 }
 
 void relay_settings_done(struct relay_settings *relay)
@@ -159,6 +168,7 @@ void relay_settings_done(struct relay_settings *relay)
 		free(relay->headers[i].value);
 	}
 	free(relay->headers);
+	staging_done(&relay->staging);
 	free(relay->fallback);
 }
 

@@ -152,6 +152,23 @@ struct relay_oauth {
 	char *audience;
 };
 
+/* Trouble made on purpose, at random; all 0: none. */
+struct settings_chaos {
+	uint32_t refuse_percent; /* of the recipients */
+	uint32_t defer_percent;
+	uint32_t cut_percent; /* of the transactions: the last reply is lost */
+	uint32_t delay_s;     /* before each transaction */
+	uint32_t seed;        /* 0: no run is like another */
+};
+
+/* What is done to mail before it leaves, so that nobody gets it by mistake. */
+struct settings_staging {
+	char *redirect; /* whoever it was for, it goes there; NULL: off */
+	/* Patterns, for recipients as submitted. `allow` empty: everybody. */
+	struct settings_words allow, refuse;
+	struct settings_chaos chaos;
+};
+
 struct relay_settings {
 	/* Derived from the name alone, so that queued mail outlives edits;
 	 * never 0, and no two relays share one. */
@@ -190,6 +207,8 @@ struct relay_settings {
 	size_t header_count;
 
 	struct relay_limits limits;
+	struct settings_staging staging; /* its own; see staging.h */
+	bool is_staged; /* by these, or by those of the whole */
 	/* What the user's hints make of its replies. */
 	struct verdict_ruleset rules;
 
@@ -382,6 +401,7 @@ struct settings {
 	struct settings_retry retry;
 	struct settings_bounces bounces;
 	struct settings_alarms alarms;
+	struct settings_staging staging; /* of all mail */
 	enum settings_log_level log_level;
 };
 

@@ -18,6 +18,7 @@
 #include "settings_hints.h"
 #include "settings_relay.h"
 #include "settings_value.h"
+#include "staging.h"
 
 #define DEFAULT_PATH SYSCONFDIR "/relais/" SETTINGS_DEFAULT_FILE
 #define WORKERS_MAX  64
@@ -74,6 +75,7 @@ int settings_load_edited(const char *path, const struct settings_edit *edits,
 	check_references(&reader);
 	choose_default_relay(&reader);
 	check_whole(&reader);
+	staging_check(&whole.settings, errors);
 
 	if (errors->error_count == errors_before)
 		*ret_settings = settings_new_take(&whole.settings);
@@ -282,6 +284,7 @@ static void complete(struct settings_reader *reader)
 	if (settings->relay_count == 0)
 		settings_relay_add_built_in(reader, DEFAULT_RELAY_URL);
 	settings_hints_complete(settings);
+	staging_complete(settings);
 	if (settings->delivery.workers == 0) {
 		processors = sysconf(_SC_NPROCESSORS_ONLN);
 		if (processors < 2)

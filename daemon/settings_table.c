@@ -73,6 +73,40 @@ const struct settings_choice settings_choices_grant[] = {
 	{ NULL, 0 },
 };
 
+/* The same words for all mail, and for that of one relay. */
+#define STAGING(SCOPE) \
+	{ "redirect", TYPE(address), SCOPE(staging.redirect), \
+	  .sentence = "For tests: the address that gets all mail instead of " \
+		      "its recipients, who are named in X-Original-To " \
+		      "fields. Default: off." }, \
+	{ "recipients.allow", TYPE(words), SCOPE(staging.allow), \
+	  .sentence = "For tests: the only recipients there are, a list of " \
+		      "addresses, @DOMAIN, or patterns with `*`; others are " \
+		      "refused. Default: everybody." }, \
+	{ "recipients.refuse", TYPE(words), SCOPE(staging.refuse), \
+	  .sentence = "For tests: recipients who are refused, whatever " \
+		      "recipients.allow says." }, \
+	{ "chaos.refuse", TYPE(percent), SCOPE(staging.chaos.refuse_percent), \
+	  RANGE(0, 100), \
+	  .sentence = "For tests: how many recipients are refused for good, " \
+		      "at random, as a relay would." }, \
+	{ "chaos.defer", TYPE(percent), SCOPE(staging.chaos.defer_percent), \
+	  RANGE(0, 100), \
+	  .sentence = "For tests: how many are put off." }, \
+	{ "chaos.cut", TYPE(percent), SCOPE(staging.chaos.cut_percent), \
+	  RANGE(0, 100), \
+	  .sentence = "For tests: how many messages are sent and lose the " \
+		      "relay's answer: their outcome is unknown, and they " \
+		      "are sent twice." }, \
+	{ "chaos.delay", TYPE(time), SCOPE(staging.chaos.delay_s), \
+	  RANGE(0, 300), \
+	  .sentence = "For tests: a wait before each message is sent." }, \
+	{ "chaos.seed", TYPE(count), SCOPE(staging.chaos.seed), \
+	  RANGE(0, 4294967295), \
+	  .sentence = "For tests: with the same number the same trouble " \
+		      "comes in the same order after each start. Default: " \
+		      "no start is like another." }
+
 const struct settings_key settings_keys_main[] = {
 	{ "hostname", TYPE(ehlo_name), SETTING(hostname),
 	  .sentence = "The name of this host in EHLO, Received and Message-ID. "
@@ -263,6 +297,8 @@ const struct settings_key settings_keys_main[] = {
 	  .initial = "24h", RANGE(1, YEAR_S),
 	  .sentence = "And for the second time." },
 
+	STAGING(SETTING),
+
 	{ "log.level", TYPE(choice), SETTING(log_level), .initial = "info",
 	  .choices = choices_log_level,
 	  .sentence = "The least important lines that are logged." },
@@ -451,6 +487,7 @@ const struct settings_key settings_keys_relay[] = {
 	  .sentence = "Our own certificate, in PEM." },
 	{ "tls.key", TYPE(file), RELAY(tls.key),
 	  .sentence = "Its key, in PEM. Default: in the same file." },
+	STAGING(RELAY),
 	{ "fallback", TYPE(relay_list), RELAY(fallback),
 	  .sentence = "Relays to use, in this order, while this one is at "
 		      "fault or switched off. Neither this one nor they may be "

@@ -142,6 +142,8 @@ const char *verdict_scope_name(enum verdict_scope scope)
 		return "message";
 	case SCOPE_RECIPIENT:
 		return "recipient";
+	case SCOPE_STAGING:
+		return "staging";
 	}
 	return "connection";
 }

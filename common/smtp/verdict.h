@@ -47,6 +47,8 @@ enum verdict_scope {
 	SCOPE_SENDER = 2,
 	SCOPE_MESSAGE = 3,
 	SCOPE_RECIPIENT = 4,
+	/* a recipient's, too, but relais made it so on purpose */
+	SCOPE_STAGING = 5,
 };
 
 /* Where in the dialogue, in the order of the dialogue. */

@@ -1,7 +1,7 @@
 /*
  * control_problems - what is wrong now, since when, and which command helps
  *
- * What needs a human first comes first.
+ * That mail does not go where it is sent comes first, then what needs a human.
  */
 #include "config.h"
 
@@ -19,9 +19,11 @@
 #include "queue/queue.h"
 #include "runtime/xalloc.h"
 #include "settings.h"
+#include "staging.h"
 
 #define CERTIFICATE_WARN_MS (14 * 24 * 60 * 60 * UINT64_C(1000))
 
+static void shape_staging(void *context, const char *what, const char *next);
 static void shape_set_aside(
     struct emitter *emit, uint64_t count, const char *state, const char *more);
 static void shape_store_problems(
@@ -43,6 +45,7 @@ void problems_shape(struct request *request, const struct queue_counts *counts)
 	size_t i;
 
 	emit_array(emit, "problems");
+	staging_describe(request->settings, shape_staging, emit);
 	shape_set_aside(emit, counts->messages[MESSAGE_PARKED], "parked",
 	    ": someone must decide");
 	shape_store_problems(emit, counts);
@@ -56,6 +59,19 @@ void problems_shape(struct request *request, const struct queue_counts *counts)
 	}
 	shape_set_aside(emit, counts->messages[MESSAGE_HELD], "held", "");
 	emit_end(emit);
+}
+
+/* Whoever looks is to see it, too, before he wonders where his mail is. */
+void problems_shape_staging(struct request *request)
+{
+	emit_array(&request->emit, "problems");
+	staging_describe(request->settings, shape_staging, &request->emit);
+	emit_end(&request->emit);
+}
+
+static void shape_staging(void *context, const char *what, const char *next)
+{
+	shape_problem(context, 0, next, "%s", what);
 }
 
 const char *problems_relay_name(

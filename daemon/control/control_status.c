@@ -43,6 +43,7 @@ void status_show(struct request *request)
 	shape_program(request);
 	if (!request->is_administrator) {
 		r = shape_own_counts(request);
+		problems_shape_staging(request);
 		emit_end(emit);
 	} else {
 		r = queue_read_counts(request->control->reader, &counts);

@@ -12,6 +12,7 @@
 #include "queue/queue.h"
 #include "runtime/log.h"
 #include "settings.h"
+#include "staging.h"
 
 /* Of one relay, one family each. */
 struct family {
@@ -25,6 +26,7 @@ static int add_messages(
     struct buffer *out, const struct queue_counts *counts, uint64_t delivering);
 static int add_number(struct buffer *out, const char *name, const char *type,
     const char *help, uint64_t value);
+static void count_staging(void *context, const char *what, const char *next);
 static int add_store(struct buffer *out, const struct queue_counts *counts);
 static int add_relays(struct buffer *out,
     const struct scheduler_query *scheduler, const struct settings *settings);
@@ -58,8 +60,10 @@ int metrics_print(struct buffer *out, const struct control *control,
     const struct scheduler_query *scheduler, const struct settings *settings)
 {
 	struct queue_counts counts;
+	uint64_t staged = 0;
 	int r;
 
+	staging_describe(settings, count_staging, &staged);
 	r = queue_read_counts(control->reader, &counts);
 	if (r == 0)
 		r = buffer_appendf(out,
@@ -72,12 +76,23 @@ int metrics_print(struct buffer *out, const struct control *control,
 		    "When relaisd started, seconds since 1970.",
 		    control->started_ms / 1000);
 	if (r == 0)
+		r = add_number(out, "relais_staging", "gauge",
+		    "Settings that keep mail from its recipients on purpose.",
+		    staged);
+	if (r == 0)
 		r = add_messages(out, &counts, scheduler->delivering_count);
 	if (r == 0)
 		r = add_store(out, &counts);
 	if (r == 0)
 		r = add_relays(out, scheduler, settings);
 	return r;
+}
+
+static void count_staging(void *context, const char *what, const char *next)
+{
+	(void)what;
+	(void)next;
+	++*(uint64_t *)context;
 }
 
 static int add_messages(

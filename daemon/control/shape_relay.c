@@ -24,6 +24,10 @@ static void shape_identity(struct emitter *emit, const char *key,
     const struct relay_identity *identity);
 static void shape_limits(
     struct emitter *emit, const struct relay_limits *limits);
+static void shape_words(struct emitter *emit, const char *key,
+    const struct settings_words *words);
+static void shape_staging(
+    struct emitter *emit, const struct settings_staging *staging);
 static void shape_by_priority(
     struct emitter *emit, const char *key, const uint64_t numbers[3]);
 static uint64_t sum(const uint64_t numbers[3]);
@@ -143,16 +147,14 @@ static void shape_settings(struct emitter *emit,
 	shape_oauth(emit, &relay->oauth);
 	shape_identity(emit, "from", &relay->from);
 	shape_identity(emit, "reply_to", &relay->reply_to);
-	emit_array(emit, "allowed_from");
-	for (i = 0; i < relay->allowed_from.count; i++)
-		emit_text(emit, NULL, relay->allowed_from.word[i]);
-	emit_end(emit);
+	shape_words(emit, "allowed_from", &relay->allowed_from);
 	emit_object(emit, "headers");
 	for (i = 0; i < relay->header_count; i++)
 		emit_text(
 		    emit, relay->headers[i].name, relay->headers[i].value);
 	emit_end(emit);
 	shape_limits(emit, &relay->limits);
+	shape_staging(emit, &relay->staging);
 	emit_array(emit, "fallback");
 	for (i = 0; i < relay->fallback_count; i++) {
 		const struct relay_settings *other =
@@ -239,5 +241,35 @@ static void shape_limits(
 		emit_end(emit);
 	}
 	emit_end(emit);
+	emit_end(emit);
+}
+
+static void shape_words(struct emitter *emit, const char *key,
+    const struct settings_words *words)
+{
+	size_t i;
+
+	emit_array(emit, key);
+	for (i = 0; i < words->count; i++)
+		emit_text(emit, NULL, words->word[i]);
+	emit_end(emit);
+}
+
+static void shape_staging(
+    struct emitter *emit, const struct settings_staging *staging)
+{
+	const struct settings_chaos *chaos = &staging->chaos;
+
+	emit_text(emit, "redirect", staging->redirect);
+	emit_object(emit, "recipients");
+	shape_words(emit, "allow", &staging->allow);
+	shape_words(emit, "refuse", &staging->refuse);
+	emit_end(emit);
+	emit_object(emit, "chaos");
+	emit_number(emit, "refuse_percent", chaos->refuse_percent);
+	emit_number(emit, "defer_percent", chaos->defer_percent);
+	emit_number(emit, "cut_percent", chaos->cut_percent);
+	emit_number(emit, "delay_s", chaos->delay_s);
+	emit_number(emit, "seed", chaos->seed);
 	emit_end(emit);
 }

@@ -93,7 +93,8 @@ const struct verdict *brake_lesson(struct refusal *ret_refusal,
 			*ret_has_delivered = true;
 		/* What relais itself says is no refusal. */
 		if (decision->state != RECIPIENT_FAILED ||
-		    decision->verdict.code == 0) {
+		    decision->verdict.code == 0 ||
+		    decision->verdict.scope == SCOPE_STAGING) {
 			is_refusal = false;
 			continue;
 		}

@@ -19,6 +19,7 @@
 #include "runtime/loop.h"
 #include "runtime/xalloc.h"
 #include "settings.h"
+#include "staging.h"
 
 enum link_state {
 	LINK_CLOSED,
@@ -143,6 +144,10 @@ unsigned link_recipients_max(const struct link *link)
 {
 	uint32_t max = link->relay->limits.recipients;
 
+	/* Whoever they are, one goes into the envelope. */
+	if (link->relay->is_staged &&
+	    staging_redirect(link->settings, link->relay))
+		return UINT_MAX;
 	if (max == 0 ||
 	    (link->recipient_limit != 0 && link->recipient_limit < max))
 		max = link->recipient_limit;
@@ -373,6 +378,7 @@ static int new_transport(struct link *link,
 	};
 	struct transport_target target = {
 		.relay = relay,
+		.settings = link->settings,
 		.host = relay->host,
 		.port = relay->port,
 		.ehlo_name = relay->hostname ? relay->hostname

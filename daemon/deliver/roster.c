@@ -103,7 +103,8 @@ void roster_reopen(struct roster *roster)
 		struct verdict *verdict = &roster->entries[i].verdict;
 
 		if (verdict->class == VERDICT_TEMPORARY &&
-		    verdict->phase < PHASE_DATA)
+		    verdict->phase < PHASE_DATA &&
+		    verdict->scope != SCOPE_STAGING)
 			verdict->class = VERDICT_NONE;
 	}
 }

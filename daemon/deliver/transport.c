@@ -10,6 +10,16 @@ int transport_new(struct transport **ret_transport, struct loop *loop,
                   const struct transport_target *target,
                   const struct transport_events *events)
 {
+	if (target->relay->is_staged)
+		return transport_staging.create(ret_transport, loop, target,
+		                                events);
+	return transport_new_unstaged(ret_transport, loop, target, events);
+}
+
+int transport_new_unstaged(struct transport **ret_transport, struct loop *loop,
+                           const struct transport_target *target,
+                           const struct transport_events *events)
+{
 	const struct transport_kind *kind = &transport_smtp;
 
 	switch (target->relay->kind) {

@@ -25,6 +25,7 @@
 
 struct loop;
 struct relay_settings;
+struct settings;
 struct transport;
 
 struct transport_address {
@@ -35,6 +36,7 @@ struct transport_address {
 /* Copied by transport_new(), but for `relay`, which outlives the transport. */
 struct transport_target {
 	const struct relay_settings *relay;
+	const struct settings *settings; /* they outlive it, too */
 	/* The name that was configured, or an MX host; for SNI and the
 	 * certificate; NULL with maildir. */
 	const char *host;
@@ -62,6 +64,8 @@ struct transport_message {
 	const char *envelope_id;
 	const struct transport_recipient *recipients;
 	unsigned recipient_count;
+	/* The first of those whose mail the only recipient gets; or NULL. */
+	const char *redirected_from;
 	uint32_t flags; /* MESSAGE_8BIT, _SMTPUTF8, _RET_… */
 	/* The whole header block with the empty line behind it, CRLF. */
 	const char *header;
@@ -119,8 +123,16 @@ struct transport_events {
 	void *context;
 };
 
-/* By the kind of target->relay. 0 or -errno; connects at the first send. */
+/*
+ * By the kind of target->relay, behind transport_staging.c where the settings
+ * want it. 0 or -errno; connects at the first send.
+ */
 int transport_new(struct transport **ret_transport, struct loop *loop,
+    const struct transport_target *target,
+    const struct transport_events *events);
+
+/* The same, whatever the settings of staging say. */
+int transport_new_unstaged(struct transport **ret_transport, struct loop *loop,
     const struct transport_target *target,
     const struct transport_events *events);
 
@@ -142,6 +154,7 @@ struct transport_kind {
 };
 extern const struct transport_kind transport_smtp;
 extern const struct transport_kind transport_maildir;
+extern const struct transport_kind transport_staging;
 
 /* First member of each kind's struct. */
 struct transport {

@@ -209,19 +209,25 @@ static int open_directory(struct maildir *maildir)
 	return 0;
 }
 
-/* FNV-1a; tells the transactions of one message apart. */
+/* FNV-1a */
+static uint64_t hash_text(uint64_t hash, const char *text)
+{
+	do
+		hash = (hash ^ (unsigned char)*text) *
+		       UINT64_C(1099511628211);
+	while (*text++);
+	return hash;
+}
+
+/* Tells the transactions of one message apart. */
 static uint64_t hash_recipients(const struct transport_message *message)
 {
 	uint64_t hash = UINT64_C(14695981039346656037);
 
-	for (unsigned i = 0; i < message->recipient_count; i++) {
-		const char *p = message->recipients[i].address;
-
-		do
-			hash = (hash ^ (unsigned char)*p) *
-			       UINT64_C(1099511628211);
-		while (*p++);
-	}
+	for (unsigned i = 0; i < message->recipient_count; i++)
+		hash = hash_text(hash, message->recipients[i].address);
+	if (message->redirected_from)
+		hash = hash_text(hash, message->redirected_from);
 	return hash;
 }
 

@@ -394,7 +394,7 @@ static void unpack_entry(struct unpacker *unpacker, struct message *message,
 	    TIMELINE_UNSIGNED);
 	entry->phase = (enum smtp_phase)unpack_number(unpacker, PHASE_QUIT);
 	entry->scope = (enum verdict_scope)unpack_number(unpacker,
-	    SCOPE_RECIPIENT);
+	    SCOPE_STAGING);
 	bits = unpack_number(unpacker, ENTRY_IS_CHARGED | ENTRY_IS_FOR_ALL);
 	entry->is_charged = (bits & ENTRY_IS_CHARGED) != 0;
 	entry->is_for_all = (bits & ENTRY_IS_FOR_ALL) != 0;

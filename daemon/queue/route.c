@@ -19,6 +19,7 @@
 #include "queue/message.h"
 #include "runtime/xalloc.h"
 #include "settings.h"
+#include "staging.h"
 
 /* systemd's dynamic users, "nobody", and what containers are given. */
 #define DYNAMIC_UID_MIN 61184
@@ -54,8 +55,9 @@ static bool rule_holds(const struct route_rule *rule,
     enum priority priority);
 static const struct relay_settings *usable_relay(
     const struct settings *settings, const struct relay_settings *relay);
-static void lower_domain(char domain[LANE_DOMAIN_MAX],
-    const struct relay_settings *relay, const char *address);
+static void lane_domain(char domain[LANE_DOMAIN_MAX],
+    const struct settings *settings, const struct relay_settings *relay,
+    const char *address);
 static bool is_bare(const char *sender);
 static void finder_init(struct part_finder *finder,
     struct submission *submission);
@@ -94,7 +96,8 @@ void route_submission(struct submission *submission,
 			message->hold_reason = message_dup_text(message,
 			    reason);
 		}
-		lower_domain(domain, decision.relay, recipient->address);
+		lane_domain(domain, settings, decision.relay,
+		    recipient->address);
 		recipient->part = finder_part(&finder, decision.relay->id,
 		    domain);
 	}
@@ -116,7 +119,7 @@ void route_recipient(struct lane_key *ret_key, char domain[LANE_DOMAIN_MAX],
 	assert(recipient < message->recipient_count);
 	route_decide(&decision, settings, message,
 	    message->recipients[recipient].address, message->relay);
-	lower_domain(domain, decision.relay,
+	lane_domain(domain, settings, decision.relay,
 	    message->recipients[recipient].address);
 	*ret_key = (struct lane_key){
 		.relay = decision.relay->id,
@@ -138,7 +141,7 @@ bool route_is_right(const struct settings *settings,
 	route_decide(&decision, settings, message, address, message->relay);
 	if (decision.relay->id != key->relay)
 		return false;
-	lower_domain(domain, decision.relay, address);
+	lane_domain(domain, settings, decision.relay, address);
 	return strcmp(domain, key->domain) == 0;
 }
 
@@ -191,12 +194,14 @@ uint64_t route_digest(const struct settings *settings)
 	uint64_t digest = UINT64_C(14695981039346656037);
 
 	digest = digest_number(digest, settings->default_relay->id);
+	digest = digest_text(digest, settings->staging.redirect);
 	for (size_t i = 0; i < settings->relay_count; i++) {
 		const struct relay_settings *relay = &settings->relays[i];
 
 		digest = digest_number(digest, relay->id);
 		digest = digest_number(digest, relay->kind == RELAY_DIRECT);
 		digest = digest_number(digest, relay->enabled);
+		digest = digest_text(digest, relay->staging.redirect);
 		for (size_t j = 0; j < relay->fallback_count; j++)
 			digest = digest_number(digest, relay->fallback[j]);
 	}
@@ -230,6 +235,9 @@ void route_decide(struct route_decision *ret_decision,
 		.priority = message->priority,
 	};
 
+	/* What is for one address alone goes one way, and arrives once. */
+	if (settings->staging.redirect != NULL)
+		recipient = settings->staging.redirect;
 	if (xrelay != 0)
 		decision.chosen = find_relay(settings, xrelay);
 	for (size_t i = 0; i < settings->route_count; i++) {
@@ -301,15 +309,21 @@ static char to_lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-/* With direct the recipient's domain; "" with every other kind of relay. */
-static void lower_domain(char domain[LANE_DOMAIN_MAX],
-    const struct relay_settings *relay, const char *address)
+/*
+ * With direct the domain of the recipient, or of whoever gets his mail; "" with
+ * every other kind of relay.
+ */
+static void lane_domain(char domain[LANE_DOMAIN_MAX],
+    const struct settings *settings, const struct relay_settings *relay,
+    const char *address)
 {
-	const char *from = NULL;
+	const char *from = NULL, *redirect;
 	size_t i;
 
-	if (relay->kind == RELAY_DIRECT)
-		from = address_domain(address);
+	if (relay->kind == RELAY_DIRECT) {
+		redirect = staging_redirect(settings, relay);
+		from = address_domain(redirect != NULL ? redirect : address);
+	}
 	if (from == NULL)
 		from = "";
 	for (i = 0; from[i] != '\0' && i < LANE_DOMAIN_MAX - 1; i++)

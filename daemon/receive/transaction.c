@@ -21,6 +21,7 @@
 #include "receive/waiver.h"
 #include "runtime/log.h"
 #include "settings.h"
+#include "staging.h"
 
 #define REFUSAL_LOG_US (60LL * 1000000)
 
@@ -155,6 +156,15 @@ static bool stays_near(const struct transaction *transaction,
 	    decision.relay->kind == RELAY_LMTP;
 }
 
+/* One of those a recipient stands for. */
+static int check_staging(void *context, const char *address)
+{
+	struct transaction *transaction = context;
+
+	return staging_refuses(transaction->settings, address,
+	    transaction->text) ? -EACCES : 0;
+}
+
 /* Better said now than in a report that has nowhere to go, either. */
 static struct smtp_answer on_rcpt(void *argument,
     const struct smtp_envelope *envelope,
@@ -163,6 +173,10 @@ static struct smtp_answer on_rcpt(void *argument,
 	struct transaction *transaction = argument;
 	char name[ADDRESS_SIZE];
 
+	if (staging_has_patterns(&transaction->settings->staging) &&
+	    aliases_expand(transaction->settings, recipient->address,
+		check_staging, transaction) == -EACCES)
+		return smtp_answer(550, "5.7.1", transaction->text);
 	if (!aliases_end_nowhere(transaction->settings, recipient->address,
 		name) ||
 	    stays_near(transaction, envelope, recipient->address))

@@ -133,13 +133,15 @@ CASES = [
     ('relais_messages{state="queued"}', "2000+10x120", 90,
      ["RelaisQueueGrows"]),
     ('relais_messages{state="parked"}', "2x60", 6, ["RelaisMailIsParked"]),
+    ('relais_staging', "0x60", 20, []),
+    ('relais_staging', "1x60", 12, ["RelaisIsStaging"]),
     ('relais_store_full', "1x60", 2, ["RelaisTakesNoMail"]),
     ('relais_store_stalled', "0x60", 2, []),
     ('relais_disk_free_bytes', "5e8x60", 6, ["RelaisDiskFills"]),
 ]
 ALERTS = ["RelaisGone", "RelaisMailIsLate", "RelaisRelayFails",
           "RelaisRelayNeedsYou", "RelaisQueueGrows", "RelaisMailIsParked",
-          "RelaisTakesNoMail", "RelaisDiskFills"]
+          "RelaisIsStaging", "RelaisTakesNoMail", "RelaisDiskFills"]
 
 
 def test_alerts_fire_when_they_should(directory, peers):
