@@ -115,9 +115,10 @@ static bool has_password(const struct settings_node *relay)
 
 static bool has_secret(const struct settings_node *relay)
 {
+	const struct settings_node *oauth = settings_node_find(relay, "oauth");
+
 	return has_password(relay) ||
-	    settings_node_find(settings_node_find(relay, "oauth"),
-		"client_secret");
+	    (oauth && settings_node_find(oauth, "client_secret"));
 }
 
 /* Was there one? */
