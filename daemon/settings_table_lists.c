@@ -99,10 +99,12 @@ const struct settings_key settings_keys_submitter[] = {
 	  .sentence = "Messages at once, before the rate holds." },
 	{ "queued", TYPE(count), SUBMITTER(queued), .initial = "off",
 	  RANGE(0, 100000000),
-	  .sentence = "Messages waiting at a time." },
+	  .sentence = "Messages waiting at a time, held ones included." },
 	{ "share", TYPE(percent), SUBMITTER(share_percent), .initial = "10%",
 	  RANGE(1, 100),
-	  .sentence = "How much of the queue's room may be taken." },
+	  .sentence = "How much of queue.maximum may be taken: header and "
+		      "body of all mail that waits, is still coming in or is "
+		      "kept after a failure, and 1 KiB for each message." },
 	{ "size", TYPE(size), SUBMITTER(size_bytes), .initial = "off",
 	  RANGE(0, 2 * GIB),
 	  .sentence = "The largest message, where it is to be less than "

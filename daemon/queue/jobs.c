@@ -21,6 +21,19 @@ struct submission *submission_new(void)
 	return submission;
 }
 
+struct queue_quota queue_quota_of(const struct settings *settings,
+    const struct submitter_rule *rule)
+{
+	bool has_share = rule->share_percent > 0 && rule->share_percent < 100;
+
+	return (struct queue_quota){
+		.messages = rule->queued,
+		.bytes = has_share ? settings->queue.maximum_bytes / 100 *
+			    rule->share_percent
+				   : 0,
+	};
+}
+
 void submission_free(struct submission *submission)
 {
 	if (submission == NULL)

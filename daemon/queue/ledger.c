@@ -73,6 +73,8 @@ int ledger_commit(struct ledger *ledger)
 	ledger->totals.committed_ms = ledger->now_ms;
 	r = lanes_flush(ledger);
 	if (r == 0)
+		r = accounts_flush(ledger);
+	if (r == 0)
 		r = filter_write(ledger->filter, ledger->txn);
 	if (r == 0)
 		r = totals_save(&ledger->totals, ledger->txn);
@@ -105,6 +107,7 @@ static void back_to_disk(struct ledger *ledger)
 	ledger->totals = ledger->committed;
 	ledger->notice_count = 0;
 	lanes_forget(ledger->lanes);
+	accounts_forget(&ledger->accounts);
 	filter_drop(ledger->filter);
 }
 

@@ -1,9 +1,9 @@
 /*
  * ledger - a write transaction with all that goes along with it
  *
- * Totals, lanes, notices for the scheduler and the columns of the filter are
- * kept in step with the rows: all of them are right after a commit, and back
- * at what is on disk after an abort.
+ * Totals, lanes, accounts, notices for the scheduler and the columns of the
+ * filter are kept in step with the rows: all of them are right after a commit,
+ * and back at what is on disk after an abort.
  *
  * Thread: the committer's, or the one that opens the queue before it starts.
  */
@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "queue/accounts.h"
 #include "queue/lanes.h"
 #include "queue/queue.h"
 #include "queue/queue_time.h"
@@ -38,6 +39,7 @@ struct ledger {
 	struct ledger_limits limits;
 	struct filter *filter;
 	struct lanes *lanes;
+	struct accounts accounts;
 	/* What was due at this queue time when the power went, is marked as
 	 * a possible duplicate at its next attempt; 0: nothing. */
 	uint64_t doubt_ms;

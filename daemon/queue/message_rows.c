@@ -23,7 +23,6 @@ static int delete_prefix(struct ledger *ledger, enum store_table table,
 static bool is_body_wanted(const struct message *message);
 static int write_state(struct ledger *ledger, const struct message *message,
     enum message_state before);
-static int drop_body(struct ledger *ledger, struct message *message);
 
 void state_key_put(unsigned char key[STATE_KEY_SIZE], enum message_state state,
     uint64_t id)
@@ -121,6 +120,9 @@ int message_rows_append(struct ledger *ledger, const struct message *message)
 		r = message_rows_write_recipient(ledger, message, i);
 	if (r < 0)
 		return r;
+	r = accounts_add(ledger, message->uid, 1, account_cost(message));
+	if (r < 0)
+		return r;
 	state_key_put(state_key, message->state, message->id);
 	be64_put(until, message->hold_until_ms);
 	ledger->totals.messages[message->state]++;
@@ -158,10 +160,15 @@ int message_rows_write(struct ledger *ledger, struct message *message,
 		if (message->ended_ms == 0)
 			message->ended_ms = ledger->wall_ms;
 		if (!is_body_wanted(message)) {
-			r = drop_body(ledger, message);
+			r = message_rows_drop_body(ledger, message);
 			if (r < 0)
 				return r;
 		}
+	}
+	if (before <= MESSAGE_PARKED && message->state > MESSAGE_PARKED) {
+		r = accounts_drop(ledger, message->uid, 1, 0);
+		if (r < 0)
+			return r;
 	}
 	r = write_state(ledger, message, before);
 	if (r < 0)
@@ -189,7 +196,7 @@ static bool is_body_wanted(const struct message *message)
 	return false;
 }
 
-static int drop_body(struct ledger *ledger, struct message *message)
+int message_rows_drop_body(struct ledger *ledger, struct message *message)
 {
 	int r;
 
@@ -200,7 +207,7 @@ static int drop_body(struct ledger *ledger, struct message *message)
 		return r;
 	message->flags |= MESSAGE_BODY_GONE;
 	message->body_id = 0;
-	return 0;
+	return accounts_drop(ledger, message->uid, 0, account_cost(message));
 }
 
 /*
@@ -248,6 +255,9 @@ int message_rows_purge(struct ledger *ledger, uint64_t id,
 	assert(summary->ended_ms != 0);
 	if (summary->body_id != 0)
 		r = body_rows_delete(ledger, summary->body_id);
+	if (r == 0 && summary->body_id != 0)
+		r = accounts_drop(ledger, summary->uid, 0,
+		    summary->size + ACCOUNT_MESSAGE_BYTES);
 	if (r == 0 && summary->recipient_count > RECORD_RECIPIENTS_INSIDE)
 		r = delete_prefix(ledger, TABLE_RCPT, id, RCPT_KEY_SIZE);
 	if (r == 0 && summary->state != MESSAGE_DELIVERED) {

@@ -3,7 +3,7 @@
  *
  * A message has a row in `msg`, rows in `rcpt` where it has many recipients,
  * one in `state` while it is not delivered, its body's pieces, and is counted
- * in the totals.
+ * in the totals and in its submitter's account.
  *
  * Thread: that of the transaction or ledger given.
  */
@@ -43,6 +43,9 @@ int message_rows_write(struct ledger *ledger, struct message *message,
     enum message_state before);
 int message_rows_write_recipient(struct ledger *ledger,
     const struct message *message, unsigned index);
+
+/* The body goes; the record is the caller's to write. */
+int message_rows_drop_body(struct ledger *ledger, struct message *message);
 
 /* All rows of a message whose story is over. */
 int message_rows_purge(struct ledger *ledger, uint64_t id,

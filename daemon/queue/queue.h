@@ -22,6 +22,7 @@
 struct queue;
 struct queue_reader;
 struct settings;
+struct submitter_rule;
 
 /* One line of waiting parts, served fairly against the others. */
 struct lane_key {
@@ -164,6 +165,14 @@ struct body_chunk {
 struct body_chunk *body_chunk_new(uint32_t size);
 void body_chunk_free_list(struct body_chunk *first);
 
+/* What a submitter may have in the queue; 0: no limit. */
+struct queue_quota {
+	uint64_t messages; /* that have not ended */
+	uint64_t bytes;    /* see accounts.h */
+};
+struct queue_quota queue_quota_of(const struct settings *settings,
+    const struct submitter_rule *rule);
+
 /* Where a new message's recipients go; recipients[i].part is an index here. */
 struct submission_part {
 	struct lane_key lane; /* its domain: memory of the message's arena */
@@ -179,7 +188,9 @@ struct submission_part {
  *
  * Out: id; is_replay where the key was known and the envelope is the same
  * (then id is the earlier message's and nothing was queued). result -EEXIST:
- * the key belongs to the other envelope of message `id`.
+ * the key belongs to the other envelope of message `id`. -EUSERS, -EDQUOT: its
+ * submitter has too many messages, or bytes. Whatever the error is, an upload
+ * stays until it is discarded.
  */
 struct submission {
 	struct queue_job job;
@@ -193,6 +204,7 @@ struct submission {
 	/* Or: header and body are those of another message that has them still
 	 * (CHANGE_RESEND); message->header_len is the caller's to set. */
 	uint64_t shared_body_id;
+	struct queue_quota quota;
 	uint64_t id;
 	bool is_replay;
 };
@@ -205,7 +217,7 @@ void submission_free(struct submission *submission);
  * first_piece 0 and brings the header block; its result has the body id for
  * the next ones and for the submission's upload_id. Each result says with
  * which piece the next slice goes on. The chunks are freed by the committer,
- * the header too, whatever the result.
+ * the header too, whatever the result (-EDQUOT: the submitter's share).
  * QUEUE_DISCARD deletes what was stored of body_id.
  */
 #define QUEUE_SLICE_PIECES 16
@@ -215,6 +227,8 @@ struct upload {
 	uint64_t body_id;
 	uint32_t first_piece; /* 0: header and chunks; else next_piece */
 	uint32_t next_piece;  /* out */
+	uint32_t uid;
+	struct queue_quota quota;
 	char *header;
 	size_t header_len;
 	struct body_chunk *chunks;

@@ -80,7 +80,8 @@ int record_encode_recipient(struct record *record,
 	return pack_end(&packer);
 }
 
-/* record_peek() reads the first six again. */
+/* record_peek() reads the first ones again, up to the size. */
+#define NUMBERS_BEFORE_SIZE 5 /* from gid on */
 static void pack_head(struct packer *packer, const struct message *message)
 {
 	pack_number(packer, RECORD_VERSION);
@@ -266,6 +267,11 @@ int record_peek(struct record_summary *ret_summary, const void *bytes,
 	summary.ended_ms = unpack_number(&unpacker, UINT64_MAX);
 	summary.recipient_count = (unsigned)unpack_number(&unpacker,
 	    RECORD_RECIPIENTS_MAX);
+	(void)unpack_number(&unpacker, PRIORITY_BULK);
+	summary.uid = (uint32_t)unpack_number(&unpacker, UINT32_MAX);
+	for (unsigned i = 0; i < NUMBERS_BEFORE_SIZE; i++)
+		(void)unpack_number(&unpacker, UINT64_MAX);
+	summary.size = unpack_number(&unpacker, UINT64_MAX);
 	r = unpack_end(&unpacker, false);
 	if (r == 0)
 		*ret_summary = summary;

@@ -61,6 +61,8 @@ struct record_summary {
 	uint64_t submitted_ms;
 	uint64_t ended_ms;
 	unsigned recipient_count;
+	uint32_t uid;
+	uint64_t size;
 };
 int record_peek(struct record_summary *ret_summary, const void *bytes,
     size_t len);

@@ -435,10 +435,8 @@ static int drop_body(struct ledger *ledger, uint64_t id)
 		message_free(message);
 		return 0;
 	}
-	r = body_rows_delete(ledger, message->body_id);
+	r = message_rows_drop_body(ledger, message);
 	if (r == 0) {
-		message->flags |= MESSAGE_BODY_GONE;
-		message->body_id = 0;
 		state_key_put(state_key, message->state, id);
 		r = store_put(ledger->txn, TABLE_STATE, state_key,
 		    sizeof(state_key), "", 0);

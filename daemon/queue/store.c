@@ -28,6 +28,7 @@ static const char *const table_names[STORE_TABLES] = {
 	[TABLE_FILTER] = "filter",   [TABLE_IDEM] = "idem",
 	[TABLE_RELAY] = "relay",     [TABLE_REPORT] = "report",
 	[TABLE_SHARED] = "shared",
+	[TABLE_ACCOUNT] = "account",
 };
 
 static int lock_directory(struct store *store, const char *directory,

@@ -18,9 +18,21 @@
 #include "runtime/xalloc.h"
 
 #define BODY_KEY_SIZE 12
+#define UPLOAD_ROW_SIZE 12
+
+/* A body that is coming in: whose it is, and how much has come. */
+struct upload_row {
+	uint32_t uid;
+	uint64_t bytes;
+};
 
 static int add_message(struct ledger *ledger, struct submission *submission);
 static int store_body(struct ledger *ledger, struct submission *submission);
+static int may_keep(struct ledger *ledger, const struct submission *submission);
+static int read_upload(struct ledger *ledger, uint64_t body_id,
+    struct upload_row *ret_row);
+static int write_upload(struct ledger *ledger, uint64_t body_id,
+    const struct upload_row *row);
 static int end_upload(struct ledger *ledger, uint64_t body_id);
 static int place_parts(struct ledger *ledger, struct submission *submission);
 static int write_pieces(struct ledger *ledger, uint64_t body_id,
@@ -41,19 +53,34 @@ int submit_apply(struct ledger *ledger, struct submission *submission)
 	submission->id = id;
 	switch (answer) {
 	case IDEM_NEW:
-		return add_message(ledger, submission);
+		r = may_keep(ledger, submission);
+		return r < 0 ? r : add_message(ledger, submission);
 	case IDEM_REPLAY:
 		submission->is_replay = true;
 		return submission->upload_id != 0
 		    ? discard_apply(ledger, submission->upload_id)
 		    : 0;
 	case IDEM_CONFLICT:
-		r = submission->upload_id != 0
-		    ? discard_apply(ledger, submission->upload_id)
-		    : 0;
-		return r < 0 ? r : -EEXIST;
+		return -EEXIST;
 	}
 	return -EINVAL;
+}
+
+/* Before anything is written: a refusal is not to spoil the transaction. */
+static int may_keep(struct ledger *ledger, const struct submission *submission)
+{
+	const struct message *message = submission->message;
+	uint64_t cost = account_cost(message);
+	struct upload_row upload = { 0 };
+	int r = 0;
+
+	if (submission->upload_id != 0)
+		r = read_upload(ledger, submission->upload_id, &upload);
+	if (r < 0)
+		return r;
+	/* What has come in is counted already. */
+	return accounts_may_add(ledger, message->uid, &submission->quota, 1,
+	    cost > upload.bytes ? cost - upload.bytes : 0);
 }
 
 static int add_message(struct ledger *ledger, struct submission *submission)
@@ -191,42 +218,82 @@ static int place_parts(struct ledger *ledger, struct submission *submission)
 int upload_apply(struct ledger *ledger, struct upload *upload)
 {
 	bool is_first = upload->first_piece == 0;
+	uint64_t header_len = is_first ? upload->header_len : 0;
+	uint64_t bytes = header_len + body_chunks_len(upload->chunks);
+	struct upload_row row = { .uid = upload->uid };
 	uint32_t piece = upload->first_piece;
 	struct body_gather gather;
 	struct body_plan plan;
-	int r = 0;
+	int r;
 
+	r = accounts_may_add(ledger, upload->uid, &upload->quota, 0, bytes);
+	if (r == 0 && !is_first)
+		r = read_upload(ledger, upload->body_id, &row);
+	if (r < 0)
+		return r;
 	if (is_first) {
-		unsigned char key[STATE_KEY_SIZE];
-
 		upload->body_id = ++ledger->totals.last_body_id;
 		ledger->totals.messages[MESSAGE_RECEIVING]++;
-		state_key_put(key, MESSAGE_RECEIVING, upload->body_id);
-		r = store_put(ledger->txn, TABLE_STATE, key, sizeof(key), "",
-		    0);
-		if (r < 0)
-			return r;
 	}
-	body_plan_slice(&plan, is_first, is_first ? upload->header_len : 0,
+	row.bytes += bytes;
+	r = write_upload(ledger, upload->body_id, &row);
+	if (r == 0)
+		r = accounts_add(ledger, row.uid, 0, bytes);
+	if (r < 0)
+		return r;
+	body_plan_slice(&plan, is_first, header_len,
 	    body_chunks_len(upload->chunks));
-	body_gather_begin(&gather, upload->header,
-	    is_first ? upload->header_len : 0, upload->chunks);
+	body_gather_begin(&gather, upload->header, header_len, upload->chunks);
 	r = write_pieces(ledger, upload->body_id, &piece, &plan, &gather);
 	upload->next_piece = piece;
 	return r;
 }
 
-static int end_upload(struct ledger *ledger, uint64_t body_id)
+static int read_upload(struct ledger *ledger, uint64_t body_id,
+    struct upload_row *ret_row)
 {
 	unsigned char key[STATE_KEY_SIZE];
+	struct store_bytes bytes;
 	int r;
 
 	state_key_put(key, MESSAGE_RECEIVING, body_id);
+	r = store_get(ledger->txn, TABLE_STATE, key, sizeof(key), &bytes);
+	if (r < 0)
+		return r;
+	if (bytes.len != UPLOAD_ROW_SIZE)
+		return -EBADMSG;
+	ret_row->uid = be32_get(bytes.data);
+	ret_row->bytes = be64_get(bytes.data + 4);
+	return 0;
+}
+
+static int write_upload(struct ledger *ledger, uint64_t body_id,
+    const struct upload_row *row)
+{
+	unsigned char key[STATE_KEY_SIZE], bytes[UPLOAD_ROW_SIZE];
+
+	state_key_put(key, MESSAGE_RECEIVING, body_id);
+	be32_put(bytes, row->uid);
+	be64_put(bytes + 4, row->bytes);
+	return store_put(ledger->txn, TABLE_STATE, key, sizeof(key), bytes,
+	    sizeof(bytes));
+}
+
+static int end_upload(struct ledger *ledger, uint64_t body_id)
+{
+	struct upload_row row = { 0 };
+	unsigned char key[STATE_KEY_SIZE];
+	int r;
+
+	r = read_upload(ledger, body_id, &row);
+	if (r < 0 && r != -EBADMSG)
+		return r;
+	state_key_put(key, MESSAGE_RECEIVING, body_id);
 	r = store_delete(ledger->txn, TABLE_STATE, key, sizeof(key));
-	if (r == 0)
-		ledger_decrease(&ledger->totals.messages[MESSAGE_RECEIVING],
-		    1);
-	return r;
+	if (r < 0)
+		return r;
+	ledger_decrease(&ledger->totals.messages[MESSAGE_RECEIVING], 1);
+	return accounts_drop(ledger, row.uid, 0, row.bytes);
 }
 
 int discard_apply(struct ledger *ledger, uint64_t body_id)

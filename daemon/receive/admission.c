@@ -10,8 +10,10 @@
 
 #include "clock.h"
 #include "receive/authorship.h"
+#include "runtime/log.h"
 
 #define TABLE_SIZE 1024 /* chains stay short: few uids submit at a time */
+#define LOG_PAUSE_US (60LL * 1000000)
 
 struct submitter {
 	struct submitter *next;
@@ -20,6 +22,7 @@ struct submitter {
 	/* messages it may send at once; refilled by the rate */
 	double tokens;
 	int64_t refilled_us;
+	int64_t next_log_us; /* that it is above its share */
 	char text[160];
 };
 
@@ -160,4 +163,29 @@ static bool take_token(struct submitter *submitter,
 		return false;
 	submitter->tokens -= 1;
 	return true;
+}
+
+struct smtp_answer admission_refuse_share(struct submitter *submitter,
+    const struct submitter_rule *rule, const struct queue_quota *quota,
+    int error)
+{
+	unsigned long uid = (unsigned long)submitter->uid;
+	int64_t now_us = clock_monotonic_us();
+
+	if (error == -EUSERS)
+		(void)snprintf(submitter->text, sizeof(submitter->text),
+		    "Too many messages wait: uid %lu may have %llu, try again "
+		    "later", uid, (unsigned long long)quota->messages);
+	else
+		(void)snprintf(submitter->text, sizeof(submitter->text),
+		    "Too much mail waits: uid %lu may have %llu MiB, %lu %% of "
+		    "the queue, try again later", uid,
+		    (unsigned long long)(quota->bytes >> 20),
+		    (unsigned long)rule->share_percent);
+	if (now_us >= submitter->next_log_us) {
+		submitter->next_log_us = now_us + LOG_PAUSE_US;
+		log_message(LOG_LEVEL_WARNING, "above_share",
+		    "new mail is refused: %s", submitter->text);
+	}
+	return smtp_answer(452, "4.3.1", submitter->text);
 }

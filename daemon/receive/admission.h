@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "queue/queue.h"
 #include "settings.h"
 #include "smtp/answer.h"
 
@@ -38,5 +39,14 @@ void admission_leave(struct admission *admission, struct submitter *submitter);
 struct smtp_answer admission_check_mail(struct submitter *submitter,
     const struct submitter_rule *rule, const struct settings *settings,
     const char *sender);
+
+/*
+ * The queue takes no more of this submitter's (error: a submission's -EUSERS or
+ * -EDQUOT). Says it in the log, too, now and then. The answer's text is valid
+ * until the next call.
+ */
+struct smtp_answer admission_refuse_share(struct submitter *submitter,
+    const struct submitter_rule *rule, const struct queue_quota *quota,
+    int error);
 
 #endif

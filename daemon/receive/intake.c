@@ -22,9 +22,7 @@
 /* Outlives its intake while letters are under way. */
 struct intake {
 	struct intake_owner *owner; /* NULL: the session is gone */
-	struct queue *queue;
-	struct mailbox *home;
-	struct memory_budget *budget;
+	struct intake_owner terms; /* its fields, kept when it is gone */
 	unsigned letters;
 
 	struct message *message;
@@ -78,9 +76,7 @@ struct intake *intake_new(struct intake_owner *owner)
 	struct intake *intake = xcalloc(1, sizeof(*intake));
 
 	intake->owner = owner;
-	intake->queue = owner->queue;
-	intake->home = owner->home;
-	intake->budget = owner->budget;
+	intake->terms = *owner;
 	return intake;
 }
 
@@ -102,9 +98,9 @@ static void release(struct intake *intake)
 
 static void account(struct intake *intake, size_t more, size_t less)
 {
-	intake->budget->used_bytes += more;
-	assert(intake->budget->used_bytes >= less);
-	intake->budget->used_bytes -= less;
+	intake->terms.budget->used_bytes += more;
+	assert(intake->terms.budget->used_bytes >= less);
+	intake->terms.budget->used_bytes -= less;
 }
 
 void intake_begin(struct intake *intake, uint64_t declared_bytes)
@@ -275,10 +271,12 @@ static void post_slice(struct intake *intake, bool is_all)
 	struct upload *upload = &flying->upload;
 
 	upload->job.kind = QUEUE_UPLOAD;
-	upload->job.home = intake->home;
+	upload->job.home = intake->terms.home;
 	upload->job.on_done = on_upload_done;
 	upload->body_id = intake->body_id;
 	upload->first_piece = intake->next_piece;
+	upload->uid = intake->terms.uid;
+	upload->quota = intake->terms.quota;
 	upload->chunks = take_chunks(intake, is_all, &flying->bytes);
 	if (!intake->is_sliced) {
 		intake->is_sliced = true;
@@ -294,7 +292,7 @@ static void post_slice(struct intake *intake, bool is_all)
 	intake->is_uploading = true;
 	intake->letters++;
 	flying->intake = intake;
-	queue_post_take(intake->queue, &upload->job);
+	queue_post_take(intake->terms.queue, &upload->job);
 }
 
 static void on_upload_done(struct letter *letter)
@@ -357,8 +355,8 @@ static void set_dues(const struct intake *intake,
 	if (release_ms <= now_ms)
 		return;
 	for (i = 0; i < submission->part_count; i++)
-		submission->parts[i].due_ms = queue_time_ms(intake->queue) +
-		    release_ms - now_ms;
+		submission->parts[i].due_ms = release_ms - now_ms +
+		    queue_time_ms(intake->terms.queue);
 }
 
 /* Only a key ever asks whether it stands for the same bytes. */
@@ -389,10 +387,11 @@ static void post_submission(struct intake *intake)
 	submission = &flying->submission;
 	flying->intake = intake;
 	submission->job.kind = QUEUE_SUBMIT;
-	submission->job.home = intake->home;
+	submission->job.home = intake->terms.home;
 	submission->job.on_done = on_submission_done;
 	submission->message = intake->message;
 	submission->upload_id = intake->body_id;
+	submission->quota = intake->terms.quota;
 	route_submission(submission, intake->submit_settings,
 	    intake->submit_relay);
 	set_dues(intake, submission);
@@ -403,10 +402,8 @@ static void post_submission(struct intake *intake)
 	if (intake->upload_error != 0) {
 		/* Answered like a commit that failed; nothing is kept. */
 		submission->job.result = intake->upload_error;
-		if (intake->body_id != 0)
-			discard(intake, intake->body_id);
 		submission->job.letter.open = on_submission_done;
-		mailbox_post_take(intake->home, &submission->job.letter);
+		mailbox_post_take(intake->terms.home, &submission->job.letter);
 		return;
 	}
 	flying->bytes = intake->room_bytes;
@@ -424,7 +421,7 @@ static void post_submission(struct intake *intake)
 	intake->room_bytes = 0;
 	intake->flying_bytes = flying->bytes;
 	intake->body_id = 0;
-	queue_post_take(intake->queue, &submission->job);
+	queue_post_take(intake->terms.queue, &submission->job);
 }
 
 static void on_submission_done(struct letter *letter)
@@ -437,6 +434,9 @@ static void on_submission_done(struct letter *letter)
 	intake->flying_bytes = 0;
 	account(intake, 0, flying->bytes);
 	forget_content(intake);
+	/* The store did not take the message, and has its body still. */
+	if (submission->job.result != 0 && submission->upload_id != 0)
+		discard(intake, submission->upload_id);
 	if (intake->owner != NULL)
 		intake->owner->on_submitted(intake->owner, submission);
 	/* What the queue did not keep. */
@@ -488,10 +488,10 @@ static void discard(struct intake *intake, uint64_t body_id)
 	struct upload *upload = xcalloc(1, sizeof(*upload));
 
 	upload->job.kind = QUEUE_DISCARD;
-	upload->job.home = intake->home;
+	upload->job.home = intake->terms.home;
 	upload->job.on_done = on_discard_done;
 	upload->body_id = body_id;
-	queue_post_take(intake->queue, &upload->job);
+	queue_post_take(intake->terms.queue, &upload->job);
 }
 
 static void on_discard_done(struct letter *letter)

@@ -24,6 +24,8 @@ struct intake_owner {
 	struct queue *queue;
 	struct mailbox *home;
 	struct memory_budget *budget;
+	uint32_t uid; /* the submitter, and what it may have */
+	struct queue_quota quota;
 	/* A slice is stored (or failed): the session may read on. */
 	void (*on_slice_done)(struct intake_owner *owner);
 	/* The submission of intake_submit() is on disk, or failed; borrowed

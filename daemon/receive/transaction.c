@@ -59,6 +59,9 @@ void transaction_init(struct transaction *transaction)
 		.queue = host->queue,
 		.home = host->home,
 		.budget = &host->budget,
+		.uid = transaction->peer->uid,
+		.quota = queue_quota_of(transaction->settings,
+		    transaction->rule),
 		.on_slice_done = on_slice_done,
 		.on_submitted = on_submitted,
 	};
@@ -78,9 +81,15 @@ bool transaction_is_expected(const struct transaction *transaction)
 	return transaction->sender != NULL || !transaction->has_served;
 }
 
-static struct smtp_answer answer_for(int result)
+static struct smtp_answer answer_for(struct transaction *transaction,
+    int result)
 {
 	switch (result) {
+	case -EUSERS:
+	case -EDQUOT:
+		return admission_refuse_share(transaction->submitter,
+		    transaction->rule, &transaction->intake_owner.quota,
+		    result);
 	case -ENOSPC:
 		return smtp_answer(452, "4.3.1",
 		    "The queue is full: try again later");
@@ -121,7 +130,7 @@ static struct smtp_answer on_mail(void *argument,
 
 	r = queue_may_accept(transaction->host->queue, size_bytes);
 	if (r < 0) {
-		answer = answer_for(r);
+		answer = answer_for(transaction, r);
 		log_refusal(transaction, answer);
 		return answer;
 	}
@@ -224,7 +233,8 @@ static void on_content(void *argument, const char *data, size_t len)
 	if (r == 0)
 		return;
 	intake_abandon(transaction->intake);
-	smtp_server_fail_message(transaction->server, answer_for(r));
+	smtp_server_fail_message(transaction->server,
+	    answer_for(transaction, r));
 }
 
 static void on_message_end(void *argument, const struct smtp_envelope *envelope)
@@ -285,7 +295,8 @@ static void on_key(void *argument, const char *key)
 		smtp_server_answer_key(transaction->server,
 		    smtp_answer(550, "5.5.4", "No message has this key"));
 	} else {
-		smtp_server_answer_key(transaction->server, answer_for(r));
+		smtp_server_answer_key(transaction->server,
+		    answer_for(transaction, r));
 	}
 }
 
@@ -324,10 +335,12 @@ static struct smtp_answer answer_submission(struct transaction *transaction,
 		    "The key belongs to another message: %s", id);
 		return smtp_answer(554, "5.5.4", transaction->text);
 	}
-	log_message(LOG_LEVEL_ERR, "refused",
-	    "a message of uid %lu was not stored: %s",
-	    (unsigned long)transaction->peer->uid, strerror(-result));
-	return answer_for(result);
+	if (result != -EUSERS && result != -EDQUOT)
+		log_message(LOG_LEVEL_ERR, "refused",
+		    "a message of uid %lu was not stored: %s",
+		    (unsigned long)transaction->peer->uid,
+		    strerror(-result));
+	return answer_for(transaction, result);
 }
 
 static void answer_message(struct transaction *transaction,

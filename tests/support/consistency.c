@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "queue/accounts.h"
 #include "queue/bigendian.h"
 #include "queue/lane_row.h"
 #include "queue/message_rows.h"
@@ -15,12 +16,17 @@
 #include "queue/queue_private.h"
 #include "queue/reports.h"
 
+/* Tests have mail of few submitters. */
+#define UIDS_MAX 16
+
 /* What the records say there should be. */
 struct tally {
 	uint64_t messages[MESSAGE_STATES];
 	uint64_t fresh, sched, states, bodies, reports;
 	uint64_t waiting[CONSISTENCY_LANES], bytes[CONSISTENCY_LANES];
 	uint64_t held[CONSISTENCY_LANES], wake[CONSISTENCY_LANES];
+	struct account accounts[UIDS_MAX];
+	unsigned account_count;
 };
 
 struct look {
@@ -143,10 +149,54 @@ static void look_at_report(struct look *look, const struct message *m)
 	look->tally.reports++;
 }
 
+static struct account *account_of(struct look *look, uint32_t uid)
+{
+	struct tally *tally = &look->tally;
+	unsigned i = 0;
+
+	while (i < tally->account_count && tally->accounts[i].uid != uid)
+		i++;
+	if (i == UIDS_MAX)
+		abort();
+	if (i == tally->account_count) {
+		tally->accounts[i].uid = uid;
+		tally->account_count++;
+	}
+	return &tally->accounts[i];
+}
+
+static void look_at_submitter(struct look *look, const struct message *m)
+{
+	struct account *account = account_of(look, m->uid);
+
+	account->messages += m->ended_ms == 0;
+	account->bytes += m->body_id != 0 ? account_cost(m) : 0;
+}
+
+/* Those that have nothing have no row. */
+static void look_at_accounts(struct look *look)
+{
+	const struct tally *tally = &look->tally;
+	struct account found;
+	uint64_t rows = 0;
+
+	for (unsigned i = 0; i < tally->account_count; i++) {
+		const struct account *due = &tally->accounts[i];
+
+		look->id = due->uid;
+		EXPECT(look, account_read(&found, look->txn, due->uid) == 0);
+		EXPECT(look, found.messages == due->messages);
+		EXPECT(look, found.bytes == due->bytes);
+		rows += due->messages > 0 || due->bytes > 0;
+	}
+	EXPECT(look, store_count(look->txn, TABLE_ACCOUNT) == rows);
+}
+
 static void look_at_message(struct look *look, struct message *m)
 {
 	look->id = m->id;
 	look_at_state(look, m);
+	look_at_submitter(look, m);
 	for (unsigned i = 0; i < m->part_count; i++)
 		look_at_part(look, m, &m->parts[i]);
 	for (unsigned i = 0; i < m->recipient_count; i++)
@@ -261,6 +311,7 @@ bool consistency_is_kept(struct queue *queue)
 	memset(look->tally.wake, 0xff, sizeof(look->tally.wake));
 	look_at_messages(look);
 	look_at_lanes(look);
+	look_at_accounts(look);
 	look_at_totals(look);
 	store_reader_end(look->txn);
 	store_reader_free(look->txn);

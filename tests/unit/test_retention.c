@@ -200,6 +200,8 @@ static void purges_what_ended_long_ago(void **state)
 	tidy(f, 0);
 	assert_false(is_there(f, waits));
 	assert_true(is_there(f, young));
+	/* What failed had its body still: its submitter's account is empty. */
+	assert_int_equal(rows(f, TABLE_ACCOUNT), 0);
 	assert_int_equal(rows(f, TABLE_LATE), 0);
 	assert_int_equal(rows(f, TABLE_MSG), 1);
 	assert_int_equal(rows(f, TABLE_STATE), 0);
@@ -265,6 +267,7 @@ static void drops_bodies_of_failed_mail_in_time(void **state)
 	pass(HOUR_MS);
 	tidy(f, 0);
 	assert_int_equal(rows(f, TABLE_BODY), 0);
+	assert_int_equal(rows(f, TABLE_ACCOUNT), 0);
 	m = fixture_read(f, id);
 	assert_int_equal(m->state, MESSAGE_FAILED);
 	assert_true((m->flags & MESSAGE_BODY_GONE) != 0);
