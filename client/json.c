@@ -90,6 +90,11 @@ void *json_next(const struct json *object, void *iterator,
 	return iterator;
 }
 
+const char *json_value_text(const struct json *value)
+{
+	return json_string_value(inner(value));
+}
+
 int64_t json_value_number(const struct json *value)
 {
 	return json_integer_value(inner(value));
@@ -102,7 +107,8 @@ struct json *json_copy_of(const struct json *json)
 
 char *json_print(const struct json *json)
 {
-	return json_dumps(inner(json), JSON_COMPACT | JSON_PRESERVE_ORDER);
+	return json_dumps(inner(json),
+	    JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_ENCODE_ANY);
 }
 
 struct json *json_make(void)

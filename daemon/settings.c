@@ -307,6 +307,21 @@ const char *relay_security_name(enum relay_security security)
 	return word_of(settings_choices_security, security);
 }
 
+const char *relay_from_apply_name(enum relay_from_apply apply)
+{
+	return word_of(settings_choices_apply, apply);
+}
+
+const char *relay_keep_author_name(enum relay_keep_author keep)
+{
+	return word_of(settings_choices_keep_author, keep);
+}
+
+const char *tls_minimum_name(enum tls_minimum minimum)
+{
+	return word_of(settings_choices_tls_minimum, minimum);
+}
+
 const char *relay_managed_name(enum relay_managed managed)
 {
 	switch (managed) {

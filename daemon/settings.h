@@ -480,6 +480,9 @@ bool settings_is_administrator(const struct settings *settings, uid_t uid,
 /* Words of the settings language, e.g. "starttls", "urgent". */
 const char *relay_kind_name(enum relay_kind kind);
 const char *relay_security_name(enum relay_security security);
+const char *relay_from_apply_name(enum relay_from_apply apply);
+const char *relay_keep_author_name(enum relay_keep_author keep);
+const char *tls_minimum_name(enum tls_minimum minimum);
 const char *relay_managed_name(enum relay_managed managed);
 const char *oauth_grant_name(enum oauth_grant grant);
 const char *priority_name(enum priority priority);

@@ -35,21 +35,21 @@ const struct settings_choice settings_choices_priority[] = {
 	{ NULL, 0 },
 };
 
-static const struct settings_choice choices_apply[] = {
+const struct settings_choice settings_choices_apply[] = {
 	{ "missing", RELAY_FROM_MISSING },
 	{ "not-allowed", RELAY_FROM_NOT_ALLOWED },
 	{ "always", RELAY_FROM_ALWAYS },
 	{ NULL, 0 },
 };
 
-static const struct settings_choice choices_keep_author[] = {
+const struct settings_choice settings_choices_keep_author[] = {
 	{ "header", RELAY_KEEP_AUTHOR_HEADER },
 	{ "reply-to", RELAY_KEEP_AUTHOR_REPLY_TO },
 	{ "off", RELAY_KEEP_AUTHOR_OFF },
 	{ NULL, 0 },
 };
 
-static const struct settings_choice choices_tls_minimum[] = {
+const struct settings_choice settings_choices_tls_minimum[] = {
 	{ "1.0", TLS_MINIMUM_1_0 },
 	{ "1.1", TLS_MINIMUM_1_1 },
 	{ "1.2", TLS_MINIMUM_1_2 },
@@ -428,7 +428,7 @@ const struct settings_key settings_keys_relay[] = {
 	{ "from.name", TYPE(text), RELAY(from.name),
 	  .sentence = "The name in From where the message has none." },
 	{ "from.apply", TYPE(choice), RELAY(from_apply),
-	  .initial = "missing", .choices = choices_apply,
+	  .initial = "missing", .choices = settings_choices_apply,
 	  .sentence = "When from.address is applied: where the address is "
 		      "missing, where it is not in allowed_from, or always." },
 	{ "allowed_from", TYPE(words), RELAY(allowed_from),
@@ -439,7 +439,7 @@ const struct settings_key settings_keys_relay[] = {
 	{ "reply_to.name", TYPE(text), RELAY(reply_to.name),
 	  .sentence = "Its name." },
 	{ "keep_author", TYPE(choice), RELAY(keep_author),
-	  .initial = "header", .choices = choices_keep_author,
+	  .initial = "header", .choices = settings_choices_keep_author,
 	  .sentence = "Where a replaced author is kept: in the field "
 		      "X-Original-From (header), in Reply-To (reply-to), or "
 		      "not at all (off)." },
@@ -478,7 +478,7 @@ const struct settings_key settings_keys_relay[] = {
 	  .sentence = "off accepts any certificate: whoever is in between "
 		      "reads mail and password." },
 	{ "tls.minimum", TYPE(choice), RELAY(tls.minimum), .initial = "\"1.2\"",
-	  .choices = choices_tls_minimum,
+	  .choices = settings_choices_tls_minimum,
 	  .sentence = "The oldest TLS version that is used." },
 	{ "tls.fingerprint", TYPE(text), DRAFT(fingerprint),
 	  .sentence = "sha256: and the hex digest of the certificate's public "

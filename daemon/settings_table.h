@@ -80,6 +80,9 @@ extern const struct settings_key settings_keys_route[]; /* route_rule */
 extern const struct settings_key settings_keys_submitter[];
 extern const struct settings_key settings_keys_listen[]; /* settings_listen */
 
+extern const struct settings_choice settings_choices_apply[];
+extern const struct settings_choice settings_choices_keep_author[];
+extern const struct settings_choice settings_choices_tls_minimum[];
 extern const struct settings_choice settings_choices_security[];
 extern const struct settings_choice settings_choices_priority[];
 extern const struct settings_choice settings_choices_grant[];

@@ -5,6 +5,7 @@
 
 #include "control/shape.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "deliver/scheduler.h"
@@ -21,7 +22,8 @@ static void shape_authentication(
 static void shape_oauth(
     struct emitter *emit, const struct relay_oauth *oauth);
 static void shape_identity(struct emitter *emit, const char *key,
-    const struct relay_identity *identity);
+    const struct relay_identity *identity, const char *apply);
+static void shape_tls(struct emitter *emit, const struct relay_tls *tls);
 static void shape_limits(
     struct emitter *emit, const struct relay_limits *limits);
 static void shape_words(struct emitter *emit, const char *key,
@@ -140,13 +142,18 @@ static void shape_settings(struct emitter *emit,
 	emit_number(emit, "port", relay->port);
 	emit_text(emit, "path", relay->path);
 	emit_text(emit, "security", relay_security_name(relay->security));
+	shape_tls(emit, &relay->tls);
+	emit_text(emit, "hostname", relay->hostname);
 	shape_authentication(emit, relay);
 	emit_text(emit, "username", relay->username);
 	shape_secret(emit, "password", relay->password);
 	shape_secret(emit, "token", relay->token);
 	shape_oauth(emit, &relay->oauth);
-	shape_identity(emit, "from", &relay->from);
-	shape_identity(emit, "reply_to", &relay->reply_to);
+	shape_identity(emit, "from", &relay->from,
+	    relay_from_apply_name(relay->from_apply));
+	shape_identity(emit, "reply_to", &relay->reply_to, NULL);
+	emit_text(emit, "keep_author",
+	    relay_keep_author_name(relay->keep_author));
 	shape_words(emit, "allowed_from", &relay->allowed_from);
 	emit_object(emit, "headers");
 	for (i = 0; i < relay->header_count; i++)
@@ -171,6 +178,22 @@ static void shape_secret(struct emitter *emit, const char *key, bool is_set)
 {
 	emit_object(emit, key);
 	emit_bool(emit, "set", is_set);
+	emit_end(emit);
+}
+
+static void shape_tls(struct emitter *emit, const struct relay_tls *tls)
+{
+	char fingerprint[80];
+
+	(void)snprintf(fingerprint, sizeof(fingerprint), "sha256:%s",
+	    tls->fingerprint ? tls->fingerprint : "");
+	emit_object(emit, "tls");
+	emit_bool(emit, "verify", tls->verify);
+	emit_text(emit, "minimum", tls_minimum_name(tls->minimum));
+	emit_text(emit, "fingerprint", tls->fingerprint ? fingerprint : NULL);
+	emit_text(emit, "ca_file", tls->ca_file);
+	emit_text(emit, "certificate", tls->certificate);
+	emit_text(emit, "key", tls->key);
 	emit_end(emit);
 }
 
@@ -210,15 +233,17 @@ static void shape_oauth(struct emitter *emit, const struct relay_oauth *oauth)
 }
 
 static void shape_identity(struct emitter *emit, const char *key,
-    const struct relay_identity *identity)
+    const struct relay_identity *identity, const char *apply)
 {
-	if (!identity->address) {
+	if (!identity->address && !identity->name) {
 		emit_null(emit, key);
 		return;
 	}
 	emit_object(emit, key);
 	emit_text(emit, "address", identity->address);
 	emit_text(emit, "name", identity->name);
+	if (apply)
+		emit_text(emit, "apply", apply);
 	emit_end(emit);
 }
 
@@ -241,6 +266,8 @@ static void shape_limits(
 		emit_end(emit);
 	}
 	emit_end(emit);
+	emit_number(emit, "idle_s", limits->idle_s);
+	emit_number(emit, "lifetime_s", limits->lifetime_s);
 	emit_end(emit);
 }
 

@@ -1,6 +1,9 @@
 """Relays over the control API, metrics and reload."""
 
-from conftest import free_port, wait_until
+import json
+import re
+
+from conftest import SOURCE, free_port, wait_until
 
 
 def test_lists_relays_without_their_secrets(daemon, relay):
@@ -23,6 +26,53 @@ def test_lists_relays_without_their_secrets(daemon, relay):
     assert office["queued"] == 0 and office["delivered_24h"] == 0
     assert "secret-4711" not in str(answer)
     assert "secret-4711" not in daemon.log_text()
+
+
+def every_key():
+    """Of a relay, by the manual."""
+    page = (SOURCE / "docs" / "man" / "relais.yaml.5").read_text()
+    text = page.split(".Ss A relay\n")[1].split("\n.Ss ")[0]
+    return set(re.findall(r"^\.It Cm (\S+) :", text, re.M))
+
+
+SECRETS = {"password_file", "password_command", "credential",
+           "token_command"}  # shown as password and token
+
+
+def test_relay_show_has_every_key_and_no_secret(daemon, relay):
+    (daemon.directory / "token").write_text("t0ken")
+    daemon.use_relay(
+        relay, description="Of the office", username="app",
+        authentication="PLAIN", password="s3cret", hostname="h.example.com",
+        allowed_from=["@example.com", "a@b.example"], keep_author="reply-to",
+        limits={"rate": ["30/min", "7/h"], "size": "25MiB", "lifetime": "5m",
+                "idle": "off"},
+        headers={"X-Trace": "{queue_id}"}, tls={"minimum": "1.3"},
+        **{"from": {"address": "a@example.com", "name": "A",
+                    "apply": "always"}})
+    daemon.start()
+    text = daemon.ctl("relay", "show", "office").stdout.decode()
+    shown = dict(re.findall(r"^  (\S+)\s+(.*)$", text, re.M))
+    missing = {key for key in every_key() - SECRETS - set(shown)
+               if not any(name.startswith(key + ".") for name in shown)
+               and not key.startswith("oauth.")}
+    assert not missing and len(every_key()) > 30, missing
+    assert "s3cret" not in text and shown["password"] == "(set)"
+    for key, value in {
+            "limits.rate": "30/min, 7/h", "limits.size": "25.0 MiB",
+            "limits.lifetime": "5 min", "limits.idle": "off",
+            "allowed_from": "@example.com, a@b.example",
+            "keep_author": "reply-to", "from.apply": "always",
+            "headers.X-Trace": "{queue_id}", "tls.minimum": "1.3",
+            "tls.verify": "on", "hostname": "h.example.com",
+            "reply_to.address": "-", "oauth": "-", "authentication": "PLAIN"}.items():
+        assert shown[key] == value, (key, shown)
+    shown = json.loads(daemon.ctl("relay", "show", "office", "--json").stdout)
+    assert shown["tls"]["minimum"] == "1.3"
+    assert shown["from"]["apply"] == "always"
+    assert shown["limits"]["lifetime_s"] == 300
+    assert shown["keep_author"] == "reply-to"
+    assert "s3cret" not in str(shown)
 
 
 def test_an_unknown_relay_is_404(relaisd):

@@ -98,7 +98,8 @@ def test_keys_that_are_not_given_stay_and_null_removes_them(daemon, relay):
     status, office = daemon.api("/v1/relays/office", "PUT", {
         "from": {"name": "B"}, "description": None})
     assert status == 200, office
-    assert office["from"] == {"address": "a@example.com", "name": "B"}
+    assert office["from"] == {"address": "a@example.com", "name": "B",
+                              "apply": "missing"}
     assert office["description"] is None
     assert office["port"] == relay.port
 
