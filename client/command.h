@@ -45,6 +45,9 @@ enum option {
 	OPTION_DRY_RUN,
 	OPTION_YES,
 	OPTION_INTERVAL,
+	/* when a message may go out */
+	OPTION_AT,
+	OPTION_HOLD_FOR,
 	/* which relays, and in which order */
 	OPTION_FILTER,
 	OPTION_SORT,
@@ -160,6 +163,9 @@ int command_put_selection(
 /* --for and --until, into an order. 0 or an exit code. */
 int command_put_until(const struct invocation *invocation, struct json *order);
 
+/* Puts --at or --hold-for as `at`, if given. An exit code. */
+int command_put_at(const struct invocation *invocation, struct json *order);
+
 /* A path with one encoded segment. 0 or -errno. */
 int command_add_segment(struct buffer *target, const char *before,
     const char *segment, const char *after);
@@ -183,6 +189,7 @@ int command_wait(struct invocation *invocation);
 int command_retry(struct invocation *invocation);
 int command_hold(struct invocation *invocation);
 int command_release(struct invocation *invocation);
+int command_reschedule(struct invocation *invocation);
 int command_resend(struct invocation *invocation);
 int command_cancel(struct invocation *invocation);
 int command_relay_list(struct invocation *invocation);

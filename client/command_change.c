@@ -1,5 +1,6 @@
 /*
- * command_change - relaisctl retry, hold, release, cancel and resend
+ * command_change - relaisctl retry, hold, release, cancel, reschedule and
+ * resend
  */
 #include "config.h"
 
@@ -63,6 +64,20 @@ int command_cancel(struct invocation *invocation)
 	static const struct wording change = { "cancel", "cancelled",
 		"being delivered; cancelled if that fails" };
 
+	return change_all(invocation, &change);
+}
+
+int command_reschedule(struct invocation *invocation)
+{
+	static const struct wording change = { "reschedule",
+		"scheduled anew", "on its way already" };
+
+	if (!invocation->values[OPTION_AT] ==
+	    !invocation->values[OPTION_HOLD_FOR]) {
+		command_complain("when? Either --at 2026-11-23T18:40:01Z, or "
+				 "--hold-for 2h");
+		return EXIT_BAD_USAGE;
+	}
 	return change_all(invocation, &change);
 }
 
@@ -211,6 +226,8 @@ static struct json *make_order(struct invocation *invocation, int *ret_error)
 	if (reason)
 		json_put_text(order, "reason", reason);
 	*ret_error = command_put_until(invocation, order);
+	if (*ret_error == EXIT_FINE)
+		*ret_error = command_put_at(invocation, order);
 	if (*ret_error == EXIT_FINE)
 		return order;
 	json_free(order);

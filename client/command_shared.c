@@ -139,6 +139,31 @@ int command_put_until(const struct invocation *invocation, struct json *order)
 	return EXIT_FINE;
 }
 
+int command_put_at(const struct invocation *invocation, struct json *order)
+{
+	const char *at = invocation->values[OPTION_AT];
+	const char *delay = invocation->values[OPTION_HOLD_FOR];
+	int64_t seconds;
+	char time[32];
+
+	if (!at && !delay)
+		return EXIT_FINE;
+	if (at && ask_parse_time(at, 1, time) < 0) {
+		command_complain("--at: expected a time like "
+				 "2026-11-23T18:40:01Z, not `%s`", at);
+		return EXIT_BAD_USAGE;
+	}
+	if (delay && ask_parse_duration(delay, &seconds) < 0) {
+		command_complain(
+		    "--hold-for: expected 30m, 2h or 1d, not `%s`", delay);
+		return EXIT_BAD_USAGE;
+	}
+	if (delay)
+		clock_format_rfc3339(clock_wall_ms() + seconds * 1000, time);
+	json_put_text(order, "at", time);
+	return EXIT_FINE;
+}
+
 int command_add_segment(struct buffer *target, const char *before,
     const char *segment, const char *after)
 {

@@ -1,5 +1,6 @@
 /*
- * completions - relaisctl's completion for zsh or fish, from its own tables
+ * completions - relaisctl's completion for bash, zsh or fish, from its own
+ * tables
  *
  * Run while relais is built; not installed.
  */
@@ -53,30 +54,77 @@ static const char fish_head[] =
     "\n"
     "complete -c relaisctl -f\n";
 
-/* What a value can be, where it can be listed. */
+static const char bash_head[] =
+    "# Ids of what waits, and names of relays; nothing if relaisd is silent.\n"
+    "_relaisctl_ids()\n"
+    "{\n"
+    "\trelaisctl list --json 2>/dev/null |\n"
+    "\t    sed -n 's/^{\"id\":\"\\([0-9a-z]*\\)\".*/\\1/p'\n"
+    "}\n"
+    "\n"
+    "_relaisctl_relays()\n"
+    "{\n"
+    "\trelaisctl relay list --json 2>/dev/null |\n"
+    "\t    sed -n 's/^{\"name\":\"\\([^\"]*\\)\".*/\\1/p'\n"
+    "}\n"
+    "\n"
+    "_relaisctl()\n"
+    "{\n"
+    "\tlocal word=${COMP_WORDS[COMP_CWORD]}\n"
+    "\tlocal before=${COMP_WORDS[COMP_CWORD-1]}\n"
+    "\tlocal command= words= i\n"
+    "\n"
+    "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
+    "\t\t[[ ${COMP_WORDS[i]} != -* ]] || continue\n"
+    "\t\t_relaisctl_is_valued \"${COMP_WORDS[i-1]}\" && continue\n"
+    "\t\tif [[ -z $command ]]; then\n"
+    "\t\t\tcommand=${COMP_WORDS[i]}\n"
+    "\t\telif _relaisctl_is_group \"$command\"; then\n"
+    "\t\t\tcommand+=\" ${COMP_WORDS[i]}\"\n"
+    "\t\tfi\n"
+    "\tdone\n"
+    "\n";
+
+#define COLUMNS_OF_RELAYS                                                      \
+	"name provider host port security login sender state queued "          \
+	"delivered enabled default managed"
+
+/* What an option's value can be, where that can be listed. */
+static const struct {
+	enum option option;
+	const char *choices;
+} choices[] = {
+	{ OPTION_STATE,
+	    "waiting queued delivering held parked delivered failed expired "
+	    "cancelled partial" },
+	{ OPTION_SECURITY, "tls starttls opportunistic none" },
+	{ OPTION_PRIORITY, "urgent normal bulk" },
+	{ OPTION_SORT, COLUMNS_OF_RELAYS },
+};
+
+/* The same of kinds of values, as each shell finds it itself. */
 static const struct {
 	const char *value;
+	const char *bash;
 	const char *zsh;
 	const char *fish;
 } kinds[] = {
-	{ "STATE",
-	    "(waiting queued delivering held parked delivered failed expired "
-	    "cancelled partial)",
-	    "waiting queued delivering held parked delivered failed expired "
-	    "cancelled partial" },
-	{ "USER", "_users", "(__fish_complete_users)" },
-	{ "PATH", "_files", NULL },
-	{ "FILE", "_files", NULL },
+	{ "USER", "-u", "_users", "(__fish_complete_users)" },
+	{ "PATH", "-f", "_files", NULL },
+	{ "FILE", "-f", "_files", NULL },
 };
 
 static bool is_of_group(size_t index, char *ret_group, size_t size);
 static void print_quoted(const char *text, const char *escaped);
+static void print_bash(void);
 static void print_zsh(void);
 static void print_fish(void);
 
 int main(int argc, char *argv[])
 {
-	if (argc == 2 && strcmp(argv[1], "zsh") == 0)
+	if (argc == 2 && strcmp(argv[1], "bash") == 0)
+		print_bash();
+	else if (argc == 2 && strcmp(argv[1], "zsh") == 0)
 		print_zsh();
 	else if (argc == 2 && strcmp(argv[1], "fish") == 0)
 		print_fish();
@@ -119,6 +167,21 @@ static bool takes_relays(const struct command *command)
 	    takes(command, "NAME") && strcmp(command->name, "relay add") != 0;
 }
 
+static const char *choices_of(int option)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(choices) / sizeof(choices[0]); i++)
+		if (choices[i].option == (enum option)option)
+			return choices[i].choices;
+	return NULL;
+}
+
+static bool is_relay(int option)
+{
+	return option == OPTION_RELAY || option == OPTION_MOVE_TO;
+}
+
 /* In single quotes; the characters of `escaped` with a backslash before. */
 static void print_quoted(const char *text, const char *escaped)
 {
@@ -130,6 +193,121 @@ static void print_quoted(const char *text, const char *escaped)
 		else
 			putchar(*text);
 	}
+}
+
+/* -------------------------------------------------------------------- bash */
+
+static const char *bash_kind(const char *value)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(kinds[i].value, value) == 0)
+			return kinds[i].bash;
+	return NULL;
+}
+
+/* Sets words, or fills COMPREPLY and returns. */
+static void print_bash_value(int option)
+{
+	const struct option_words *words = &command_options[option];
+
+	printf("\t--%s) ", words->name);
+	if (choices_of(option))
+		printf("words='%s' ;;\n", choices_of(option));
+	else if (is_relay(option))
+		puts("words=$(_relaisctl_relays) ;;");
+	else if (bash_kind(words->value))
+		printf("mapfile -t COMPREPLY < <(compgen %s -- \"$word\"); "
+		       "return ;;\n", bash_kind(words->value));
+	else
+		puts("return ;;");
+}
+
+/* Ends without `;;`: operands may follow. */
+static void print_bash_options(const struct command *command)
+{
+	int option;
+
+	printf("\t'%s') words='", command->name);
+	for (option = 0; option < OPTIONS; option++)
+		if ((command->options | HAS_GLOBAL) & HAS(option))
+			printf(" --%s", command_options[option].name);
+	putchar('\'');
+}
+
+static void print_bash_command(const struct command *command)
+{
+	print_bash_options(command);
+	if (takes(command, "ID"))
+		fputs(" words+=\" $(_relaisctl_ids)\"", stdout);
+	else if (takes_relays(command))
+		fputs(" words+=\" $(_relaisctl_relays)\"", stdout);
+	else if (takes(command, "PROGRAM"))
+		fputs(" words+=' postfix msmtp nullmailer ssmtp dma'", stdout);
+	puts(" ;;");
+}
+
+/* The words behind `group `, or of all that begins a command. */
+static void print_bash_words(const char *group)
+{
+	size_t len = strlen(group);
+	char first[64];
+	size_t i;
+
+	printf("\t'%s') words='", group);
+	for (i = 0; i < command_count; i++) {
+		bool is_first = is_of_group(i, first, sizeof(first));
+
+		if (len > 0 && strcmp(first, group) == 0)
+			printf(" %s", second_word(&commands[i]));
+		else if (len == 0 && (is_first || !second_word(&commands[i])))
+			printf(" %s", first);
+	}
+	puts("' ;;");
+}
+
+static void print_bash_tests(void)
+{
+	char group[64];
+	size_t i;
+	int option;
+
+	fputs("_relaisctl_is_valued()\n{\n\tcase $1 in\n\t", stdout);
+	for (option = 0; option < OPTIONS; option++)
+		if (command_options[option].value)
+			printf("%s--%s", option > OPTION_SOCKET ? "|" : "",
+			    command_options[option].name);
+	fputs(") return 0 ;;\n\tesac\n\treturn 1\n}\n\n"
+	      "_relaisctl_is_group()\n{\n\tcase $1 in\n", stdout);
+	for (i = 0; i < command_count; i++)
+		if (is_of_group(i, group, sizeof(group)))
+			printf("\t%s) return 0 ;;\n", group);
+	puts("\tesac\n\treturn 1\n}\n");
+}
+
+static void print_bash(void)
+{
+	char group[64];
+	size_t i;
+	int option;
+
+	puts("# Printed from the command table of relaisctl.\n");
+	print_bash_tests();
+	fputs(bash_head, stdout);
+	puts("\tcase $command in");
+	print_bash_words("");
+	for (i = 0; i < command_count; i++) {
+		if (is_of_group(i, group, sizeof(group)))
+			print_bash_words(group);
+		print_bash_command(&commands[i]);
+	}
+	puts("\tesac\n\tcase $before in");
+	for (option = 0; option < OPTIONS; option++)
+		if (command_options[option].value)
+			print_bash_value(option);
+	puts("\tesac\n\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- "
+	     "\"$word\")\n}\n\ncomplete -o default -F _relaisctl relaisctl");
 }
 
 /* --------------------------------------------------------------------- zsh */
@@ -155,10 +333,12 @@ static void print_zsh_option(int option)
 	putchar(']');
 	if (words->value) {
 		printf(":%s:", words->value);
+		if (choices_of(option))
+			printf("(%s)", choices_of(option));
 		for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 			if (strcmp(kinds[i].value, words->value) == 0)
 				fputs(kinds[i].zsh, stdout);
-		if (option == OPTION_RELAY || option == OPTION_MOVE_TO)
+		if (is_relay(option))
 			fputs("_relaisctl_relays", stdout);
 	}
 	puts("' \\");
@@ -241,7 +421,7 @@ static void print_fish_condition(const struct command *command)
 static void print_fish_option(const struct command *command, int option)
 {
 	const struct option_words *words = &command_options[option];
-	const char *values = NULL;
+	const char *values = choices_of(option);
 	size_t i;
 
 	fputs("complete -c relaisctl", stdout);
@@ -250,7 +430,7 @@ static void print_fish_option(const struct command *command, int option)
 	for (i = 0; words->value && i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (strcmp(kinds[i].value, words->value) == 0)
 			values = kinds[i].fish ? kinds[i].fish : "-";
-	if (option == OPTION_RELAY || option == OPTION_MOVE_TO)
+	if (is_relay(option))
 		values = "(__relaisctl_relays)";
 	if (values && strcmp(values, "-") == 0)
 		fputs(" -r -F", stdout);

@@ -57,6 +57,8 @@ static const struct endpoint endpoints[] = {
 	    changes_one, CHANGE_RELEASE },
 	{ METHOD_POST, "/v1/messages/{id}/cancel", FOR_OWNERS, false,
 	    changes_one, CHANGE_CANCEL },
+	{ METHOD_POST, "/v1/messages/{id}/reschedule", FOR_OWNERS, false,
+	    changes_one, CHANGE_RESCHEDULE },
 	{ METHOD_POST, "/v1/messages/{id}/resend", FOR_ADMINISTRATORS, false,
 	    changes_one, CHANGE_RESEND },
 	{ METHOD_POST, "/v1/messages:resend", FOR_ADMINISTRATORS, true,

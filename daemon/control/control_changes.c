@@ -1,5 +1,6 @@
 /*
- * control_changes - retry, hold, release, cancel, resend: one message or many
+ * control_changes - retry, hold, release, cancel, resend, reschedule: of one
+ * message, and all but the last of many
  *
  * Every change is a job of the queue that goes by way of the scheduler and
  * comes home when it is on disk. A bulk change walks the list page by page,
@@ -85,6 +86,8 @@ static const struct verb *verb_of(enum change_kind kind)
 		SELECTION_WAITING | 1u << MESSAGE_FAILED |
 		    1u << MESSAGE_EXPIRED | 1u << MESSAGE_PARTIAL,
 		ORDER_REASON };
+	static const struct verb reschedule = { "reschedule",
+		1u << MESSAGE_QUEUED, ORDER_REASON | ORDER_AT };
 
 	switch (kind) {
 	case CHANGE_RETRY:
@@ -97,6 +100,8 @@ static const struct verb *verb_of(enum change_kind kind)
 		return &cancel;
 	case CHANGE_RESEND:
 		return &resend;
+	case CHANGE_RESCHEDULE:
+		return &reschedule;
 	case CHANGE_PARK:
 	case CHANGE_REROUTE:
 		break;
@@ -112,7 +117,8 @@ static struct change *make_change(struct request *request,
 	change->job.home = request->control->mailbox;
 	change->is_for_owner_only = !request->is_administrator;
 	change->owner_uid = request->uid;
-	change->until_ms = order->until_ms;
+	change->until_ms =
+	    kind == CHANGE_RESCHEDULE ? order->at_ms : order->until_ms;
 	if (order->reason[0])
 		change->reason =
 		    xasprintf("%s (%s)", order->reason, request_user(request));
@@ -170,6 +176,12 @@ void changes_one(struct request *request)
 
 	if (!read_order(request, &order, verb_of(kind)->members))
 		return;
+	if (kind == CHANGE_RESCHEDULE && order.at_ms == 0) {
+		order_done(&order);
+		request_fail(request, 422, "no_time", NULL,
+		    "say when: `at`, a time like 2026-11-23T18:40:01Z");
+		return;
+	}
 	change = make_change(request, kind, request->id, &order);
 	change->job.on_done = on_one_done;
 	change->job.context = request;
@@ -194,6 +206,12 @@ static void on_one_done(struct letter *letter)
 		refuse_change(request, kind);
 		return;
 	}
+	if (result == -ERANGE) {
+		request_fail(request, 409, "behind_deadline", NULL,
+		    "%s is not to be relayed so late: its deadline lies "
+		    "before that", request->parameter);
+		return;
+	}
 	if (result < 0) {
 		request_fail_errno(request, result);
 		return;
@@ -212,6 +230,9 @@ static void refuse_change(struct request *request, enum change_kind kind)
 		state = message_state_name(message->state);
 		if (kind == CHANGE_RESEND)
 			state = resend_obstacle(message);
+		if (kind == CHANGE_RESCHEDULE &&
+		    message->state == MESSAGE_QUEUED)
+			state = "on its way already";
 		message_free(message);
 	}
 	request_fail(request, 409, "nothing_to_do", NULL,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "queue/message.h"
 #include "smtp/reply.h"
 
 static int on_member(void *context, const char *path,
@@ -14,6 +15,8 @@ static int on_member(void *context, const char *path,
 static int set_reason(
     struct order *order, const struct json_value *value, char *error);
 static int set_until(
+    struct order *order, const struct json_value *value, char *error);
+static int set_at(
     struct order *order, const struct json_value *value, char *error);
 static int set_dry_run(
     struct order *order, const struct json_value *value, char *error);
@@ -30,6 +33,7 @@ static const struct {
 } members[] = {
 	{ "reason", ORDER_REASON, set_reason },
 	{ "until", ORDER_UNTIL, set_until },
+	{ "at", ORDER_AT, set_at },
 	{ "dry_run", ORDER_DRY_RUN, set_dry_run },
 	{ "filter", ORDER_FILTER, set_filter },
 };
@@ -65,9 +69,10 @@ static int on_member(void *context, const char *path,
 		    strcmp(path, members[i].name) == 0)
 			return members[i].set(order, value, error);
 	snprintf(error, JSON_ERROR_SIZE,
-	    "%.80s: not known here; expected%s%s%s%s", path,
+	    "%.80s: not known here; expected%s%s%s%s%s", path,
 	    order->members & ORDER_REASON ? " reason" : "",
 	    order->members & ORDER_UNTIL ? " until" : "",
+	    order->members & ORDER_AT ? " at" : "",
 	    order->members & ORDER_DRY_RUN ? " dry_run" : "",
 	    order->members & ORDER_FILTER ? " filter" : "");
 	return -EINVAL;
@@ -106,6 +111,24 @@ static int set_until(
 		return -EINVAL;
 	}
 	order->until_ms = (uint64_t)until_ms;
+	return 0;
+}
+
+/* What lies behind stands for now. */
+static int set_at(
+    struct order *order, const struct json_value *value, char *error)
+{
+	int64_t at_ms;
+
+	if (value->kind != JSON_IS_TEXT ||
+	    clock_parse_rfc3339(value->text, &at_ms) < 0 || at_ms <= 0 ||
+	    at_ms > clock_wall_ms() + MESSAGE_RELEASE_MAX_S * INT64_C(1000)) {
+		snprintf(error, JSON_ERROR_SIZE,
+		    "at: expected a time within %d days, like "
+		    "2026-11-23T18:40:01Z", MESSAGE_RELEASE_MAX_S / 86400);
+		return -EINVAL;
+	}
+	order->at_ms = (uint64_t)at_ms;
 	return 0;
 }
 

@@ -1,7 +1,8 @@
 /*
  * order - the JSON that comes with a change: why, until when, for which
  *
- * {"reason": text, "until": time, "dry_run": boolean, "filter": {…}}
+ * {"reason": text, "until": time, "at": time, "dry_run": boolean,
+ *  "filter": {…}}
  */
 #ifndef RELAIS_CONTROL_ORDER_H
 #define RELAIS_CONTROL_ORDER_H
@@ -20,10 +21,12 @@
 #define ORDER_UNTIL   2u
 #define ORDER_DRY_RUN 4u
 #define ORDER_FILTER  8u
+#define ORDER_AT      16u
 
 struct order {
 	char reason[ORDER_REASON_SIZE]; /* empty: none was given */
 	uint64_t until_ms;              /* wall; 0: no end */
+	uint64_t at_ms;                 /* wall; 0: none was given */
 	bool is_dry_run;
 	bool has_filter;
 	struct selection filter;

@@ -49,6 +49,7 @@ void shape_message(struct emitter *emit, const char *key,
 	emit_number(emit, "size", (int64_t)message->size);
 	emit_time(emit, "submitted", message->submitted_ms);
 	emit_time(emit, "ended", message->ended_ms);
+	emit_time(emit, "not_before", message->release_ms);
 	emit_time(emit, "deadline", message->deadline_ms);
 	emit_text(emit, "priority", priority_name(message->priority));
 	emit_text(emit, "tag", message->tag);
@@ -255,6 +256,7 @@ static bool is_attempt(enum timeline_kind kind)
 	case TIMELINE_DROPPED:
 	case TIMELINE_TROUBLE:
 	case TIMELINE_RELIEF:
+	case TIMELINE_RESCHEDULED:
 	case TIMELINE_UNSIGNED:
 		break;
 	}

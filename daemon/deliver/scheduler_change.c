@@ -74,6 +74,9 @@ static void on_change(struct letter *letter)
 		post_change(errand);
 	} else {
 		change->job.result = check_owner(scheduler, change);
+		if (change->job.result == 0 &&
+		    change->kind == CHANGE_RESCHEDULE)
+			change->job.result = -EALREADY;
 		if (change->job.result == 0)
 			wait_for_attempt(scheduler, claim, change);
 		send_home(errand);

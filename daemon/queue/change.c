@@ -25,6 +25,8 @@ static int do_cancel(struct ledger *ledger, const struct change *change,
     struct message *message);
 static int do_reroute(struct ledger *ledger, const struct change *change,
     struct message *message);
+static int do_reschedule(struct ledger *ledger, const struct change *change,
+    struct message *message);
 static int end_recipients(struct ledger *ledger, struct message *message);
 static int settle_doubt(struct ledger *ledger, struct message *message,
     const struct message_part *part);
@@ -71,6 +73,9 @@ int change_apply(struct ledger *ledger, const struct change *change)
 			break;
 		case CHANGE_RESEND:
 			r = resend_apply(ledger, change, message);
+			break;
+		case CHANGE_RESCHEDULE:
+			r = do_reschedule(ledger, change, message);
 			break;
 		}
 	if (r == 0)
@@ -308,4 +313,40 @@ static int move_recipient(struct ledger *ledger, struct message *message,
 		part->place = old->place;
 	recipient->part = part->number;
 	return message_rows_write_recipient(ledger, message, index);
+}
+
+/* Once a relay was asked, retries have a time of their own. */
+static int do_reschedule(struct ledger *ledger, const struct change *change,
+    struct message *message)
+{
+	uint64_t ahead_ms = change->until_ms > ledger->wall_ms
+	    ? change->until_ms - ledger->wall_ms : 0;
+	int r;
+
+	if (message->state != MESSAGE_QUEUED)
+		return -EALREADY;
+	for (unsigned i = 0; i < message->part_count; i++)
+		if (message->parts[i].attempts > 0)
+			return -EALREADY;
+	if (message->deadline_ms != 0 &&
+	    change->until_ms >= message->deadline_ms)
+		return -ERANGE;
+	for (unsigned i = 0; i < message->part_count; i++) {
+		struct message_part *part = &message->parts[i];
+
+		r = settle_doubt(ledger, message, part);
+		if (r == 0)
+			r = part_remove(ledger, message, part);
+		if (r < 0)
+			return r;
+		ledger_notice(ledger, PART_NOW_SETTLED, message->id, part);
+		part->due_ms = ledger->now_ms + ahead_ms;
+		r = part_place(ledger, message, part, true);
+		if (r < 0)
+			return r;
+	}
+	message->release_ms = change->until_ms;
+	story_add_event(message, TIMELINE_RESCHEDULED, ledger->wall_ms,
+	    change->reason);
+	return ledger_feed(ledger, message->id, TIMELINE_RESCHEDULED);
 }

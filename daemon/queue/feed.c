@@ -27,7 +27,7 @@ static bool parse_row(struct feed_row *ret_row, const struct store_bytes *key,
     const struct store_bytes *value)
 {
 	if (key->len != 8 || value->len != VALUE_SIZE ||
-	    value->data[16] > TIMELINE_RELIEF)
+	    value->data[16] > TIMELINE_RESCHEDULED)
 		return false;
 	ret_row->sequence = be64_get(key->data);
 	ret_row->id = be64_get(value->data);

@@ -158,6 +158,7 @@ const char *timeline_kind_name(enum timeline_kind kind)
 		[TIMELINE_UNSIGNED] = "unsigned",
 		[TIMELINE_TROUBLE] = "relay_trouble",
 		[TIMELINE_RELIEF] = "relay_works",
+		[TIMELINE_RESCHEDULED] = "rescheduled",
 	};
 
 	return names[kind];

@@ -108,6 +108,9 @@ struct message_part {
 	uint64_t due_ms;
 };
 
+/* How far ahead a release may lie, as FUTURERELEASE announces it. */
+#define MESSAGE_RELEASE_MAX_S (60 * 24 * 3600)
+
 /* On disk: never renumber. */
 enum timeline_kind {
 	TIMELINE_ACCEPTED = 0,
@@ -129,6 +132,7 @@ enum timeline_kind {
 	/* In the feed only, of relays: trouble that lasts, and its end. */
 	TIMELINE_TROUBLE = 16,
 	TIMELINE_RELIEF = 17,
+	TIMELINE_RESCHEDULED = 18,
 };
 const char *timeline_kind_name(enum timeline_kind kind);
 

@@ -282,6 +282,7 @@ enum change_kind {
 	CHANGE_REROUTE, /* move parts to the lanes given */
 	/* What failed or expired goes out again as another message. */
 	CHANGE_RESEND,
+	CHANGE_RESCHEDULE, /* what was never tried becomes due then */
 };
 
 /*
@@ -289,7 +290,8 @@ enum change_kind {
  * (scheduler_change_take), which knows what is being delivered; but for RESEND,
  * which does nothing to what waits.
  * result: -ENOENT (no such message, or not one of owner_uid's),
- * -EALREADY (nothing left to change: it has ended, or is not held).
+ * -EALREADY (nothing left to change: it has ended, or is not held, or was tried
+ * before), -ERANGE (RESCHEDULE: behind its deadline).
  */
 struct change {
 	struct queue_job job;
@@ -298,7 +300,7 @@ struct change {
 	bool is_for_owner_only;
 	uint32_t owner_uid;
 	char *reason; /* shown; malloc'ed, freed with the change; or NULL */
-	uint64_t until_ms; /* wall; HOLD only; 0: no end */
+	uint64_t until_ms; /* wall; HOLD (0: no end) and RESCHEDULE */
 	/* REROUTE: a lane for each recipient of the message, by index (those
 	 * that have ended are not looked at). One block of malloc, with the
 	 * domains behind the array; freed with the change. */

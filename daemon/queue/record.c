@@ -397,7 +397,7 @@ static void unpack_entry(struct unpacker *unpacker, struct message *message,
 	entry->time_ms = message->submitted_ms +
 	    (uint64_t)unpack_signed(unpacker);
 	entry->kind = (enum timeline_kind)unpack_number(unpacker,
-	    TIMELINE_UNSIGNED);
+	    TIMELINE_RESCHEDULED);
 	entry->phase = (enum smtp_phase)unpack_number(unpacker, PHASE_QUIT);
 	entry->scope = (enum verdict_scope)unpack_number(unpacker,
 	    SCOPE_STAGING);

@@ -70,7 +70,7 @@ static int make_server(struct session *session)
 		.extensions = SMTP_EXT_BASIC | SMTP_EXT_FUTURERELEASE |
 		    SMTP_EXT_DELIVERBY | SMTP_EXT_MT_PRIORITY |
 		    (session->peer.has_credentials ? SMTP_EXT_XRELAIS : 0),
-		.hold_max_s = WISHES_HOLD_MAX_S,
+		.hold_max_s = MESSAGE_RELEASE_MAX_S,
 		.by_min_s = 1,
 		.message_size_bytes = stricter(receive->message_size_bytes,
 		    rule->size_bytes),

@@ -18,9 +18,6 @@
 #include "smtp/answer.h"
 #include "smtp/envelope.h"
 
-/* How far ahead a release may lie, as FUTURERELEASE announces it. */
-#define WISHES_HOLD_MAX_S (60 * 24 * 3600)
-
 struct wishes {
 	enum priority priority;
 	uint32_t relay;       /* id; 0: as the routes say */

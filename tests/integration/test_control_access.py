@@ -97,6 +97,20 @@ def test_users_cancel_their_own(mixed):
     assert daemon.show(others)["state"] == "queued"
 
 
+def test_users_reschedule_their_own(mixed):
+    daemon, _, _ = mixed
+    mine, others = (as_user(uid, lambda: daemon.send(mail=["HOLDFOR=3600"]))
+                    for uid in (WEB, OTHER))
+    order = {"at": "2026-01-01T00:00:00Z"}
+    for queue_id, status in ((mine, 200), (others, 404)):
+        assert as_user(WEB, lambda: daemon.api(
+            f"/v1/messages/{queue_id}/reschedule", "POST", order)
+        )[0] == status
+    wait_until(lambda: daemon.show(mine)["recipients"][0]["reply"],
+               "an attempt")
+    assert daemon.show(others)["recipients"][0]["reply"] is None
+
+
 @pytest.mark.parametrize("method,path", [
     ("POST", "/v1/messages/{mine}/hold"),
     ("POST", "/v1/messages/{mine}/release"),

@@ -98,6 +98,12 @@ def test_answers_have_the_described_shapes(daemon):
         assert status in (200, 202), verb
     assert ask(daemon, "/v1/messages/{id}/retry", "post", {},
                id=sent)[0] == 409
+    later = daemon.send(mail=["HOLDFOR=3600"])
+    for queue_id, order, expected in (
+            (later, {"at": "2026-01-01T00:00:00Z", "reason": "why not"}, 200),
+            (later, {}, 422), (sent, {"at": "2026-01-01T00:00:00Z"}, 409)):
+        assert ask(daemon, "/v1/messages/{id}/reschedule", "post", order,
+                   id=queue_id)[0] == expected
     assert ask(daemon, "/v1/messages:cancel", "post",
                {"filter": {"state": "held"}, "dry_run": True})[0] == 200
     for verb in ("pause", "resume"):

@@ -228,7 +228,7 @@ def documented():
 
 
 def complete(*words):
-    script = SOURCE / "docs" / "completion" / "relaisctl.bash"
+    script = BUILD / "client" / "relaisctl.bash"
     result = subprocess.run(
         ["bash", "-c", 'source "$1"; shift; COMP_WORDS=("$@"); '
          "COMP_CWORD=$(($# - 1)); _relaisctl; "

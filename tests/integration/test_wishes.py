@@ -1,8 +1,11 @@
 """What a submitter may ask for: keys, waiting, times, priority, a relay."""
 
+import calendar
 import contextlib
 import threading
 import time
+
+import pytest
 
 from conftest import wait_until
 from relay import Relay
@@ -218,6 +221,55 @@ def test_what_is_scheduled_survives_a_kill_and_can_be_cancelled(daemon, relay):
     assert daemon.show(id_of(near))["state"] == "cancelled"
     assert daemon.show(id_of(reply))["state"] == "queued"
     assert relay.messages == []
+
+
+def not_before(relaisd, queue_id):
+    text = relaisd.show(queue_id)["not_before"]
+    return calendar.timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S"))
+
+
+@pytest.mark.one_try
+def test_a_scheduled_time_can_be_changed(daemon, relay):
+    daemon.use_relay(relay)
+    daemon.start()
+    queue_id = id_of(submit(daemon, ["HOLDFOR=86400"])[1][0])
+    for hours in (12, 36):
+        assert daemon.ctl("reschedule", "--hold-for", f"{hours}h",
+                          queue_id).returncode == 0
+        ahead = not_before(daemon, queue_id) - time.time()
+        assert hours * 3600 - 60 < ahead <= hours * 3600
+        daemon.kill()
+        daemon.start()
+        message = daemon.show(queue_id)
+        assert message["state"] == "queued"
+        assert message["recipients"][0]["next_attempt"][:19] == \
+            message["not_before"][:19]
+    assert relay.messages == []
+    assert daemon.ctl("reschedule", "--at", "2026-01-01T00:00:00Z",
+                      queue_id).returncode == 0
+    message = daemon.wait_for_state(queue_id, "delivered")
+    assert len(relay.messages) == 1
+    assert [entry["event"] for entry in message["timeline"]] == [
+        "accepted", *["rescheduled"] * 3, "delivered"]
+
+
+def test_what_was_tried_or_would_be_too_late_is_not_rescheduled(daemon, relay):
+    relay.always("MAIL", "451 4.3.0 later")
+    daemon.use_relay(relay)
+    daemon.start()
+    tried = daemon.send()
+    wait_until(lambda: daemon.show(tried)["recipients"][0]["attempts"],
+               "an attempt")
+    daemon.wait_for_state(tried, "queued")
+    late = id_of(submit(daemon, ["HOLDFOR=3600", "BY=7200;R"])[1][0])
+    for queue_id, options, why in (
+            (tried, ("--hold-for", "1h"), b"on its way already"),
+            (late, ("--hold-for", "3h"), b"deadline"),
+            (late, ("--hold-for", "61d"), b"within 60 days")):
+        done = daemon.ctl("reschedule", *options, queue_id)
+        assert done.returncode == 1 and why in done.stderr, done
+    assert daemon.ctl("reschedule", late).returncode == 64
+    assert not_before(daemon, late) < time.time() + 3601
 
 
 def test_is_not_relayed_after_its_deadline(daemon, relay):

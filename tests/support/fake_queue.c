@@ -394,6 +394,7 @@ static int do_change(struct change *change)
 	case CHANGE_PARK:
 	case CHANGE_CANCEL:
 	case CHANGE_RESEND:
+	case CHANGE_RESCHEDULE:
 		break;
 	case CHANGE_RETRY:
 	case CHANGE_RELEASE:
