@@ -1,5 +1,5 @@
 /*
- * command_helper - runs password_command and token_command apart from us
+ * command_helper - runs the administrator's commands apart from us
  */
 #include "config.h"
 
@@ -74,6 +74,7 @@ void command_free(struct command *command)
 	for (i = 0; command->words[i]; i++)
 		free(command->words[i]);
 	free(command->words);
+	free(command->input);
 	if (command->output)
 		explicit_bzero(command->output, strlen(command->output));
 	free(command->output);
@@ -178,15 +179,22 @@ static int send_request(struct command_helper *helper,
 
 	for (i = 0; command->words[i]; i++) {
 		len = strlen(command->words[i]) + 1;
-		if (len > sizeof(request.words) - request.length)
+		if (len > COMMAND_WORDS_MAX - request.length)
 			return -E2BIG;
-		memcpy(request.words + request.length, command->words[i], len);
+		memcpy(request.bytes + request.length, command->words[i], len);
 		request.length += (uint32_t)len;
 	}
+	if (command->input_len > COMMAND_INPUT_MAX)
+		return -E2BIG;
+	if (command->input_len > 0)
+		memcpy(request.bytes + request.length, command->input,
+		    command->input_len);
+	request.input_length = (uint32_t)command->input_len;
 	if (helper->fd < 0)
 		return -EPIPE;
-	len = offsetof(struct command_request, words) + request.length;
-	/* 16 packets always fit into the socket's buffer. */
+	len = offsetof(struct command_request, bytes) + request.length +
+	    request.input_length;
+	/* 16 packets without input, and one with, fit into its buffer. */
 	if (send(helper->fd, &request, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		return -errno;
 	return 0;

@@ -1,10 +1,10 @@
 /*
- * command_helper - runs password_command and token_command apart from us
+ * command_helper - runs the administrator's commands apart from us
  *
  * A process forked before there is any thread or open file of ours does the
  * work: it runs each program with its words as they are, without a shell, with
- * an empty environment and a time limit. stdin is empty, stderr is the
- * daemon's.
+ * an empty environment and a time limit. stdin is what the asker gives, else
+ * empty; stderr is the daemon's.
  *
  * Promise: every command that is handed over comes home once, also when the
  *          helper is gone. Its output is wiped when the command is freed.
@@ -13,6 +13,7 @@
 #define RELAIS_COMMAND_HELPER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "runtime/mailbox.h"
@@ -22,6 +23,7 @@ struct loop;
 
 #define COMMAND_TIME_LIMIT_MS 30000
 #define COMMAND_WORDS_MAX     8192 /* bytes of all words with their NULs */
+#define COMMAND_INPUT_MAX     32768
 
 struct command {
 	struct letter letter;
@@ -30,6 +32,8 @@ struct command {
 	void *context; /* the asker's */
 	uint32_t time_limit_ms;
 	char **words;
+	char *input; /* malloc'ed, at most COMMAND_INPUT_MAX; NULL: none */
+	size_t input_len;
 	/* out */
 	char *output; /* its first line; NULL: `problem` says why */
 	bool has_succeeded; /* it ended with status 0, whatever it printed */

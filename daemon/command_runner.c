@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -22,7 +23,7 @@
 #include <unistd.h>
 
 #define WORDS_MAX 256
-#define REQUEST_HEAD offsetof(struct command_request, words)
+#define REQUEST_HEAD offsetof(struct command_request, bytes)
 
 /* One running program; pid 0: the place is free. */
 struct child {
@@ -46,6 +47,7 @@ static void start(int fd, const struct command_request *request);
 static int spawn(const struct command_request *request, pid_t *ret_pid,
     int *ret_output);
 static int split_words(const struct command_request *request, char **words);
+static int open_input(const struct command_request *request);
 static void read_output(struct child *child);
 static void reap(int signal_fd);
 static void kill_overdue(uint64_t now_ms);
@@ -141,7 +143,8 @@ static bool accept_request(int fd)
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
 	if ((size_t)n < REQUEST_HEAD ||
-	    request.length != (size_t)n - REQUEST_HEAD)
+	    (size_t)request.length + request.input_length !=
+		(size_t)n - REQUEST_HEAD)
 		return false;
 	start(fd, &request);
 	return true;
@@ -173,13 +176,19 @@ static int spawn(const struct command_request *request, pid_t *ret_pid,
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t none, all;
-	int output[2], r;
+	int output[2], input, r;
 
 	r = split_words(request, words);
 	if (r < 0)
 		return r;
-	if (pipe2(output, O_CLOEXEC) < 0)
-		return -errno;
+	input = open_input(request);
+	if (input < 0)
+		return input;
+	if (pipe2(output, O_CLOEXEC) < 0) {
+		r = -errno;
+		(void)close(input);
+		return r;
+	}
 	(void)sigemptyset(&none);
 	(void)sigfillset(&all);
 	r = posix_spawn_file_actions_init(&actions);
@@ -189,8 +198,7 @@ static int spawn(const struct command_request *request, pid_t *ret_pid,
 			(void)posix_spawn_file_actions_destroy(&actions);
 	}
 	if (r == 0) {
-		(void)posix_spawn_file_actions_addopen(&actions, 0, "/dev/null",
-		    O_RDONLY, 0);
+		(void)posix_spawn_file_actions_adddup2(&actions, input, 0);
 		(void)posix_spawn_file_actions_adddup2(&actions, output[1], 1);
 		(void)posix_spawnattr_setflags(&attributes,
 		    POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
@@ -204,6 +212,7 @@ static int spawn(const struct command_request *request, pid_t *ret_pid,
 		(void)posix_spawnattr_destroy(&attributes);
 	}
 	(void)close(output[1]);
+	(void)close(input);
 	if (r != 0) {
 		(void)close(output[0]);
 		return -r;
@@ -213,14 +222,38 @@ static int spawn(const struct command_request *request, pid_t *ret_pid,
 	return 0;
 }
 
+/* What it reads; in memory, so that a program that does not read holds up
+ * nobody. */
+static int open_input(const struct command_request *request)
+{
+	const char *bytes = request->bytes + request->length;
+	size_t len = request->input_length;
+	int fd, r;
+
+	if (len == 0) {
+		fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		return fd < 0 ? -errno : fd;
+	}
+	fd = memfd_create("input", MFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, bytes, len) == (ssize_t)len &&
+	    lseek(fd, 0, SEEK_SET) == 0)
+		return fd;
+	r = errno != 0 ? -errno : -EIO;
+	(void)close(fd);
+	return r;
+}
+
 static int split_words(const struct command_request *request, char **words)
 {
 	static char copy[COMMAND_WORDS_MAX];
 	size_t at = 0, count = 0;
 
-	if (request->length == 0 || request->words[request->length - 1] != '\0')
+	if (request->length == 0 || request->length > COMMAND_WORDS_MAX ||
+	    request->bytes[request->length - 1] != '\0')
 		return -EINVAL;
-	memcpy(copy, request->words, request->length);
+	memcpy(copy, request->bytes, request->length);
 	while (at < request->length) {
 		if (count == WORDS_MAX)
 			return -E2BIG;

@@ -17,7 +17,8 @@ struct command_request {
 	uint32_t id;
 	uint32_t time_limit_ms;
 	uint32_t length; /* of the words, each with its NUL */
-	char words[COMMAND_WORDS_MAX];
+	uint32_t input_length;
+	char bytes[COMMAND_WORDS_MAX + COMMAND_INPUT_MAX]; /* both */
 };
 
 enum command_end {

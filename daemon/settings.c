@@ -108,6 +108,7 @@ void settings_done(struct settings *settings)
 	free(settings->bounces.from);
 	settings_words_done(&settings->alarms.command);
 	free(settings->alarms.mail);
+	settings_words_done(&settings->events_command);
 	staging_done(&settings->staging);
 	free(settings->hostname);
 	free(settings->domain);

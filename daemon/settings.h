@@ -401,6 +401,7 @@ struct settings {
 	struct settings_retry retry;
 	struct settings_bounces bounces;
 	struct settings_alarms alarms;
+	struct settings_words events_command; /* count 0: none */
 	struct settings_staging staging; /* of all mail */
 	enum settings_log_level log_level;
 };

@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "settings_table.h"
+#include "settings_table_staging.h"
 
 #include <stddef.h>
 
@@ -72,40 +73,6 @@ const struct settings_choice settings_choices_grant[] = {
 	{ "jwt_bearer", OAUTH_JWT_BEARER },
 	{ NULL, 0 },
 };
-
-/* The same words for all mail, and for that of one relay. */
-#define STAGING(SCOPE) \
-	{ "redirect", TYPE(address), SCOPE(staging.redirect), \
-	  .sentence = "For tests: the address that gets all mail instead of " \
-		      "its recipients, who are named in X-Original-To " \
-		      "fields. Default: off." }, \
-	{ "recipients.allow", TYPE(words), SCOPE(staging.allow), \
-	  .sentence = "For tests: the only recipients there are, a list of " \
-		      "addresses, @DOMAIN, or patterns with `*`; others are " \
-		      "refused. Default: everybody." }, \
-	{ "recipients.refuse", TYPE(words), SCOPE(staging.refuse), \
-	  .sentence = "For tests: recipients who are refused, whatever " \
-		      "recipients.allow says." }, \
-	{ "chaos.refuse", TYPE(percent), SCOPE(staging.chaos.refuse_percent), \
-	  RANGE(0, 100), \
-	  .sentence = "For tests: how many recipients are refused for good, " \
-		      "at random, as a relay would." }, \
-	{ "chaos.defer", TYPE(percent), SCOPE(staging.chaos.defer_percent), \
-	  RANGE(0, 100), \
-	  .sentence = "For tests: how many are put off." }, \
-	{ "chaos.cut", TYPE(percent), SCOPE(staging.chaos.cut_percent), \
-	  RANGE(0, 100), \
-	  .sentence = "For tests: how many messages are sent and lose the " \
-		      "relay's answer: their outcome is unknown, and they " \
-		      "are sent twice." }, \
-	{ "chaos.delay", TYPE(time), SCOPE(staging.chaos.delay_s), \
-	  RANGE(0, 300), \
-	  .sentence = "For tests: a wait before each message is sent." }, \
-	{ "chaos.seed", TYPE(count), SCOPE(staging.chaos.seed), \
-	  RANGE(0, 4294967295), \
-	  .sentence = "For tests: with the same number the same trouble " \
-		      "comes in the same order after each start. Default: " \
-		      "no start is like another." }
 
 const struct settings_key settings_keys_main[] = {
 	{ "hostname", TYPE(ehlo_name), SETTING(hostname),
@@ -296,6 +263,14 @@ const struct settings_key settings_keys_main[] = {
 	{ "alarms.second", TYPE(time), SETTING(alarms.second_s),
 	  .initial = "24h", RANGE(1, YEAR_S),
 	  .sentence = "And for the second time." },
+
+	{ "events.command", TYPE(command), SETTING(events_command),
+	  .sentence = "A list of words: a program, with its full path, that is "
+		      "told each event: it reads them from its standard input, "
+		      "an object in JSON a line, one or more each time it is "
+		      "run; no shell, an empty environment, 30 seconds. If it "
+		      "is too slow or fails it misses some; relais-webhook(8) "
+		      "does not. Default: none." },
 
 	STAGING(SETTING),
 

@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "control/connection.h"
 #include "control/control_internal.h"
+#include "control/event_hook.h"
 #include "control/exporter.h"
 #include "control/handlers.h"
 #include "control/request.h"
@@ -153,6 +154,7 @@ int control_new(struct control **ret_control,
 	if (r < 0)
 		goto out;
 	control->exporter = exporter_new(control);
+	control->event_hook = event_hook_new(control, params->helper);
 
 	*ret_control = control;
 	control = NULL;
@@ -269,6 +271,7 @@ static void on_settings(struct letter *letter)
 
 	settings_unref(change->control->settings);
 	change->control->settings = change->settings;
+	event_hook_apply_settings(change->control->event_hook);
 	free(change);
 }
 
@@ -277,9 +280,11 @@ void control_free(struct control *control)
 	if (!control)
 		return;
 	exporter_stop(control->exporter);
+	event_hook_stop(control->event_hook);
 	/* What has come home is still opened, so that it is freed. */
 	(void)event_base_loop(control->base, EVLOOP_NONBLOCK);
 	exporter_free(control->exporter);
+	event_hook_free(control->event_hook);
 	if (control->http)
 		evhttp_free(control->http);
 	relay_changes_free(control);

@@ -14,6 +14,7 @@
 struct backup;
 struct connection;
 struct credentials;
+struct event_hook;
 struct event_base;
 struct evconnlistener;
 struct evhttp;
@@ -50,6 +51,7 @@ struct control {
 	struct streams *streams;
 	struct users *users;
 	struct exporter *exporter;
+	struct event_hook *event_hook;
 	struct backup *backup; /* under way; or NULL */
 
 	/* For tests of relays. */

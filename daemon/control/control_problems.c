@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "control/control_internal.h"
+#include "control/event_hook.h"
 #include "control/request.h"
 #include "control/users.h"
 #include "deliver/scheduler.h"
@@ -34,6 +35,7 @@ static void shape_holds(struct request *request, const char *name,
     const struct relay_status *status);
 static void shape_certificate(struct emitter *emit, const char *name,
     const struct relay_status *status);
+static void shape_event_hook(struct request *request);
 static void shape_problem(struct emitter *emit, uint64_t since_ms,
     const char *next, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
@@ -57,6 +59,7 @@ void problems_shape(struct request *request, const struct queue_counts *counts)
 		shape_holds(request, name, status);
 		shape_certificate(emit, name, status);
 	}
+	shape_event_hook(request);
 	shape_set_aside(emit, counts->messages[MESSAGE_HELD], "held", "");
 	emit_end(emit);
 }
@@ -188,6 +191,24 @@ static void shape_certificate(struct emitter *emit, const char *name,
 	shape_problem(emit, 0, "ask whoever runs the relay to renew it",
 	    "the certificate of relay %s %s on %.10s", name,
 	    status->certificate_end_ms > now_ms ? "ends" : "has ended", end);
+}
+
+static void shape_event_hook(struct request *request)
+{
+	struct emitter *emit = &request->emit;
+	struct event_hook_status hook;
+
+	event_hook_look(request->control->event_hook, &hook);
+	if (hook.is_set && hook.problem)
+		shape_problem(emit, hook.problem_since_ms,
+		    "mend it; the events it missed: relaisctl watch --after 0",
+		    "events.command fails: %s", hook.problem);
+	if (hook.dropped > 0)
+		shape_problem(emit, 0,
+		    "make it faster, or use relais-webhook(8), which loses "
+		    "none",
+		    "events.command is too slow: it has missed %llu events",
+		    (unsigned long long)hook.dropped);
 }
 
 static void shape_problem(struct emitter *emit, uint64_t since_ms,

@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "control/control_internal.h"
+#include "control/event_hook.h"
 #include "control/page.h"
 #include "control/request.h"
 #include "deliver/scheduler.h"
@@ -31,6 +32,7 @@ static void shape_store(struct emitter *emit,
 static void shape_relays(struct request *request);
 static void shape_routing(
     struct emitter *emit, const struct scheduler_query *scheduler);
+static void shape_event_hook(struct request *request);
 static void on_reload_done(struct letter *letter);
 
 void status_show(struct request *request)
@@ -54,6 +56,7 @@ void status_show(struct request *request)
 			    request->settings->queue.directory);
 			shape_relays(request);
 			shape_routing(emit, request->scheduler);
+			shape_event_hook(request);
 			problems_shape(request, &counts);
 		}
 		emit_end(emit);
@@ -210,6 +213,26 @@ static void shape_routing(
 	emit_number(emit, "looked_at", (int64_t)scheduler->parts_looked_at);
 	emit_number(emit, "of", (int64_t)scheduler->parts_to_look_at);
 	emit_number(emit, "moved", (int64_t)scheduler->messages_moved);
+	emit_end(emit);
+}
+
+/* null where no command is told the events. */
+static void shape_event_hook(struct request *request)
+{
+	struct emitter *emit = &request->emit;
+	struct event_hook_status hook;
+
+	event_hook_look(request->control->event_hook, &hook);
+	if (!hook.is_set) {
+		emit_null(emit, "event_command");
+		return;
+	}
+	emit_object(emit, "event_command");
+	emit_number(emit, "given", (int64_t)hook.events);
+	emit_number(emit, "failed", (int64_t)hook.failed);
+	emit_number(emit, "dropped", (int64_t)hook.dropped);
+	emit_number(emit, "behind", (int64_t)hook.behind);
+	emit_text(emit, "problem", hook.problem);
 	emit_end(emit);
 }
 

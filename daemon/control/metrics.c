@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "control/control_internal.h"
+#include "control/event_hook.h"
 #include "control/handlers.h"
 #include "control/request.h"
 #include "deliver/scheduler.h"
@@ -26,6 +27,7 @@ static int add_messages(
     struct buffer *out, const struct queue_counts *counts, uint64_t delivering);
 static int add_number(struct buffer *out, const char *name, const char *type,
     const char *help, uint64_t value);
+static int add_event_hook(struct buffer *out, const struct control *control);
 static void count_staging(void *context, const char *what, const char *next);
 static int add_store(struct buffer *out, const struct queue_counts *counts);
 static int add_relays(struct buffer *out,
@@ -84,7 +86,33 @@ int metrics_print(struct buffer *out, const struct control *control,
 	if (r == 0)
 		r = add_store(out, &counts);
 	if (r == 0)
+		r = add_event_hook(out, control);
+	if (r == 0)
 		r = add_relays(out, scheduler, settings);
+	return r;
+}
+
+static int add_event_hook(struct buffer *out, const struct control *control)
+{
+	struct event_hook_status hook;
+	int r;
+
+	event_hook_look(control->event_hook, &hook);
+	if (!hook.is_set)
+		return 0;
+	r = buffer_appendf(out,
+	    "# HELP relais_event_command_events_total Events that "
+	    "events.command was run with, and those it missed.\n"
+	    "# TYPE relais_event_command_events_total counter\n"
+	    "relais_event_command_events_total{end=\"given\"} %" PRIu64 "\n"
+	    "relais_event_command_events_total{end=\"failed\"} %" PRIu64 "\n"
+	    "relais_event_command_events_total{end=\"dropped\"} %" PRIu64
+	    "\n",
+	    hook.events, hook.failed, hook.dropped);
+	if (r == 0)
+		r = add_number(out, "relais_event_command_behind", "gauge",
+		    "Events that events.command has yet to be run with.",
+		    hook.behind);
 	return r;
 }
 

@@ -113,6 +113,34 @@ static void runs_with_nothing_of_ours(void **state)
 	    "/bin/sh was ended by signal 15");
 }
 
+/* A program that reads none of it is not waited for. */
+static void gives_it_its_input(void **state)
+{
+	static char shell[] = "/bin/sh", option[] = "-c";
+	static char count[] = "wc -c", nothing[] = "echo done";
+	char *words[] = { shell, option, count, NULL };
+	struct fixture *fixture = *state;
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct command *command;
+
+		words[2] = i < 2 ? count : nothing;
+		command = command_new(words);
+		command->home = fixture->home;
+		command->on_done = on_done;
+		command->context = fixture;
+		command->input_len = i == 1 ? 5 : COMMAND_INPUT_MAX;
+		command->input = calloc(1, command->input_len);
+		assert_non_null(command->input);
+		fixture->expected++;
+		command_helper_run_take(fixture->helper, command);
+		assert_int_equal(loop_run(fixture->loop), 0);
+	}
+	assert_string_equal(fixture->output[0], "32768");
+	assert_string_equal(fixture->output[1], "5");
+	assert_string_equal(fixture->output[2], "done");
+}
+
 static void says_why_there_is_no_secret(void **state)
 {
 	static char missing[] = "/nonexistent/program";
@@ -185,6 +213,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(gives_the_first_line),
 		TEST(runs_with_nothing_of_ours),
+		TEST(gives_it_its_input),
 		TEST(says_why_there_is_no_secret),
 		TEST(ends_what_takes_too_long),
 		TEST(runs_more_than_fit_at_a_time),
