@@ -33,6 +33,8 @@ static void shape_trouble(struct emitter *emit, const char *name,
     const struct relay_status *status);
 static void shape_holds(struct request *request, const char *name,
     const struct relay_status *status);
+static void shape_pace(struct emitter *emit, const char *name,
+    const struct relay_status *status);
 static void shape_certificate(struct emitter *emit, const char *name,
     const struct relay_status *status);
 static void shape_event_hook(struct request *request);
@@ -57,6 +59,7 @@ void problems_shape(struct request *request, const struct queue_counts *counts)
 
 		shape_trouble(emit, name, status);
 		shape_holds(request, name, status);
+		shape_pace(emit, name, status);
 		shape_certificate(emit, name, status);
 	}
 	shape_event_hook(request);
@@ -174,6 +177,25 @@ static void shape_holds(struct request *request, const char *name,
 			    "mail of uid %u is held at relay %s: %s",
 			    hold->submitter, name, hold->reason);
 	}
+	free(next);
+}
+
+/* It mends itself, but slowly. */
+static void shape_pace(struct emitter *emit, const char *name,
+    const struct relay_status *status)
+{
+	char *next;
+
+	if (status->learned_pace == 0)
+		return;
+	next = xasprintf("set limits.rate of %s to what it allows, then: "
+			 "relaisctl relay resume %s",
+	    name, name);
+	shape_problem(emit, status->learned_ms, next,
+	    "relay %s was sent too much at once: it gets %u message%s a "
+	    "minute now, and more every ten minutes",
+	    name, status->learned_pace,
+	    status->learned_pace == 1 ? "" : "s");
 	free(next);
 }
 

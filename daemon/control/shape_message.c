@@ -156,6 +156,8 @@ static uint64_t next_attempt_ms(const struct message *message,
 		at_ms += part->due_ms - view->queue_now_ms;
 	if (relay && relay->until_ms > at_ms)
 		at_ms = relay->until_ms;
+	if (relay && relay->rate_until_ms > at_ms)
+		at_ms = relay->rate_until_ms;
 	return at_ms;
 }
 

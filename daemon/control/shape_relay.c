@@ -83,6 +83,11 @@ void shape_relay_state(struct emitter *emit, const struct settings *settings,
 		emit_null(emit, "fault");
 	emit_time(emit, "since", status->since_ms);
 	emit_time(emit, "until", status->until_ms);
+	emit_time(emit, "rate_until", status->rate_until_ms);
+	if (status->learned_pace)
+		emit_number(emit, "learned_pace", status->learned_pace);
+	else
+		emit_null(emit, "learned_pace");
 	emit_number(emit, "connections", status->connections);
 	emit_number(emit, "connection_limit",
 	    status->connection_limit || !relay ? status->connection_limit

@@ -305,6 +305,23 @@ uint64_t brake_watched(const struct brake *brake, uint32_t submitter)
 						   : 0;
 }
 
+/* As long a streak as there was, so that a probe that meets it holds on. */
+void brake_recall(struct brake *brake, uint32_t submitter, uint64_t signature,
+    uint64_t since_ms, uint64_t until_ms, uint8_t step, const char *reason)
+{
+	struct brake_hold *hold = get(brake, submitter);
+
+	hold->streak = (struct brake_streak){
+		.signature = signature,
+		.count = BRAKE_RECIPIENTS,
+	};
+	hold->since_ms = since_ms;
+	hold->until_ms = until_ms;
+	hold->step = step;
+	free(hold->reason);
+	hold->reason = xstrdup(reason);
+}
+
 uint64_t brake_next_ms(const struct brake *brake, uint64_t now_ms)
 {
 	const struct brake_hold *hold;

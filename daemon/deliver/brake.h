@@ -119,6 +119,10 @@ uint64_t brake_next_ms(const struct brake *brake, uint64_t now_ms);
 /* Whoever is held may be tried at once. */
 void brake_ask_now(struct brake *brake, uint64_t now_ms);
 
+/* Remembered from an earlier run: a submitter that was held. */
+void brake_recall(struct brake *brake, uint32_t submitter, uint64_t signature,
+    uint64_t since_ms, uint64_t until_ms, uint8_t step, const char *reason);
+
 /* The relay works, or somebody says so: all is forgotten. */
 void brake_clear(struct brake *brake);
 

@@ -19,6 +19,8 @@
 #define LEARNED_PERIOD_S 60
 #define LEARNED_GOAL_MIN 60
 
+#define COVER_MAX 64
+
 static void creep_rate(struct relay *relay, uint64_t now_ms);
 static void creep_connections(struct relay *relay, uint64_t now_ms);
 static void bind_rates(struct relay *relay);
@@ -132,6 +134,12 @@ uint32_t relay_room(struct relay *relay, uint64_t now_ms)
 		if (one < room)
 			room = one;
 	}
+	if (relay->rate_count > 0) {
+		if (relay->covered <= relay_to_cover(relay) / 2)
+			relay->wants_cover = room > 0;
+		if (relay->covered < room)
+			room = relay->covered;
+	}
 	/* One probe, and small. */
 	if (room > 1 && !breaker_is_closed(&relay->hop.breaker))
 		room = 1;
@@ -140,7 +148,7 @@ uint32_t relay_room(struct relay *relay, uint64_t now_ms)
 
 uint64_t relay_next_ms(struct relay *relay, uint64_t now_ms)
 {
-	uint64_t next_ms = now_ms;
+	uint64_t next_ms;
 
 	if (relay->settings == NULL || !relay->settings->enabled ||
 	    relay->hop.breaker.state == BREAKER_HALF_OPEN)
@@ -151,15 +159,21 @@ uint64_t relay_next_ms(struct relay *relay, uint64_t now_ms)
 		return relay->hop.breaker.until_ms;
 	if (relay->in_use >= relay_connection_limit(relay, now_ms))
 		return UINT64_MAX;
-	if (rate_room(&relay->learned, now_ms) == 0)
-		next_ms = rate_next_ms(&relay->learned, now_ms);
+	next_ms = relay_rate_until_ms(relay, now_ms);
+	return next_ms == 0 ? UINT64_MAX : next_ms;
+}
+
+uint64_t relay_rate_until_ms(struct relay *relay, uint64_t now_ms)
+{
+	uint64_t until_ms = rate_next_ms(&relay->learned, now_ms);
+
 	for (size_t i = 0; i < relay->rate_count; i++) {
 		uint64_t one_ms = rate_next_ms(&relay->rates[i], now_ms);
 
-		if (one_ms > next_ms)
-			next_ms = one_ms;
+		if (one_ms > until_ms)
+			until_ms = one_ms;
 	}
-	return next_ms > now_ms ? next_ms : UINT64_MAX;
+	return until_ms <= now_ms || until_ms == UINT64_MAX ? 0 : until_ms;
 }
 
 /*
@@ -221,9 +235,22 @@ void relay_release_ticket(struct relay *relay, struct ticket *ticket)
 
 void relay_reserve(struct relay *relay, unsigned parts)
 {
+	relay->covered -= parts < relay->covered ? parts : relay->covered;
+	relay->covering -= parts < relay->covering ? parts : relay->covering;
 	rate_reserve(&relay->learned, parts);
 	for (size_t i = 0; i < relay->rate_count; i++)
 		rate_reserve(&relay->rates[i], parts);
+}
+
+/* A crash wastes no more than that, a sixteenth of the smallest limit. */
+uint32_t relay_to_cover(const struct relay *relay)
+{
+	uint32_t least = COVER_MAX * 16;
+
+	for (size_t i = 0; i < relay->rate_count; i++)
+		if (relay->rates[i].limit.count < least)
+			least = relay->rates[i].limit.count;
+	return relay->rate_count == 0 ? 0 : (least + 15) / 16;
 }
 
 void relay_settle(struct relay *relay, unsigned parts, unsigned used,
@@ -309,6 +336,18 @@ static void creep_rate(struct relay *relay, uint64_t now_ms)
 		if (learned->limit.count >= relay->learned_goal)
 			learned->limit.count = 0;
 	}
+}
+
+uint32_t relay_learned_pace(const struct relay *relay)
+{
+	return relay->learned.limit.count;
+}
+
+void relay_forget_learned(struct relay *relay)
+{
+	relay->learned.limit.count = 0;
+	relay->connection_cap = 0;
+	relay->is_dirty = true;
 }
 
 /* Moves the ring on to this hour. */

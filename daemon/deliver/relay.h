@@ -67,6 +67,10 @@ struct relay {
 
 	struct rate rates[SETTINGS_RATES_MAX];
 	size_t rate_count;
+	/* Messages that the memory on disk counts as gone, and that have not
+	 * started; the same of the memory under way. */
+	uint32_t covered, covering;
+	bool wants_cover;
 	struct rate learned; /* limit.count 0: only watched */
 	uint64_t learned_ms; /* when it last changed */
 	uint32_t learned_goal;
@@ -125,6 +129,10 @@ uint32_t relay_room(struct relay *relay, uint64_t now_ms);
 /* When relay_room() is to be asked again; UINT64_MAX: by an event only. */
 uint64_t relay_next_ms(struct relay *relay, uint64_t now_ms);
 
+/* When the rates let mail go again, its own and the learnt one; 0: now, or
+   nobody knows yet. */
+uint64_t relay_rate_until_ms(struct relay *relay, uint64_t now_ms);
+
 /* May an assignment start that has nothing but retries in it? */
 bool relay_may_start_retry(struct relay *relay, uint64_t now_ms);
 
@@ -144,6 +152,13 @@ void relay_count_success(struct relay *relay, uint64_t now_ms);
 bool relay_lower_connections(struct relay *relay, uint64_t now_ms);
 /* "Too fast". */
 void relay_lower_rate(struct relay *relay, uint64_t now_ms);
+/* Messages a minute that were learnt to be enough; 0: none were. */
+uint32_t relay_learned_pace(const struct relay *relay);
+/* Somebody knows better than what was learnt. */
+void relay_forget_learned(struct relay *relay);
+
+/* Messages that a memory written now is to cover; 0 without a rate. */
+uint32_t relay_to_cover(const struct relay *relay);
 
 bool relay_is_paused(const struct relay *relay, uint64_t now_ms);
 
@@ -151,8 +166,12 @@ void relay_count(struct relay *relay, unsigned delivered, unsigned refused,
     uint64_t now_ms);
 uint64_t relay_delivered_24h(const struct relay *relay, uint64_t now_ms);
 
-/* What is to survive a restart (relay_memory.c). */
-void relay_export(const struct relay *relay, uint64_t now_ms,
+/*
+ * What is to survive a restart (relay_memory.c). Whatever happens, what was
+ * used of a rate is not forgotten: a memory counts as gone what may go before
+ * the next one, and no more than that goes.
+ */
+void relay_export(const struct relay *relay, uint32_t ahead, uint64_t now_ms,
     struct relay_memory *memory);
 /* What cannot be read is left out. */
 void relay_import(struct relay *relay, const struct relay_memory *memory);

@@ -5,7 +5,7 @@
  * goes on over a restart. A memory of another version is left aside: nothing
  * in it is needed to keep mail, only to keep a relay's limits.
  *
- *   version 4 | breaker: state 1, fault 1, step 1, since 8, until 8
+ *   version 5 | breaker: state 1, fault 1, step 1, since 8, until 8
  *   paused until 8, since 8 | connection cap 4, time 8
  *   learned: limit 4, goal 4, time 8
  *   hour 8, 24 * 4 | count of rates 1, each: period 4, entries 1,
@@ -13,6 +13,8 @@
  *   why the breaker is open: phase 1, code 2, enhanced 3 * 2, text
  *   the refusal that the brake holds the relay for: signature 8
  *   trouble since 8, how often it was told 1
+ *   submitters that the brake holds, each: 1 1, class 4, signature 8,
+ *   since 8, until 8, step 1, reason: text; then 0 1
  *
  * A text is its length, 1, and so many octets.
  */
@@ -26,9 +28,10 @@
 
 #include "runtime/xalloc.h"
 
-#define MEMORY_VERSION 4
+#define MEMORY_VERSION 5
 #define ENTRIES_MAX    12
 #define TEXT_MAX       200
+#define HOLDS_MAX      8
 
 struct cursor {
 	unsigned char *bytes; /* of the memory, when writing */
@@ -86,11 +89,16 @@ static void get_breaker(struct cursor *cursor, struct breaker *breaker)
 		*breaker = (struct breaker){ 0 };
 }
 
+/* Those that may start before the next memory count as gone. */
 static void put_rate(struct cursor *cursor, const struct rate *rate,
-    uint64_t now_ms)
+    uint32_t ahead, uint64_t now_ms)
 {
 	struct rate_entry entries[ENTRIES_MAX];
-	unsigned count = rate_export(rate, now_ms, entries, ENTRIES_MAX);
+	struct rate whole = *rate;
+	unsigned count;
+
+	rate_reserve(&whole, ahead);
+	count = rate_export(&whole, now_ms, entries, ENTRIES_MAX);
 
 	put(cursor, rate->limit.period_s, 4);
 	put(cursor, count, 1);
@@ -178,7 +186,46 @@ static void get_fault(struct cursor *cursor, struct hop *hop)
 	hop_set_fault(hop, &fault, NULL);
 }
 
-void relay_export(const struct relay *relay, uint64_t now_ms,
+/* Each is a flag, 1, in front of the hold; 0 ends them. */
+static void put_holds(struct cursor *cursor, const struct brake *brake)
+{
+	const struct brake_hold *hold;
+	unsigned room = HOLDS_MAX;
+
+	LIST_FOREACH(hold, &brake->holds, links) {
+		if (hold->until_ms == 0 || room == 0)
+			continue;
+		room--;
+		put(cursor, 1, 1);
+		put(cursor, hold->submitter, 4);
+		put(cursor, hold->streak.signature, 8);
+		put(cursor, hold->since_ms, 8);
+		put(cursor, hold->until_ms, 8);
+		put(cursor, hold->step, 1);
+		put_text(cursor, hold->reason);
+	}
+	put(cursor, 0, 1);
+}
+
+static void get_holds(struct cursor *cursor, struct brake *brake)
+{
+	while (get(cursor, 1) == 1) {
+		char text[TEXT_MAX + 1];
+		uint32_t submitter = (uint32_t)get(cursor, 4);
+		uint64_t signature = get(cursor, 8);
+		uint64_t since_ms = get(cursor, 8);
+		uint64_t until_ms = get(cursor, 8);
+		uint8_t step = (uint8_t)get(cursor, 1);
+
+		get_text(cursor, text);
+		if (cursor->is_short)
+			return;
+		brake_recall(brake, submitter, signature, since_ms, until_ms,
+		    step, text);
+	}
+}
+
+void relay_export(const struct relay *relay, uint32_t ahead, uint64_t now_ms,
     struct relay_memory *memory)
 {
 	struct cursor cursor = { .bytes = memory->bytes };
@@ -197,12 +244,13 @@ void relay_export(const struct relay *relay, uint64_t now_ms,
 		put(&cursor, relay->hours[i], 4);
 	put(&cursor, relay->rate_count, 1);
 	for (size_t i = 0; i < relay->rate_count; i++)
-		put_rate(&cursor, &relay->rates[i], now_ms);
+		put_rate(&cursor, &relay->rates[i], ahead, now_ms);
 	put_text(&cursor, relay->pause_reason);
 	put_fault(&cursor, relay->hop.fault);
 	put(&cursor, relay->brake.relay_signature, 8);
 	put(&cursor, relay->trouble_since_ms, 8);
 	put(&cursor, relay->told, 1);
+	put_holds(&cursor, &relay->brake);
 	memory->relay = relay->id;
 	memory->len = cursor.at;
 }
@@ -255,9 +303,8 @@ void relay_import(struct relay *relay, const struct relay_memory *memory)
 	import_rates(relay, &cursor);
 	import_reason(relay, &cursor);
 	get_fault(&cursor, &relay->hop);
-	if (breaker_is_closed(&relay->hop.breaker))
-		return;
 	relay->brake.relay_signature = get(&cursor, 8);
 	relay->trouble_since_ms = get(&cursor, 8);
 	relay->told = (unsigned)get(&cursor, 1);
+	get_holds(&cursor, &relay->brake);
 }

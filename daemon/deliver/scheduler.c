@@ -311,6 +311,9 @@ void scheduler_turn(struct scheduler *scheduler)
 		     relay = relay->next)
 			has_started |= run_relay(scheduler, relay);
 	} while (has_started);
+	for (relay = scheduler->relays; relay != NULL; relay = relay->next)
+		if (relay->wants_cover && !relay->is_remembering)
+			scheduler_remember(scheduler, relay);
 	if (scheduler->is_draining)
 		check_idle(scheduler);
 	else
@@ -369,13 +372,29 @@ static void set_timer(struct scheduler *scheduler)
 		abort(); /* no memory: a daemon without a timer is none */
 }
 
+/* What each relay was used for is on disk, to the last message. */
+static bool is_all_remembered(struct scheduler *scheduler)
+{
+	struct relay *relay;
+	bool is_all = true;
+
+	for (relay = scheduler->relays; relay != NULL; relay = relay->next) {
+		if (!relay->is_remembering &&
+		    (relay->is_dirty || relay->covered > 0))
+			scheduler_remember(scheduler, relay);
+		is_all &= !relay->is_remembering;
+	}
+	return is_all;
+}
+
 /* Nothing of ours may be at a worker or at the committer any more. */
 static void check_idle(struct scheduler *scheduler)
 {
 	void (*on_idle)(void *) = scheduler->on_idle;
 
 	if (on_idle == NULL || scheduler->claims.delivering > 0 ||
-	    scheduler->at_workers > 0 || scheduler->changing > 0)
+	    scheduler->at_workers > 0 || scheduler->changing > 0 ||
+	    !is_all_remembered(scheduler))
 		return;
 	scheduler->on_idle = NULL;
 	on_idle(scheduler->on_idle_context);

@@ -85,6 +85,11 @@ struct relay_status {
 	char *fault_host;
 	uint64_t since_ms; /* wall; when the state began */
 	uint64_t until_ms; /* wall; 0: no end known */
+	/* Its rates are used up until then; wall; 0: they are not. */
+	uint64_t rate_until_ms;
+	/* It has said "too fast": messages a minute since then; 0: not. */
+	uint32_t learned_pace;
+	uint64_t learned_ms; /* wall */
 	uint32_t connections, connection_limit;
 	uint64_t waiting[3], waiting_bytes[3]; /* parts, by priority */
 	uint64_t oldest_due_age_s;

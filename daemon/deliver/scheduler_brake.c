@@ -159,6 +159,7 @@ static void submitter_changed(struct scheduler *scheduler, struct relay *relay,
 		if (is_held && hold->submitter == submitter)
 			log_text(&line, "reason", hold->reason);
 	log_end(&line);
+	relay->is_dirty = true;
 	alarm_set(&scheduler->alarms, &relay->brake_alarm,
 	    brake_next_ms(&relay->brake, scheduler->now_ms));
 	scheduler_hop_changed(scheduler, &relay->hop);

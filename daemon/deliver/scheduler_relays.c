@@ -126,7 +126,7 @@ static void on_resume(struct letter *letter)
 	relay->pause_reason = NULL;
 	close_breakers_of(scheduler, relay);
 	scheduler_release_brake(scheduler, relay);
-	relay->is_dirty = true;
+	relay_forget_learned(relay);
 	hops_of_relay_changed(scheduler, relay);
 	free(errand->reason);
 	free(errand);
@@ -154,7 +154,12 @@ void scheduler_remember(struct scheduler *scheduler, struct relay *relay)
 {
 	struct relay_memory *memory = relay->memory;
 
-	relay_export(relay, scheduler->now_ms, memory);
+	/* The last one knows that no more mail will go. */
+	relay->covering = scheduler->is_draining ? 0 : relay_to_cover(relay);
+	if (scheduler->is_draining)
+		relay->covered = 0;
+	relay->wants_cover = false;
+	relay_export(relay, relay->covering, scheduler->now_ms, memory);
 	memory->event = relay->event;
 	relay->event = TIMELINE_ACCEPTED;
 	memory->job.kind = QUEUE_REMEMBER;
@@ -174,7 +179,9 @@ static void on_remembered(struct letter *letter)
 	struct relay *relay = memory->job.context;
 
 	scheduler_wake(relay->scheduler);
-	if (memory->job.result < 0) {
+	/* A store that fails must not hold up mail. */
+	relay->covered = relay->covering;
+	if (memory->job.result < 0 && !relay->scheduler->is_draining) {
 		relay->is_dirty = true;
 		if (relay->event == TIMELINE_ACCEPTED)
 			relay->event = memory->event;
@@ -188,6 +195,8 @@ void scheduler_recall(struct scheduler *scheduler, struct relay *relay)
 	/* Nobody has it between two posts. */
 	if (queue_read_relay(scheduler->reader, relay->id, relay->memory) == 0)
 		relay_import(relay, relay->memory);
+	alarm_set(&scheduler->alarms, &relay->brake_alarm,
+	    brake_next_ms(&relay->brake, scheduler->now_ms));
 	relay->memory->job = (struct queue_job){ 0 };
 }
 

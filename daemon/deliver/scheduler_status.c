@@ -148,6 +148,16 @@ struct scheduler_query *scheduler_find_worst_relay(
 	return query;
 }
 
+/* Queue time as the wall clock shows it now. */
+static uint64_t to_wall(const struct scheduler *scheduler, uint64_t time_ms)
+{
+	uint64_t wall_ms = (uint64_t)clock_wall_ms();
+
+	if (time_ms == 0 || time_ms == UINT64_MAX)
+		return 0;
+	return wall_ms + (time_ms - scheduler->now_ms);
+}
+
 static void fill_relay(struct scheduler *scheduler,
     struct relay_status *status, struct relay *relay)
 {
@@ -159,6 +169,10 @@ static void fill_relay(struct scheduler *scheduler,
 		status->connection_limit =
 		    relay_connection_limit(relay, scheduler->now_ms);
 	}
+	status->rate_until_ms = to_wall(scheduler,
+	    relay_rate_until_ms(relay, scheduler->now_ms));
+	status->learned_pace = relay_learned_pace(relay);
+	status->learned_ms = to_wall(scheduler, relay->learned_ms);
 	status->connections = relay->in_use;
 	status->delivered = relay->delivered;
 	status->refused = relay->refused;
@@ -169,16 +183,6 @@ static void fill_relay(struct scheduler *scheduler,
 	if (!relay_is_direct(relay))
 		status->certificate_end_ms = relay->certificate_end_ms;
 	fill_holds(scheduler, status, relay);
-}
-
-/* Queue time as the wall clock shows it now. */
-static uint64_t to_wall(const struct scheduler *scheduler, uint64_t time_ms)
-{
-	uint64_t wall_ms = (uint64_t)clock_wall_ms();
-
-	if (time_ms == 0 || time_ms == UINT64_MAX)
-		return 0;
-	return wall_ms + (time_ms - scheduler->now_ms);
 }
 
 static void fill_breaker(const struct scheduler *scheduler,

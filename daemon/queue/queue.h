@@ -318,7 +318,7 @@ void change_free(struct change *change);
  * What a relay is to be remembered for over a restart (breaker, buckets,
  * counts), opaque bytes. Rides on a commit, at most once a second a relay.
  */
-#define RELAY_MEMORY_MAX 1280
+#define RELAY_MEMORY_MAX 3072
 struct relay_memory {
 	struct queue_job job;
 	uint32_t relay;

@@ -1,5 +1,7 @@
 """The brake: a relay that refuses everything bounces three, not thousands."""
 
+import time
+
 import pytest
 
 from conftest import wait_until
@@ -45,6 +47,29 @@ def test_one_submitter_is_held_and_the_others_go_on(braking, relay):
     assert braking.ctl("relay", "resume", "office").returncode == 0
     wait_until(lambda: states(braking) == {"failed": 3, "delivered": 8},
                "the rest")
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_a_submitter_stays_held_over_a_restart(braking, relay, how):
+    relay.always("MAIL", lambda line: REFUSAL if "bad" in line else None)
+    braking.start()
+    submit_as(braking, 4711, "bad@example.com", 8)
+    wait_until(lambda: "event=brake" in braking.log_text(), "the brake")
+    (before,) = braking.api("/v1/status")[1]["problems"]
+    if how == "stop":
+        braking.stop()
+    else:
+        # It is written once a second.
+        time.sleep(2)
+        braking.kill()
+    braking.start()
+    submit_as(braking, 4711, "bad@example.com", 1)
+    submit_as(braking, 4712, "good@example.com", 1)
+    wait_until(lambda: states(braking).get("delivered"), "the other")
+    assert states(braking) == {"failed": 3, "queued": 6, "delivered": 1}
+    (after,) = braking.api("/v1/status")[1]["problems"]
+    assert after["what"] == before["what"]
+    assert after["since"][:18] == before["since"][:18]
 
 
 def test_the_relay_is_held_that_refuses_different_people(braking, relay):
