@@ -83,6 +83,8 @@ class Relay:
             ("127.0.0.1", 0), backlog=512)
         self.port = self.listener.getsockname()[1]
         self._is_closed = False
+        self._is_open = threading.Event()
+        self._is_open.set()
         self.closing = threading.Event()
 
     def __enter__(self):
@@ -97,6 +99,7 @@ class Relay:
         """Nobody can connect any more, and who is connected is cut."""
         self._is_closed = True
         self.closing.set()
+        self._is_open.set()
         self.listener.close()
         for gate in self._gates.values():
             gate.set()
@@ -126,6 +129,21 @@ class Relay:
     def never_mind(self, verb):
         self._hooks.pop(verb, None)
 
+    def refuse(self):
+        """Who comes is sent away by the kernel, until welcome(). For a listener
+        that was bound to a port by its number."""
+        self._is_open.clear()
+        self.listener.shutdown(socket.SHUT_RDWR)
+
+    def stand_still(self):
+        """Who comes is neither let in nor told, until welcome()."""
+        self._is_open.clear()
+        self.listener.listen(0)
+
+    def welcome(self):
+        self.listener.listen(512)
+        self._is_open.set()
+
     def hold(self, verb):
         """Replies to this verb wait until the returned event is set."""
         gate = threading.Event()
@@ -147,10 +165,13 @@ class Relay:
 
     def _accept(self):
         while not self._is_closed:
+            self._is_open.wait()
             try:
                 connection, _ = self.listener.accept()
             except OSError:
-                return
+                if self._is_open.is_set():
+                    return
+                continue
             threading.Thread(target=self._serve, args=(connection,),
                              daemon=True).start()
 
