@@ -17,16 +17,25 @@
 
 #define TEXT_SIZE 1024
 
+/* An expression keeps what each new text has taught it, without bound: after
+   so many texts they are made anew. */
+#define TEXTS_MAX 1000
+
 struct compiled {
 	regex_t code;
 	regex_t enhanced; /* if the hint has one, and no regex */
 	regex_t regex;    /* if the hint has one */
 };
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static struct compiled *compiled; /* one a row; lives as long as we do */
+/* The lock guards both. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct compiled *compiled; /* one a row */
+static unsigned texts;
 
+static const struct hint *find(const char *provider, const char *digits,
+    const char *enhanced, const char *text);
 static void compile_all(void);
+static void forget_all(void);
 static void compile_whole(regex_t *expression, const char *text);
 static bool fits(size_t row, const char *code, const char *enhanced,
     const char *text);
@@ -34,18 +43,32 @@ static bool fits(size_t row, const char *code, const char *enhanced,
 const struct hint *hints_find(const char *provider, unsigned code,
     const char *enhanced, const char *text)
 {
-	const struct hint *other = NULL;
 	char digits[16] = "local", whole[TEXT_SIZE];
-	size_t i;
+	const struct hint *hint;
 
 	/* The expressions were made for whole replies. */
 	if (enhanced && strncmp(text, enhanced, strlen(enhanced)) != 0) {
 		(void)snprintf(whole, sizeof(whole), "%s %s", enhanced, text);
 		text = whole;
 	}
-	pthread_once(&once, compile_all);
 	if (code != 0)
 		(void)snprintf(digits, sizeof(digits), "%u", code);
+	pthread_mutex_lock(&lock);
+	if (texts++ % TEXTS_MAX == 0) {
+		forget_all();
+		compile_all();
+	}
+	hint = find(provider, digits, enhanced, text);
+	pthread_mutex_unlock(&lock);
+	return hint;
+}
+
+static const struct hint *find(const char *provider, const char *digits,
+    const char *enhanced, const char *text)
+{
+	const struct hint *other = NULL;
+	size_t i;
+
 	for (i = 0; i < hints_table_size; i++) {
 		const struct hint *hint = &hints_table[i];
 		bool is_own = hint->provider && provider &&
@@ -82,6 +105,23 @@ static void compile_all(void)
 			compile_whole(&compiled[i].enhanced, hint->enhanced);
 		}
 	}
+}
+
+static void forget_all(void)
+{
+	size_t i;
+
+	for (i = 0; compiled && i < hints_table_size; i++) {
+		const struct hint *hint = &hints_table[i];
+
+		regfree(&compiled[i].code);
+		if (hint->regex)
+			regfree(&compiled[i].regex);
+		else if (hint->enhanced)
+			regfree(&compiled[i].enhanced);
+	}
+	free(compiled);
+	compiled = NULL;
 }
 
 /* An expression that has to match the text from end to end. */

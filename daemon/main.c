@@ -11,6 +11,7 @@
 
 #include "daemon.h"
 #include "queue/restore.h"
+#include "runtime/xalloc.h"
 #include "secret.h"
 #include "settings.h"
 #include "settings_errors.h"
@@ -58,6 +59,7 @@ int main(int argc, char *argv[])
 	bool is_check_only = false;
 	int option;
 
+	xalloc_begin();
 	while ((option = getopt_long(argc, argv, "c:Vh", options, NULL)) !=
 	    -1) {
 		switch (option) {

@@ -27,9 +27,12 @@ struct vital_signs {
 	struct vital_signs_params params;
 	struct event *status_timer, *watchdog_timer;
 	bool is_stopping;
+	uint64_t commits; /* when it was looked last */
+	bool is_at_rest;
 };
 
 static void on_status(evutil_socket_t fd, short what, void *argument);
+static void rest(struct vital_signs *signs, uint64_t commits);
 static void on_watchdog(evutil_socket_t fd, short what, void *argument);
 
 int vital_signs_new(struct vital_signs **ret_signs,
@@ -93,6 +96,17 @@ static void on_status(evutil_socket_t fd, short what, void *argument)
 	vital_signs_describe(text, sizeof(text), &counts, worst);
 	scheduler_query_free(worst);
 	service_notify("STATUS=%s", text);
+	rest(signs, counts.commits);
+}
+
+static void rest(struct vital_signs *signs, uint64_t commits)
+{
+	bool is_at_rest = commits == signs->commits;
+
+	if (is_at_rest && !signs->is_at_rest)
+		xalloc_give_back();
+	signs->is_at_rest = is_at_rest;
+	signs->commits = commits;
 }
 
 void vital_signs_describe(char *text, size_t size,

@@ -4,7 +4,8 @@
  * Every ten seconds a sentence: how deep the queue is and which relay is in
  * the deepest trouble. For the watchdog a word, but only while every thread
  * makes progress: a thread that hangs gets relaisd restarted, and nothing that
- * was accepted is lost by that.
+ * was accepted is lost by that. Once nothing has happened for that long, memory
+ * that a burst has left behind goes back to the kernel.
  *
  * Thread: the main loop's.
  */

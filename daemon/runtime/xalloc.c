@@ -2,11 +2,33 @@
 
 #include "runtime/xalloc.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define ARENAS      2
+#define LARGE_BYTES (128 * 1024)
+
+/* Without a word on it, the threshold of what is mapped alone would rise with
+ * the largest size that was ever freed, and such sizes break up an arena. */
+void xalloc_begin(void)
+{
+#ifdef M_ARENA_MAX
+	(void)mallopt(M_ARENA_MAX, ARENAS);
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+	(void)mallopt(M_TRIM_THRESHOLD, LARGE_BYTES);
+#endif
+}
+
+void xalloc_give_back(void)
+{
+#ifdef __GLIBC__
+	(void)malloc_trim(0);
+#endif
+}
 
 static void __attribute__((noreturn)) give_up(void)
 {

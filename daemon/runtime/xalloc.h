@@ -10,6 +10,14 @@
 
 #include <stddef.h>
 
+/*
+ * Before the first thread: keeps freed memory from lying about in pieces. Few
+ * threads allocate at a time; what they share is given back together.
+ */
+void xalloc_begin(void);
+/* What is free goes back to the kernel. Milliseconds: for idle moments. */
+void xalloc_give_back(void);
+
 void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *old, size_t size);
