@@ -319,6 +319,9 @@ void request_fail(struct request *request, int status, const char *code,
 
 void request_fail_errno(struct request *request, int error)
 {
+	/* Whose a damaged message is cannot be known. */
+	if (error == -EBADMSG && !request->is_administrator)
+		error = -ENOENT;
 	switch (-error) {
 	case ENOENT:
 		request_fail(request, 404, "no_such_message", NULL,
@@ -328,6 +331,13 @@ void request_fail_errno(struct request *request, int error)
 		request_fail(request, 503, "store_full",
 		    "make room on the disk or raise queue.maximum",
 		    "the store has no room for the change");
+		return;
+	case EBADMSG:
+		request_fail(request, 503, "message_damaged",
+		    "look at the disk; a backup may have it whole; cancel "
+		    "deletes what is left of it",
+		    "the data of message %s is damaged: it cannot be read",
+		    request->parameter ? request->parameter : "in the store");
 		return;
 	default:
 		request_fail(request, 503, "store_failed",

@@ -8,6 +8,7 @@
 #include "queue/bigendian.h"
 #include "queue/ledger.h"
 #include "queue/message_rows.h"
+#include "queue/orphans.h"
 #include "queue/parts.h"
 
 #define RCPT_KEY_SIZE 10
@@ -67,6 +68,8 @@ int damaged_delete(struct ledger *ledger, uint64_t id)
 		return r;
 	be64_put(id_key, id);
 	r = store_delete(ledger->txn, TABLE_MSG, id_key, sizeof(id_key));
+	if (r == 0)
+		r = orphans_sweep(ledger);
 	return r < 0 ? r : ledger_feed(ledger, id, TIMELINE_CANCELLED);
 }
 
@@ -158,7 +161,8 @@ static int leave_sched(struct ledger *ledger, uint64_t id)
 	return r;
 }
 
-/* Its size is not known any more: the bytes of the lane drift by that. */
+/* Its size is not known any more: the bytes of the lane are that much too many
+   until it is empty. */
 static int leave_lane(struct ledger *ledger, uint64_t id, uint32_t lane_id,
     uint16_t part, uint64_t due_ms, bool is_fresh)
 {

@@ -1,8 +1,8 @@
 /*
  * damaged - a message whose record cannot be read, set aside or deleted
  *
- * Its rows are looked for by its id alone. That is slow (`sched` is read
- * through), and rare.
+ * Its rows are looked for by its id alone, and its body by what no other message
+ * has. That is slow (whole tables are read through), and rare.
  *
  * Thread: the ledger's.
  */
@@ -16,7 +16,7 @@ struct ledger;
 /* Out of its lines, and shown as parked. -EALREADY: it is. */
 int damaged_park(struct ledger *ledger, uint64_t id);
 
-/* Nothing is left of it, but for its body if it had one. */
+/* Nothing is left of it; of its body neither, once no record is damaged. */
 int damaged_delete(struct ledger *ledger, uint64_t id);
 
 #endif

@@ -272,6 +272,9 @@ void lane_drop_waiting(struct ledger *ledger, struct lane *lane,
 {
 	ledger_decrease(&lane->waiting, 1);
 	ledger_decrease(&lane->waiting_bytes, size_bytes);
+	/* What a damaged message took along. */
+	if (lane->waiting == 0)
+		lane->waiting_bytes = 0;
 	note_idle(ledger, lane);
 }
 

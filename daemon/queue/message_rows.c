@@ -16,6 +16,8 @@ static bool has_rows_of_its_own(const struct message *message);
 static void rcpt_key_put(unsigned char key[RCPT_KEY_SIZE], uint64_t id,
     unsigned index);
 static int read_recipients(struct store_txn *txn, struct message *message);
+static int set_shared(struct ledger *ledger, uint64_t body_id, uint32_t before,
+    uint32_t others);
 static int shared_with(struct ledger *ledger, uint64_t body_id,
     uint32_t *ret_others);
 static int delete_prefix(struct ledger *ledger, enum store_table table,
@@ -275,17 +277,38 @@ int message_rows_purge(struct ledger *ledger, uint64_t id,
 
 int body_rows_share(struct ledger *ledger, uint64_t body_id)
 {
-	unsigned char key[8], count[4];
 	uint32_t others = 0;
 	int r;
 
 	r = shared_with(ledger, body_id, &others);
-	if (r < 0)
-		return r;
+	return r < 0 ? r : set_shared(ledger, body_id, others, others + 1);
+}
+
+/* others: how many more than one had it, and have it. */
+static int set_shared(struct ledger *ledger, uint64_t body_id, uint32_t before,
+    uint32_t others)
+{
+	unsigned char key[8], count[4];
+
 	be64_put(key, body_id);
-	be32_put(count, others + 1);
-	return store_put(ledger->txn, TABLE_SHARED, key, sizeof(key), count,
-	    sizeof(count));
+	be32_put(count, others);
+	if (others > 0)
+		return store_put(ledger->txn, TABLE_SHARED, key, sizeof(key),
+		    count, sizeof(count));
+	return before == 0 ? 0 : store_delete(ledger->txn, TABLE_SHARED, key,
+	    sizeof(key));
+}
+
+int body_rows_set_owners(struct ledger *ledger, uint64_t body_id,
+    uint32_t owners)
+{
+	uint32_t others = 0;
+	int r;
+
+	r = shared_with(ledger, body_id, &others);
+	if (r < 0 || others == owners - 1)
+		return r;
+	return set_shared(ledger, body_id, others, owners - 1);
 }
 
 /* How many other messages have the body. */
@@ -308,21 +331,14 @@ static int shared_with(struct ledger *ledger, uint64_t body_id,
 
 int body_rows_delete(struct ledger *ledger, uint64_t body_id)
 {
-	unsigned char key[8], count[4];
 	uint32_t others;
 	int r;
 
 	r = shared_with(ledger, body_id, &others);
 	if (r < 0)
 		return r;
-	be64_put(key, body_id);
-	be32_put(count, others - 1);
-	if (others > 1)
-		return store_put(ledger->txn, TABLE_SHARED, key, sizeof(key),
-		    count, sizeof(count));
-	if (others == 1)
-		return store_delete(ledger->txn, TABLE_SHARED, key,
-		    sizeof(key));
+	if (others > 0)
+		return set_shared(ledger, body_id, others, others - 1);
 	return delete_prefix(ledger, TABLE_BODY, body_id, BODY_KEY_SIZE);
 }
 

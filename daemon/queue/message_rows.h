@@ -54,6 +54,10 @@ int message_rows_purge(struct ledger *ledger, uint64_t id,
 /* One more message has this body. */
 int body_rows_share(struct ledger *ledger, uint64_t body_id);
 
+/* So many messages have it, at least one. */
+int body_rows_set_owners(struct ledger *ledger, uint64_t body_id,
+    uint32_t owners);
+
 /* One message less has it; deletes the pieces with the last. */
 int body_rows_delete(struct ledger *ledger, uint64_t body_id);
 

@@ -80,3 +80,38 @@ def test_a_message_that_crashes_it_is_parked_and_the_rest_goes_on(
     daemon.start()
     assert daemon.ctl("release", deadly).returncode == 0
     daemon.wait_for_state(deadly, "delivered")
+
+
+def test_a_record_that_cannot_be_read_is_parked_and_leaves_nothing(
+        daemon, relay):
+    gate = relay.hold("CONNECT")
+    daemon.use_relay(relay, limits={"connections": 1})
+    daemon.start()
+    first, bad, last = (daemon.send(f"Subject: {word}\r\n\r\n{word}\r\n",
+                                    sender=f"{word}@example.com")
+                        for word in ("first", "bad", "last"))
+    daemon.kill()
+    gate.set()
+    # Its record, not its header: the sender is in both, the record has a NUL.
+    store = daemon.directory / "queue" / "data.mdb"
+    octets = store.read_bytes()
+    assert b"bad@example.com\0" in octets
+    store.write_bytes(octets.replace(b"bad@example.com\0",
+                                     b"bad@exAmple.com\0"))
+    daemon.start()
+    for queue_id in (first, last):
+        daemon.wait_for_state(queue_id, "delivered")
+    wait_until(lambda: daemon.api("/v1/status")[1]["messages"]["parked"],
+               "the parked one")
+    problem = daemon.api("/v1/status")[1]["problems"][0]
+    assert "parked" in problem["what"]
+    shown = daemon.ctl("list", "--state", "parked").stdout.decode()
+    assert bad in shown
+    shown = daemon.ctl("show", bad)
+    assert "damaged" in (shown.stdout + shown.stderr).decode(), shown
+    assert daemon.ctl("cancel", bad).returncode == 0
+    assert daemon.stop() == 0
+    rows = subprocess.run([str(BUILD / "tests/faults/store_rows"),
+                           str(store.parent)], capture_output=True, text=True)
+    assert rows.returncode == 0, rows.stderr
+    assert "msg 2\nbody 0\n" in rows.stdout, rows.stdout

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "../support/consistency.h"
 #include "queue/bigendian.h"
 #include "queue/message_rows.h"
 
@@ -99,6 +100,74 @@ static void sets_a_damaged_record_aside_that_was_deferred(void **state)
 	check_set_aside(f, id);
 }
 
+static uint64_t body_pieces(struct fixture *f)
+{
+	struct store_txn *txn;
+	uint64_t count;
+
+	assert_int_equal(store_reader_new(&txn, f->queue->store), 0);
+	assert_int_equal(store_reader_begin(txn), 0);
+	count = store_count(txn, TABLE_BODY);
+	store_reader_end(txn);
+	store_reader_free(txn);
+	return count;
+}
+
+static void leaves_no_body_of_what_was_damaged(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t other = fixture_submit_one(f, "a@example.org");
+	uint64_t bad = fixture_submit_one(f, "b@example.org");
+	uint64_t worse = fixture_submit_one(f, "c@example.org");
+
+	damage(f, bad);
+	damage(f, worse);
+	assert_int_equal(body_pieces(f), 3);
+	/* Some body is the other one's, and which cannot be known. */
+	assert_int_equal(fixture_change(f, CHANGE_CANCEL, bad), 0);
+	assert_int_equal(body_pieces(f), 3);
+	assert_int_equal(fixture_change(f, CHANGE_CANCEL, worse), 0);
+	assert_int_equal(body_pieces(f), 1);
+	assert_int_equal(fixture_end(f, other, RECIPIENT_DELIVERED), 0);
+	assert_int_equal(body_pieces(f), 0);
+	assert_true(consistency_is_kept(f->queue));
+}
+
+static void share_body(struct fixture *f, uint64_t id)
+{
+	static const char *const to[] = { "b@example.org", NULL };
+	struct message *old = fixture_read(f, id);
+	struct change *change = change_new(CHANGE_RESEND, id);
+	struct submission *again = fixture_mail(to, "");
+
+	free(again->header);
+	again->header = NULL;
+	again->header_len = 0;
+	again->shared_body_id = old->body_id;
+	again->message->header_len = old->header_len;
+	again->message->size = old->size;
+	change->submission = again;
+	message_free(old);
+	assert_int_equal(fixture_do(f, &change->job), 0);
+	change_free(change);
+}
+
+static void a_body_is_kept_for_who_else_has_it(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t bad = fixture_submit_one(f, "a@example.org");
+	uint64_t again;
+
+	assert_int_equal(fixture_end(f, bad, RECIPIENT_FAILED), 0);
+	share_body(f, bad);
+	again = f->queue->ledger.totals.last_id;
+	damage(f, bad);
+	assert_int_equal(fixture_change(f, CHANGE_CANCEL, bad), 0);
+	assert_int_equal(body_pieces(f), 1);
+	assert_int_equal(fixture_end(f, again, RECIPIENT_DELIVERED), 0);
+	assert_int_equal(body_pieces(f), 0);
+}
+
 /* A process of its own works on the message, and dies by the signal. */
 static void crash(struct fixture *f, uint64_t id, int number)
 {
@@ -178,6 +247,8 @@ int main(void)
     fixture_teardown)
 		TEST(sets_a_damaged_record_aside),
 		TEST(sets_a_damaged_record_aside_that_was_deferred),
+		TEST(leaves_no_body_of_what_was_damaged),
+		TEST(a_body_is_kept_for_who_else_has_it),
 		TEST(sets_aside_what_crashes_it_three_times),
 		TEST(blames_nobody_for_being_killed),
 		TEST(forgets_crashes_once_an_attempt_ends),
