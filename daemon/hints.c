@@ -54,10 +54,10 @@ const struct hint *hints_find(const char *provider, unsigned code,
 	if (code != 0)
 		(void)snprintf(digits, sizeof(digits), "%u", code);
 	pthread_mutex_lock(&lock);
-	if (texts++ % TEXTS_MAX == 0) {
+	if (++texts > TEXTS_MAX)
 		forget_all();
+	if (!compiled)
 		compile_all();
-	}
 	hint = find(provider, digits, enhanced, text);
 	pthread_mutex_unlock(&lock);
 	return hint;
@@ -122,6 +122,14 @@ static void forget_all(void)
 	}
 	free(compiled);
 	compiled = NULL;
+	texts = 0;
+}
+
+void hints_forget(void)
+{
+	pthread_mutex_lock(&lock);
+	forget_all();
+	pthread_mutex_unlock(&lock);
 }
 
 /* An expression that has to match the text from end to end. */

@@ -3,7 +3,7 @@
  *
  * From data/hints.yaml, where each field is explained.
  *
- * Thread: any; the first call compiles the expressions.
+ * Thread: any; the first call compiles the expressions, some milliseconds.
  */
 #ifndef RELAIS_HINTS_H
 #define RELAIS_HINTS_H
@@ -42,6 +42,9 @@ extern const size_t hints_table_size;
  */
 const struct hint *hints_find(const char *provider, unsigned code,
     const char *enhanced, const char *text);
+
+/* Gives back the memory of the expressions; the next call has it again. */
+void hints_forget(void);
 
 struct relay_settings;
 struct settings;

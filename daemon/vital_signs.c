@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "deliver/scheduler.h"
+#include "hints.h"
 #include "queue/queue.h"
 #include "runtime/log.h"
 #include "runtime/loop.h"
@@ -103,8 +104,10 @@ static void rest(struct vital_signs *signs, uint64_t commits)
 {
 	bool is_at_rest = commits == signs->commits;
 
-	if (is_at_rest && !signs->is_at_rest)
+	if (is_at_rest && !signs->is_at_rest) {
+		hints_forget();
 		xalloc_give_back();
+	}
 	signs->is_at_rest = is_at_rest;
 	signs->commits = commits;
 }

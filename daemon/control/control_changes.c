@@ -59,6 +59,7 @@ static struct change *make_change(struct request *request,
 static bool read_order(
     struct request *request, struct order *ret_order, unsigned members);
 static void on_one_done(struct letter *letter);
+static void reply_cancelled(struct request *request);
 static void refuse_change(struct request *request, enum change_kind kind);
 static bool restrict_states(struct bulk *bulk);
 static void on_next_page(evutil_socket_t fd, short what, void *context);
@@ -217,7 +218,30 @@ static void on_one_done(struct letter *letter)
 		return;
 	}
 	request_log(request, verb_of(kind)->name, id, NULL, -1);
-	request_ask_scheduler(request, messages_reply_one);
+	request_ask_scheduler(request,
+	    kind == CHANGE_CANCEL ? reply_cancelled : messages_reply_one);
+}
+
+/* Of a damaged message nothing is left that could be shown. */
+static void reply_cancelled(struct request *request)
+{
+	struct emitter *emit = &request->emit;
+	struct message *message;
+	int r;
+
+	r = queue_read_message(
+	    request->control->reader, request->id, &message);
+	if (r != -ENOENT) {
+		if (r == 0)
+			message_free(message);
+		messages_reply_one(request);
+		return;
+	}
+	emit_object(emit, NULL);
+	emit_text(emit, "id", request->parameter);
+	emit_text(emit, "state", "cancelled");
+	emit_end(emit);
+	request_reply(request, 200);
 }
 
 static void refuse_change(struct request *request, enum change_kind kind)

@@ -337,7 +337,7 @@ void request_fail_errno(struct request *request, int error)
 		    "look at the disk; a backup may have it whole; cancel "
 		    "deletes what is left of it",
 		    "the data of message %s is damaged: it cannot be read",
-		    request->parameter ? request->parameter : "in the store");
+		    request->parameter);
 		return;
 	default:
 		request_fail(request, 503, "store_failed",

@@ -1,7 +1,7 @@
 /*
  * damaged - a message whose record cannot be read, set aside or deleted
  *
- * Its rows are looked for by its id alone, and its body by what no other message
+ * Its rows are looked for by its id alone, its body by what no other message
  * has. That is slow (whole tables are read through), and rare.
  *
  * Thread: the ledger's.
