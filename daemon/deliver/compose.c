@@ -139,6 +139,8 @@ static const char *protocol(const struct message *message)
 {
 	bool is_lmtp = message->flags & MESSAGE_LMTP;
 
+	if (message->flags & MESSAGE_HTTP)
+		return "HTTP";
 	/* RFC 3848, RFC 6531 4.3 */
 	if (message->flags & MESSAGE_SMTPUTF8)
 		return is_lmtp ? "UTF8LMTP" : "UTF8SMTP";

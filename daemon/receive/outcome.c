@@ -60,21 +60,55 @@ static struct smtp_answer failure(struct outcome_text *text, const char *id,
 	    text->text);
 }
 
+static enum outcome judge(const struct tally *tally)
+{
+	if (tally->ended_badly > 0 && tally->waiting + tally->delivered == 0)
+		return OUTCOME_FAILED;
+	if (tally->waiting > 0 || tally->delivered == 0)
+		return OUTCOME_PENDING;
+	return tally->ended_badly == 0 ? OUTCOME_DELIVERED : OUTCOME_PARTIAL;
+}
+
+enum outcome outcome_of(const struct message *message, unsigned first,
+    unsigned end)
+{
+	struct tally tally;
+
+	if (message == NULL)
+		return OUTCOME_PENDING;
+	tally = count(message, first, end);
+	return judge(&tally);
+}
+
+const char *outcome_name(enum outcome outcome)
+{
+	switch (outcome) {
+	case OUTCOME_PENDING:
+		return "pending";
+	case OUTCOME_DELIVERED:
+		return "delivered";
+	case OUTCOME_PARTIAL:
+		return "partial";
+	case OUTCOME_FAILED:
+		return "failed";
+	}
+	return "?";
+}
+
 struct smtp_answer outcome_answer(struct outcome_text *text, uint64_t id,
     const struct message *message, unsigned first, unsigned end)
 {
 	struct tally tally = { 0 };
-	const char *how = "pending";
 	char id_text[QUEUE_ID_SIZE];
+	enum outcome how;
 
 	queue_id_format(id, id_text);
 	if (message != NULL)
 		tally = count(message, first, end);
-	if (tally.ended_badly > 0 && tally.waiting + tally.delivered == 0)
+	how = judge(&tally);
+	if (how == OUTCOME_FAILED)
 		return failure(text, id_text, tally.last_bad);
-	if (tally.waiting == 0 && tally.delivered > 0)
-		how = tally.ended_badly == 0 ? "delivered" : "partial";
 	(void)snprintf(text->text, sizeof(text->text), "Ok: queued as %s (%s)",
-	    id_text, how);
+	    id_text, outcome_name(how));
 	return smtp_answer(250, "2.0.0", text->text);
 }

@@ -13,6 +13,18 @@
 #include "queue/message.h"
 #include "smtp/answer.h"
 
+enum outcome {
+	OUTCOME_PENDING, /* somebody waits yet, or nothing is known */
+	OUTCOME_DELIVERED,
+	OUTCOME_PARTIAL,
+	OUTCOME_FAILED, /* nobody has it, nor will */
+};
+
+/* Of recipients [first, end); message NULL: nothing is known. */
+enum outcome outcome_of(const struct message *message, unsigned first,
+    unsigned end);
+const char *outcome_name(enum outcome outcome);
+
 /* Room for an answer's text and its enhanced code. */
 struct outcome_text {
 	char enhanced[16];

@@ -11,8 +11,10 @@
 
 #include <event2/event.h>
 
+#include "receive/handover.h"
 #include "receive/listener.h"
 #include "receive/session.h"
+#include "receive/visit.h"
 #include "runtime/log.h"
 #include "runtime/loop.h"
 #include "runtime/xalloc.h"
@@ -42,6 +44,7 @@ struct new_settings {
 
 static void on_client(void *owner, int fd, const struct listener *listener);
 static void on_new_settings(struct letter *letter);
+static void on_handover(struct letter *letter);
 static void on_drain(struct letter *letter);
 static void look_at_sessions(struct receiver *receiver);
 static void on_drain_time(evutil_socket_t fd, short what, void *argument);
@@ -64,6 +67,7 @@ int receiver_new(struct receiver **ret_receiver, struct loop *loop,
 	host->owner = receiver;
 	host->scratch = xmalloc(SESSION_READ_SIZE);
 	TAILQ_INIT(&host->sessions);
+	LIST_INIT(&host->visits);
 	host->fd_limit = fd_limit();
 	use_settings(receiver, settings);
 	receiver->drain_timer = evtimer_new(host->base, on_drain_time,
@@ -194,6 +198,22 @@ static void on_new_settings(struct letter *letter)
 	free(news);
 }
 
+void receiver_hand_over_take(struct receiver *receiver,
+    struct handover *handover)
+{
+	handover->receiver = receiver;
+	handover->letter.open = on_handover;
+	mailbox_post_take(receiver->host.home, &handover->letter);
+}
+
+static void on_handover(struct letter *letter)
+{
+	struct handover *handover = LETTER_OF(letter, struct handover, letter);
+	struct receiver *receiver = handover->receiver;
+
+	visit_begin_take(&receiver->host, handover, receiver->settings);
+}
+
 void receiver_drain(struct receiver *receiver)
 {
 	receiver->drain_letter.open = on_drain;
@@ -267,6 +287,8 @@ void receiver_free(struct receiver *receiver)
 	receiver->host.on_empty = NULL;
 	while (!TAILQ_EMPTY(&receiver->host.sessions))
 		session_free(TAILQ_FIRST(&receiver->host.sessions));
+	while (!LIST_EMPTY(&receiver->host.visits))
+		visit_free(LIST_FIRST(&receiver->host.visits));
 	free_listeners(receiver);
 	if (receiver->drain_timer != NULL)
 		event_free(receiver->drain_timer);

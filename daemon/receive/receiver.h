@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct handover;
 struct loop;
 struct queue;
 struct receiver;
@@ -33,6 +34,10 @@ int receiver_listen(struct receiver *receiver, int passed_fd,
 /* Any thread; running sessions keep the settings they began with. */
 void receiver_apply_settings(struct receiver *receiver,
     const struct settings *settings);
+
+/* Any thread. It goes home when all of it is answered; count isn't 0. */
+void receiver_hand_over_take(struct receiver *receiver,
+    struct handover *handover);
 
 /*
  * Any thread. Stops listening, says 421 to who is silent, lets commits that

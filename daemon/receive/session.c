@@ -12,7 +12,6 @@
 #include "receive/transaction.h"
 #include "runtime/xalloc.h"
 #include "settings.h"
-#include "smtp/extensions.h"
 #include "smtp/server.h"
 
 /* What is read in one turn of the loop before each gets little at a time. */
@@ -32,7 +31,7 @@ struct session {
 	const struct settings *settings;
 	struct submitter *submitter;
 	struct peer peer;
-	struct smtp_server *server;
+	struct smtp_server *server; /* the transaction's */
 	struct buffer input; /* read, but not yet taken by the engine */
 	struct event *read_event;
 	struct event *write_event;
@@ -54,34 +53,6 @@ static void advance(struct session *session);
 static void on_progress(struct transaction *transaction);
 
 /* ----------------------------------------------------------- begin, end */
-
-/* The smaller of two limits, where 0 is none. */
-static uint64_t stricter(uint64_t limit, uint64_t other)
-{
-	return other != 0 && (limit == 0 || other < limit) ? other : limit;
-}
-
-static int make_server(struct session *session)
-{
-	const struct settings_receive *receive = &session->settings->receive;
-	const struct submitter_rule *rule = session->transaction.rule;
-	const struct smtp_server_settings settings = {
-		.hostname = session->settings->hostname,
-		.extensions = SMTP_EXT_BASIC | SMTP_EXT_FUTURERELEASE |
-		    SMTP_EXT_DELIVERBY | SMTP_EXT_MT_PRIORITY |
-		    (session->peer.has_credentials ? SMTP_EXT_XRELAIS : 0),
-		.hold_max_s = MESSAGE_RELEASE_MAX_S,
-		.by_min_s = 1,
-		.message_size_bytes = stricter(receive->message_size_bytes,
-		    rule->size_bytes),
-		.max_recipients = (unsigned)stricter(receive->recipients,
-		    rule->recipients),
-		.header_size_bytes = receive->header_size_bytes,
-	};
-
-	return smtp_server_new(&session->server, &settings,
-	    &transaction_callbacks, &session->transaction);
-}
 
 static int make_events(struct session *session)
 {
@@ -112,15 +83,15 @@ void session_start(struct session_host *host, int fd, struct peer *peer,
 	session->transaction.rule = settings_find_submitter(settings,
 	    peer->uid, peer->gids, peer->gid_count);
 	session->transaction.on_progress = on_progress;
-	transaction_init(&session->transaction);
 	TAILQ_INSERT_TAIL(&host->sessions, session, link);
 	host->session_count++;
-	if (make_server(session) < 0 || make_events(session) < 0) {
+	if (transaction_init(&session->transaction) < 0 ||
+	    make_events(session) < 0) {
 		session_free(session);
 		return;
 	}
 
-	session->transaction.server = session->server;
+	session->server = session->transaction.server;
 	session->submitter = admission_enter(host->admission, peer->uid,
 	    session->transaction.rule, &refusal);
 	session->transaction.submitter = session->submitter;
@@ -154,7 +125,6 @@ void session_free(struct session *session)
 	if (session->pace_event != NULL)
 		event_free(session->pace_event);
 	transaction_done(&session->transaction);
-	smtp_server_free(session->server);
 	set_paused(session, false);
 	admission_leave(host->admission, session->submitter);
 	(void)close(session->fd);
@@ -426,7 +396,7 @@ static void advance(struct session *session)
 }
 
 /* Memory is free again: those that had to stop reading go on. */
-static void resume_paused(struct session_host *host)
+void session_resume_paused(struct session_host *host)
 {
 	struct session *session, *next;
 
@@ -446,5 +416,5 @@ static void on_progress(struct transaction *transaction)
 	struct session_host *host = session->host;
 
 	advance(session);
-	resume_paused(host);
+	session_resume_paused(host);
 }

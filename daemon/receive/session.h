@@ -24,7 +24,10 @@ struct event_base;
 struct session;
 struct smtp_server;
 
+struct visit;
+
 TAILQ_HEAD(session_list, session);
+LIST_HEAD(visit_list, visit);
 
 #define SESSION_READ_SIZE (64 * 1024)
 
@@ -38,7 +41,8 @@ struct session_host {
 	struct waiters *waiters;
 	struct queue_reader *reader; /* for keys; made when first needed */
 	struct session_list sessions;
-	unsigned session_count;
+	struct visit_list visits; /* of who came otherwise: visit.h */
+	unsigned session_count;   /* of both */
 	unsigned paused_count; /* that wait for memory */
 	int64_t next_refusal_us; /* when the log may hear of one again */
 	int fd_limit; /* descriptors from here on are for deliveries */
@@ -67,6 +71,9 @@ void session_drain(struct session *session, bool is_final);
 
 /* At once, without a word. */
 void session_free(struct session *session);
+
+/* Memory may be free again: those that had to stop reading go on. */
+void session_resume_paused(struct session_host *host);
 
 /* For walks over host->sessions. */
 struct session *session_next(struct session *session);

@@ -21,6 +21,7 @@
 #include "receive/waiver.h"
 #include "runtime/log.h"
 #include "settings.h"
+#include "smtp/extensions.h"
 #include "staging.h"
 
 #define REFUSAL_LOG_US (60LL * 1000000)
@@ -51,7 +52,37 @@ const struct smtp_server_callbacks transaction_callbacks = {
 	.on_key = on_key,
 };
 
-void transaction_init(struct transaction *transaction)
+/* The smaller of two limits, where 0 is none. */
+static uint64_t stricter(uint64_t limit, uint64_t other)
+{
+	return other != 0 && (limit == 0 || other < limit) ? other : limit;
+}
+
+static int make_server(struct transaction *transaction)
+{
+	const struct settings_receive *receive =
+	    &transaction->settings->receive;
+	const struct submitter_rule *rule = transaction->rule;
+	const struct smtp_server_settings settings = {
+		.hostname = transaction->settings->hostname,
+		.extensions = SMTP_EXT_BASIC | SMTP_EXT_FUTURERELEASE |
+		    SMTP_EXT_DELIVERBY | SMTP_EXT_MT_PRIORITY |
+		    (transaction->peer->has_credentials ? SMTP_EXT_XRELAIS
+							: 0),
+		.hold_max_s = MESSAGE_RELEASE_MAX_S,
+		.by_min_s = 1,
+		.message_size_bytes = stricter(receive->message_size_bytes,
+		    rule->size_bytes),
+		.max_recipients = (unsigned)stricter(receive->recipients,
+		    rule->recipients),
+		.header_size_bytes = receive->header_size_bytes,
+	};
+
+	return smtp_server_new(&transaction->server, &settings,
+	    &transaction_callbacks, transaction);
+}
+
+int transaction_init(struct transaction *transaction)
 {
 	struct session_host *host = transaction->host;
 
@@ -67,6 +98,7 @@ void transaction_init(struct transaction *transaction)
 	};
 	transaction->intake = intake_new(&transaction->intake_owner);
 	transaction->waiter.on_outcome = on_outcome;
+	return make_server(transaction);
 }
 
 void transaction_done(struct transaction *transaction)
@@ -74,6 +106,7 @@ void transaction_done(struct transaction *transaction)
 	waiters_leave(&transaction->waiter);
 	intake_free(transaction->intake);
 	free(transaction->ends);
+	smtp_server_free(transaction->server);
 }
 
 bool transaction_is_expected(const struct transaction *transaction)
@@ -249,6 +282,7 @@ static void on_message_end(void *argument, const struct smtp_envelope *envelope)
 		message->flags |= MESSAGE_FROM_TCP;
 	if (smtp_server_is_lmtp(transaction->server))
 		message->flags |= MESSAGE_LMTP;
+	message->flags |= transaction->origin_flag;
 	message->helo = message_dup_text(message,
 	    smtp_server_helo(transaction->server));
 	free(transaction->ends);
@@ -360,8 +394,13 @@ static void on_submitted(struct intake_owner *owner,
 	struct session_host *host = transaction->host;
 	unsigned wait_s = transaction->wishes.wait_s;
 
-	if (submission->job.result == 0 && wait_s > 0 && !host->is_draining) {
+	/* What was not stored has no id, but for the one that has its key. */
+	transaction->id = 0;
+	if (submission->job.result == 0 || submission->job.result == -EEXIST)
 		transaction->id = submission->id;
+	transaction->is_replay = submission->is_replay;
+	transaction->how = OUTCOME_PENDING;
+	if (submission->job.result == 0 && wait_s > 0 && !host->is_draining) {
 		waiters_wait(host->waiters, &transaction->waiter,
 		    submission->id, wait_s);
 		return;
@@ -386,6 +425,7 @@ static void on_outcome(struct waiter *waiter, const struct message *message)
 			transaction->ends[i]));
 		first = transaction->ends[i];
 	}
+	transaction->how = outcome_of(message, 0, UINT_MAX);
 	if (message != NULL)
 		waiver_post(transaction->host->queue, transaction->host->home,
 		    message, smtp_server_is_lmtp(transaction->server));

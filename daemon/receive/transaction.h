@@ -48,7 +48,10 @@ struct transaction {
 	unsigned *ends; /* see envelope_record.h; NULL between messages */
 	size_t end_count;
 	struct waiter waiter;
-	uint64_t id; /* of the message that is waited for */
+	uint64_t id; /* of the message that was stored, or has the key */
+	bool is_replay;
+	uint32_t origin_flag; /* MESSAGE_HTTP, or 0: by the greeting */
+	enum outcome how;     /* of the message that was answered */
 	struct outcome_text outcome;
 	char text[480];
 };
@@ -56,8 +59,11 @@ struct transaction {
 /* The engine's events, with a struct transaction as its session. */
 extern const struct smtp_server_callbacks transaction_callbacks;
 
-/* host is set. */
-void transaction_init(struct transaction *transaction);
+/*
+ * host, settings, rule and peer are set. Makes the server, with the limits of
+ * the settings and the rule. 0 or -ENOMEM; transaction_done() in any case.
+ */
+int transaction_init(struct transaction *transaction);
 void transaction_done(struct transaction *transaction);
 
 /*
