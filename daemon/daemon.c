@@ -99,6 +99,7 @@ static void on_scheduler_idle(void *argument);
 static int reload(struct daemon *daemon, const struct reload_edits *edits,
     char **ret_report);
 static void ask_reload_take(void *context, struct control_reload *request);
+static void hand_over_take(void *context, struct handover *handover);
 static void on_reload_request(struct letter *letter);
 
 int daemon_run(const struct settings *settings, const char *settings_path,
@@ -238,6 +239,8 @@ static int make_doors(struct daemon *daemon, char **ret_error)
 		.listen_fd = service_take_socket("control"),
 		.reload_take = ask_reload_take,
 		.reload_context = daemon,
+		.hand_over_take = hand_over_take,
+		.hand_over_context = daemon,
 	};
 	int submit_fd = service_take_socket("submit");
 	int r;
@@ -480,6 +483,14 @@ static int reload(struct daemon *daemon, const struct reload_edits *edits,
 	reload_log_staging(settings);
 	service_notify("READY=1\nSTATUS=New settings are in force");
 	return 0;
+}
+
+/* From the control loop to the receive loop, which is started after it. */
+static void hand_over_take(void *context, struct handover *handover)
+{
+	const struct daemon *daemon = context;
+
+	receiver_hand_over_take(daemon->receiver, handover);
 }
 
 /* From the control loop: over to ours. */

@@ -15,12 +15,6 @@
 #include "runtime/xalloc.h"
 #include "settings.h"
 
-/*
- * evhttp keeps a body in the input buffer until it is whole; beyond this a
- * client that sends on and on is no longer read.
- */
-#define INPUT_MAX (2 * REQUEST_BODY_MAX)
-
 static void on_admission(evutil_socket_t fd, short what, void *context);
 static void admit(struct connection *connection);
 static bool is_far_too_many(const struct connection *connection);
@@ -50,7 +44,8 @@ struct bufferevent *connection_accept(struct event_base *base, void *context)
 	connection->deadline = event_new(base, -1, 0, on_deadline, connection);
 	if (!connection->bev || !connection->admission || !connection->deadline)
 		abort();
-	bufferevent_setwatermark(connection->bev, EV_READ, 0, INPUT_MAX);
+	bufferevent_setwatermark(
+	    connection->bev, EV_READ, 0, REQUEST_INPUT_MAX);
 	bufferevent_incref(connection->bev);
 	event_active(connection->admission, EV_TIMEOUT, 0);
 	LIST_INSERT_HEAD(&control->connections, connection, link);
@@ -99,7 +94,8 @@ static void admit(struct connection *connection)
 		return;
 	}
 	connection->is_refused = !connection->is_administrator &&
-	    count_of_uid(connection) > CONNECTIONS_PER_UID;
+	    count_of_uid(connection) > connection_limit_of(connection);
+	gate_open(connection);
 	connection_await_request(connection);
 }
 
@@ -114,7 +110,18 @@ static bool is_far_too_many(const struct connection *connection)
 		return false;
 	/* A quarter is for those who can put things right. */
 	return control->connection_count > control->connection_limit * 3 / 4 ||
-	    count_of_uid(connection) > 2 * CONNECTIONS_PER_UID;
+	    count_of_uid(connection) > 2 * connection_limit_of(connection);
+}
+
+unsigned connection_limit_of(const struct connection *connection)
+{
+	const struct peer *peer = &connection->peer;
+	const struct submitter_rule *rule =
+	    settings_find_submitter(connection->control->settings, peer->uid,
+		peer->gids, peer->gid_count);
+
+	return rule->connections != 0 ? rule->connections
+				      : connection->control->connection_limit;
 }
 
 /* This one included. */
@@ -144,6 +151,7 @@ void connection_await_request(struct connection *connection)
 {
 	struct timeval deadline = { REQUEST_DEADLINE_S, 0 };
 
+	gate_reset(connection);
 	if (connection->is_refused)
 		deadline.tv_sec = REFUSAL_DEADLINE_S;
 	(void)event_add(connection->deadline, &deadline);
@@ -182,6 +190,7 @@ static void connection_free(struct connection *connection)
 	connection->control->connection_count--;
 	event_free(connection->admission);
 	event_free(connection->deadline);
+	gate_close(connection);
 	peer_done(&connection->peer);
 	free(connection);
 }

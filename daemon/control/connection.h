@@ -11,14 +11,11 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
+#include "control/gate.h"
 #include "runtime/peer.h"
 
-/*
- * Of a uid that is no administrator's; the next so many are told so when they
- * ask, and get little time for that.
- */
-#define CONNECTIONS_PER_UID 8
-#define REFUSAL_DEADLINE_S  2
+/* Who is refused gets little time to read it. */
+#define REFUSAL_DEADLINE_S 2
 /* A request must be complete so long after the one before it. */
 #define REQUEST_DEADLINE_S 30
 /* No octet read or written for so long: the client is gone. */
@@ -44,6 +41,7 @@ struct connection {
 	bool is_administrator;   /* at accept */
 	bool is_refused;         /* one too many: it is answered with 429 */
 	struct request *request; /* being answered; or NULL */
+	struct gate gate;
 };
 
 /* evhttp's callback for each accept; context: the control. */
@@ -56,6 +54,12 @@ struct connection *connection_find(
 /* The clock for the next request runs, or is stopped while one is answered. */
 void connection_await_request(struct connection *connection);
 void connection_serve(struct connection *connection);
+
+/*
+ * How many one of this uid may have, if it is no administrator's: as many as
+ * at the submission socket. The next so many are told so when they ask.
+ */
+unsigned connection_limit_of(const struct connection *connection);
 
 /* Closes it at once; the connection and its client are gone. */
 void connection_cut(struct connection *connection);

@@ -28,8 +28,7 @@
 #include "runtime/xalloc.h"
 #include "settings.h"
 
-#define CONNECTIONS_MAX  256
-#define HEADERS_MAX      (16 * 1024)
+#define CONNECTIONS_MAX  1024
 #define ANY_METHOD       0x1ff
 #define RELISTEN_DELAY_S 1
 /* Whoever can reach the socket may ask; what they are told depends on them. */
@@ -47,6 +46,7 @@ static const struct endpoint endpoints[] = {
 	{ METHOD_POST, "/v1/reload", FOR_ADMINISTRATORS, false, status_reload,
 	    0 },
 	{ METHOD_GET, "/v1/messages", FOR_OWNERS, true, messages_list, 0 },
+	{ METHOD_POST, "/v1/messages", FOR_ANYONE, false, messages_submit, 0 },
 	{ METHOD_GET, "/v1/messages/{id}", FOR_OWNERS, true, messages_show, 0 },
 	{ METHOD_GET, "/v1/messages/{id}/content", FOR_OWNERS, false,
 	    messages_content, 0 },
@@ -130,6 +130,8 @@ int control_new(struct control **ret_control,
 	control->settings = settings_ref(params->settings);
 	control->reload_take = params->reload_take;
 	control->reload_context = params->reload_context;
+	control->hand_over_take = params->hand_over_take;
+	control->hand_over_context = params->hand_over_context;
 	control->started_ms = (uint64_t)clock_wall_ms();
 	control->started_boot_ms = (uint64_t)clock_boottime_ms();
 	control->connection_limit = connection_limit();
@@ -207,7 +209,7 @@ static int make_http(struct control *control, int fd)
 	if (!control->http)
 		abort();
 	evhttp_set_allowed_methods(control->http, ANY_METHOD);
-	evhttp_set_max_headers_size(control->http, HEADERS_MAX);
+	evhttp_set_max_headers_size(control->http, REQUEST_HEAD_MAX);
 	evhttp_set_max_body_size(control->http, REQUEST_BODY_MAX);
 	evhttp_set_timeout(control->http, IDLE_TIMEOUT_S);
 	evhttp_set_bevcb(control->http, connection_accept, control);

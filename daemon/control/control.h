@@ -15,6 +15,7 @@
 #include "settings.h"
 
 struct command_helper;
+struct handover;
 struct control;
 struct loop;
 struct queue;
@@ -56,6 +57,9 @@ struct control_params {
 	/* Any thread: hands the reload to the main loop. */
 	void (*reload_take)(void *context, struct control_reload *reload);
 	void *reload_context;
+	/* Any thread: hands mail to the receiver. */
+	void (*hand_over_take)(void *context, struct handover *handover);
+	void *hand_over_context;
 };
 
 /*

@@ -38,6 +38,8 @@ struct control {
 	const struct settings *settings;
 	void (*reload_take)(void *context, struct control_reload *reload);
 	void *reload_context;
+	void (*hand_over_take)(void *context, struct handover *handover);
+	void *hand_over_context;
 	uint64_t started_ms; /* wall */
 	uint64_t started_boot_ms;
 
@@ -46,6 +48,7 @@ struct control {
 	struct connection_list connections;
 	unsigned connection_count;
 	unsigned connection_limit;
+	uint64_t body_bytes; /* that gates have reserved for mail */
 
 	struct request_list requests;
 	struct streams *streams;

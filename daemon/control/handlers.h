@@ -15,6 +15,9 @@ void messages_content(struct request *request);
 /* Ends the request with the message it is about, as it is now. */
 void messages_reply_one(struct request *request);
 
+/* control_submit.c */
+void messages_submit(struct request *request);
+
 /* control_changes.c; endpoint->detail: enum change_kind */
 void changes_one(struct request *request);
 void changes_bulk(struct request *request);

@@ -10,6 +10,8 @@
 #include "settings_tree.h"
 
 #define PATH_SIZE 128
+/* A message in an array, its attachments, one of them, its members */
+#define DEPTH_MAX 5
 
 static const struct settings_place place_of_request = { "request", 0, 0 };
 
@@ -24,6 +26,8 @@ static int walk_members(
 static int visit_member(
     const struct walk *walk, const char *path, json_t *member, bool is_nested);
 static int convert(json_t *member, struct json_value *ret_value);
+static int walk_any(const struct walk *walk, json_t *json, const char *path,
+    unsigned depth);
 static struct settings_node *make_tree(json_t *json, unsigned depth);
 static struct settings_node *make_scalar(const json_t *json);
 
@@ -102,6 +106,7 @@ static int convert(json_t *member, struct json_value *ret_value)
 	case JSON_STRING:
 		ret_value->kind = JSON_IS_TEXT;
 		ret_value->text = json_string_value(member);
+		ret_value->len = json_string_length(member);
 		return 0;
 	case JSON_INTEGER:
 		ret_value->kind = JSON_IS_NUMBER;
@@ -119,6 +124,93 @@ static int convert(json_t *member, struct json_value *ret_value)
 		return -EINVAL;
 	}
 	return -EINVAL;
+}
+
+/* ------------------------------------------------------------ of any depth */
+
+int json_walk_all(const char *text, size_t len, json_visit visit,
+    void *context, char error[JSON_ERROR_SIZE])
+{
+	struct walk walk = { visit, context, error };
+	json_error_t mistake;
+	json_t *root;
+	int r;
+
+	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &mistake);
+	if (!root) {
+		snprintf(error, JSON_ERROR_SIZE,
+		    "not JSON: line %d, column %d: %s", mistake.line,
+		    mistake.column, mistake.text);
+		return -EBADMSG;
+	}
+	r = walk_any(&walk, root, "", 0);
+	json_decref(root);
+	return r;
+}
+
+static int complain(const struct walk *walk, const char *path,
+    const char *what)
+{
+	snprintf(walk->error, JSON_ERROR_SIZE, "%s%s%s", path,
+	    *path ? ": " : "", what);
+	return -EINVAL;
+}
+
+static int walk_items(const struct walk *walk, json_t *array,
+    const char *path, unsigned depth)
+{
+	char below[PATH_SIZE];
+	size_t i;
+	int r = 0;
+
+	if (snprintf(below, sizeof(below), "%s[]", path) >= PATH_SIZE)
+		return complain(walk, path, "the name is too long");
+	for (i = 0; i < json_array_size(array) && r == 0; i++)
+		r = walk_any(walk, json_array_get(array, i), below, depth + 1);
+	return r;
+}
+
+static int walk_object(const struct walk *walk, json_t *object,
+    const char *path, unsigned depth)
+{
+	static const struct json_value start = { .kind = JSON_IS_OBJECT };
+	static const struct json_value end = { .kind = JSON_IS_END };
+	char below[PATH_SIZE];
+	const char *name;
+	json_t *member;
+	int r;
+
+	r = walk->visit(walk->context, path, &start, walk->error);
+	json_object_foreach(object, name, member)
+	{
+		if (r < 0)
+			return r;
+		if (snprintf(below, sizeof(below), "%s%s%s", path,
+			*path ? "." : "", name) >= PATH_SIZE)
+			return complain(walk, path, "a name is too long");
+		r = walk_any(walk, member, below, depth + 1);
+	}
+	if (r < 0)
+		return r;
+	return walk->visit(walk->context, path, &end, walk->error);
+}
+
+static int walk_any(const struct walk *walk, json_t *json, const char *path,
+    unsigned depth)
+{
+	struct json_value value;
+
+	if (depth > DEPTH_MAX)
+		return complain(walk, path, "nested too deep");
+	if (json_is_array(json))
+		return walk_items(walk, json, path, depth);
+	if (json_is_object(json))
+		return walk_object(walk, json, path, depth);
+	if (depth == 0 || convert(json, &value) < 0)
+		return complain(walk, path, depth == 0
+			? "expected an object or an array of objects"
+			: "expected a text, a whole number or a boolean");
+	return walk->visit(walk->context, path, &value, walk->error);
 }
 
 /* --------------------------------------------------------------- settings */

@@ -56,8 +56,8 @@ void request_dispatch(struct connection *connection,
 		(void)evhttp_add_header(evhttp_request_get_output_headers(http),
 		    "Connection", "close");
 		request_fail(request, 429, "too_many_connections", NULL,
-		    "you have %d connections open already",
-		    CONNECTIONS_PER_UID);
+		    "you have %u connections open already",
+		    connection_limit_of(connection));
 		return;
 	}
 	if (!find_endpoint(request, path ? path : "", table, count) ||
@@ -356,7 +356,7 @@ void request_reply_text_take(
 	send_buffer(request, 200, data, len);
 }
 
-static void free_data(const void *data, size_t len, void *context)
+void request_free_data(const void *data, size_t len, void *context)
 {
 	(void)data;
 	(void)len;
@@ -381,7 +381,8 @@ static void send_buffer(
 		    headers, "Content-Type", "application/json");
 	(void)evhttp_add_header(headers, "Cache-Control", "no-store");
 	out = evbuffer_new();
-	if (!out || evbuffer_add_reference(out, data, len, free_data, data) < 0)
+	if (!out ||
+	    evbuffer_add_reference(out, data, len, request_free_data, data) < 0)
 		abort();
 	/* The connection is evhttp's until on_complete(). */
 	request_forget_connection(request);
@@ -405,6 +406,8 @@ static const char *reason_of(int status)
 		{ 405, "Method Not Allowed" },
 		{ 409, "Conflict" },
 		{ 410, "Gone" },
+		{ 413, "Content Too Large" },
+		{ 415, "Unsupported Media Type" },
 		{ 422, "Unprocessable Content" },
 		{ 429, "Too Many Requests" },
 		{ 500, "Internal Server Error" },

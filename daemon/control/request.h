@@ -20,7 +20,13 @@
 #include "control/endpoint.h"
 #include "control/shape.h"
 
-#define REQUEST_BODY_MAX (64 * 1024)
+#define REQUEST_HEAD_MAX (16 * 1024)
+#define REQUEST_BODY_MAX (64 * 1024) /* but of mail: gate.h */
+/*
+ * evhttp keeps a body in the input buffer until it is whole; beyond this a
+ * client that sends on and on is no longer read.
+ */
+#define REQUEST_INPUT_MAX (2 * REQUEST_BODY_MAX)
 
 struct connection;
 struct control;
@@ -144,6 +150,9 @@ void request_forget_connection(struct request *request);
 
 /* For connection.c. */
 void request_client_gone(struct request *request);
+
+/* For evbuffer_add_reference(): context is malloc'ed, and the data. */
+void request_free_data(const void *data, size_t len, void *context);
 
 /* Ends it without an answer; for on_gone, and at the very end. */
 void request_free(struct request *request);

@@ -177,7 +177,10 @@ def open_and_ask(daemon):
     return connection, answer.status
 
 
-def test_a_user_has_eight_connections(relaisd):
+def test_a_user_has_as_many_connections_as_for_submission(daemon):
+    daemon.settings["submitters"] = [{"user": WEB, "connections": 8}]
+    relaisd = daemon.start()
+
     def use_them():
         kept = []
         for _ in range(8):
@@ -195,17 +198,17 @@ def test_a_user_has_eight_connections(relaisd):
 
 
 def test_many_users_leave_room_for_an_administrator(relaisd):
-    limit = 256 * 3 // 4
+    limit = 1024 * 3 // 4
     done = os.pipe()
     ready = os.pipe()
     children = []
-    for number in range(limit // 8 + 2):
+    for number in range(limit // 64 + 2):
         child = os.fork()
         if child == 0:
             os.setgid(1000 + number)
             os.setuid(1000 + number)
             kept = []
-            for _ in range(8):
+            for _ in range(64):
                 one = socket.socket(socket.AF_UNIX)
                 one.connect(str(relaisd.control))
                 kept.append(one)

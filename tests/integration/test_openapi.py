@@ -32,6 +32,10 @@ KINDS = {"string": str, "integer": int, "boolean": bool, "array": list,
 def check(value, schema, where="answer"):
     """Strict: a member that is not described is an error."""
     schema = resolve(schema)
+    if "oneOf" in schema:
+        kinds = [resolve(one) for one in schema["oneOf"]]
+        schema = next(kind for kind in kinds
+                      if type(value) is KINDS[kind["type"]])
     if value is None:
         assert schema.get("nullable"), f"{where} is null"
         return
@@ -89,6 +93,15 @@ def test_answers_have_the_described_shapes(daemon):
     _, page = ask(daemon, "/v1/messages",
                   query="?state=queued,delivered,delivering&limit=1")
     assert page["next"]
+    draft = {"from": "app@example.com", "to": "a@example.net", "text": "x"}
+    for body in (draft, {**draft, "key": "k"}, {**draft, "key": "k"},
+                 {**draft, "wait": 30}, [draft, {"text": "x"}]):
+        assert ask(daemon, "/v1/messages", "post", body)[0] in (200, 201)
+    assert ask(daemon, "/v1/messages", "post", {
+        **draft, "to": "b@example.org", "wait": 1})[0] == 202
+    for body in ({**draft, "key": "k", "cc": "b@example.net"}, {},
+                 {**draft, "to": ["a@example.net", "a@@b"]}):
+        assert ask(daemon, "/v1/messages", "post", body)[0] in (409, 422)
     for queue_id in (sent, waits):
         assert ask(daemon, "/v1/messages/{id}", id=queue_id)[0] == 200
     assert ask(daemon, "/v1/messages/{id}", id="0000000000000")[0] == 404

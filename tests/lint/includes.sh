@@ -5,7 +5,8 @@
 #   common < runtime < settings < queue < { receive, deliver, control } < daemon
 #   common < client
 #
-# receive and deliver meet only in the queue. Every library has its few includers.
+# receive and deliver meet only in the queue; control also hands mail to the
+# one and asks the other. Every library has its few includers.
 set -u
 cd "${srcdir:-.}" || exit 1
 
@@ -18,6 +19,7 @@ ares.h                daemon/deliver/dns(_answer)?[.]c
 jansson.h             daemon/control/json[.]c|client/json[.]c
 curl/                 daemon/deliver/https[.]c
 gsasl.h               daemon/deliver/sasl[.]c
+gmime/                daemon/control/mime[.]c
 '
 
 sources()
@@ -45,7 +47,7 @@ layers()
 		below["queue"] = "queue " below["settings"]
 		below["receive"] = "receive " below["queue"]
 		below["deliver"] = "deliver " below["queue"]
-		below["control"] = "control deliver " below["queue"]
+		below["control"] = "control receive deliver " below["queue"]
 		below["daemon"] = "daemon receive deliver control " below["queue"]
 	}
 	function layer(path) {
