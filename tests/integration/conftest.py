@@ -26,6 +26,7 @@ from _pytest.runner import runtestprotocol
 BUILD = pathlib.Path(os.environ.get("RELAIS_BUILD", "build")).resolve()
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 PEERS = pathlib.Path(os.environ.get("RELAIS_PEERS", BUILD / "peers"))
+PEER_ROOT = SOURCE / "tests" / "support" / "peer-root.sh"
 sys.path.insert(0, str(SOURCE / "tests" / "support"))
 
 from abnf import Grammar  # noqa: E402  (needs the path above)
@@ -428,3 +429,41 @@ def dead_port():
     with socket.socket() as dead:
         dead.bind(("127.0.0.1", 0))
         yield dead.getsockname()[1]
+
+
+@pytest.fixture
+def installed(directory):
+    """Runs a command where relais and these peers are installed."""
+
+    def run(words, *names, **options):
+        for name in names:
+            missing = PEERS / f"{name}.missing"
+            if not (PEERS / name / ".complete").exists():
+                pytest.skip(f"{name}: " + (missing.read_text().strip() if
+                            missing.exists() else "not fetched"))
+        environment = {**os.environ, "PROGRAMS": str(BUILD),
+                       "SOCKETS": str(directory), "HOME": str(directory),
+                       "LC_ALL": "C.UTF-8", "PYTHONPATH": "",
+                       "GOCACHE": str(PEERS / "go-cache"),
+                       "CGO_ENABLED": "0",
+                       **options.pop("env", {})}
+        done = subprocess.run(
+            [str(w) for w in (PEER_ROOT, PEERS, *names, "--", *words)],
+            capture_output=True, timeout=PATIENCE, cwd=directory,
+            env=environment, **options)
+        if done.returncode == 77:
+            pytest.skip(done.stderr.decode().strip())
+        assert done.returncode == 0, done
+        return done
+
+    return run
+
+
+@pytest.fixture
+def script(directory):
+    def write(name, *text):
+        path = directory / name
+        path.write_text("".join(text))
+        return path
+
+    return write

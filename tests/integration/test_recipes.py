@@ -4,17 +4,14 @@ The code is taken from that page, and run in a root where relais is installed
 (support/peer-root.sh): what is tested is what is told, paths included.
 """
 
-import os
 import re
 import shutil
-import subprocess
 
 import pytest
 
-from conftest import BUILD, PATIENCE, PEERS, SOURCE, wait_until
+from conftest import PEERS, SOURCE, wait_until
 
 PAGE = (SOURCE / "docs" / "clients").read_text()
-ROOT = SOURCE / "tests" / "support" / "peer-root.sh"
 
 
 def chapter(title):
@@ -29,42 +26,6 @@ def line_of(program):
     """What the table of mail programs says behind a name."""
     return re.search(rf"^{program}[^:\n]*: +(.*(?:\n {{20,}}.*)*)", PAGE,
                      re.M).group(1)
-
-
-@pytest.fixture
-def installed(relaisd, directory):
-    """Runs a command where relais and these peers are installed."""
-
-    def run(words, *names, **options):
-        for name in names:
-            missing = PEERS / f"{name}.missing"
-            if not (PEERS / name / ".complete").exists():
-                pytest.skip(f"{name}: " + (missing.read_text().strip() if
-                            missing.exists() else "not fetched"))
-        environment = {**os.environ, "PROGRAMS": str(BUILD),
-                       "SOCKETS": str(directory), "HOME": str(directory),
-                       "LC_ALL": "C.UTF-8", "PYTHONPATH": "",
-                       **options.pop("env", {})}
-        done = subprocess.run(
-            [str(w) for w in (ROOT, PEERS, *names, "--", *words)],
-            capture_output=True, timeout=PATIENCE, cwd=directory,
-            env=environment, **options)
-        if done.returncode == 77:
-            pytest.skip(done.stderr.decode().strip())
-        assert done.returncode == 0, done
-        return done
-
-    return run
-
-
-@pytest.fixture
-def script(directory):
-    def write(name, *text):
-        path = directory / name
-        path.write_text("".join(text))
-        return path
-
-    return write
 
 
 def captured(relaisd, count=1):
@@ -139,7 +100,7 @@ assert send_mail('django', 'x', 'app@example.com',
 """
 
 
-def test_django(relaisd, installed, script, directory):
+def test_django(relaisd, installed, script):
     backend, = [b for b in chapter("Django") if "class EmailBackend" in b]
     script("relais_backend.py", backend)
     installed(["/usr/bin/python3", script("recipe.py", DJANGO)], "django")
@@ -181,10 +142,9 @@ func main() {
 """
 
 
-def test_go(relaisd, installed, script, directory):
+def test_go(relaisd, installed, script):
     code = script("recipe.go", GO % chapter("Go")[0])
-    installed(["go", "run", code], "go",
-              env={"GOCACHE": f"{directory}/go", "CGO_ENABLED": "0"})
+    installed(["go", "run", code], "go")
     assert b"Subject: go" in captured(relaisd)[0]
 
 
