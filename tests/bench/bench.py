@@ -30,10 +30,11 @@ import rows_depth
 import rows_fair
 import rows_relay
 import rows_submit
+import rows_wishes
 from machine import Bench, Skipped, spread
 
 ROWS = {**rows_submit.ROWS, **rows_relay.ROWS, **rows_depth.ROWS,
-        **rows_fair.ROWS}
+        **rows_fair.ROWS, **rows_wishes.ROWS}
 ROW_SECONDS_MAX = 300
 RELATIONS = {">=": operator.ge, "<=": operator.le, "<": operator.lt}
 
