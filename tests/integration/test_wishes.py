@@ -2,12 +2,14 @@
 
 import calendar
 import contextlib
+import resource
+import socket
 import threading
 import time
 
 import pytest
 
-from conftest import wait_until
+from conftest import is_sanitized, wait_until
 from relay import Relay
 
 
@@ -174,6 +176,60 @@ def test_many_wait_at_once(daemon, relay):
     for thread in threads:
         thread.join(60)
     assert [r[1].endswith(b"(delivered)") for r in replies] == [True] * 50
+
+
+WAITING = 2000
+
+
+def open_and_wait(daemon, number):
+    """A client that has handed over a message and waits; its socket."""
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    client.settimeout(60)
+    client.connect(str(daemon.socket))
+    client.sendall(b"EHLO app\r\nMAIL FROM:<app@example.com> XWAIT=300\r\n"
+                   b"RCPT TO:<u%d@example.net>\r\nDATA\r\n" % number)
+    client.sendall(b"Subject: wait\r\n\r\nhello\r\n.\r\n")
+    return client
+
+
+def last_reply(client):
+    with client, client.makefile("rb") as replies:
+        for line in replies:
+            if line.startswith(b"354"):
+                return replies.readline()
+    return b""
+
+
+@pytest.mark.skipif(is_sanitized, reason="a sanitizer changes memory")
+def test_thousands_wait_for_the_cost_of_their_sockets(daemon, relay):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2 * WAITING:
+        pytest.skip(f"{hard} descriptors are too few")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    daemon.use_relay(relay, limits={"connections": 20})
+    daemon.settings["receive"]["connections"] = WAITING + 100
+    gate = relay.hold("MAIL")
+    daemon.start()
+    clients = []
+    try:
+        clients += [open_and_wait(daemon, n) for n in range(100)]
+        idle = daemon.memory_bytes()
+        clients += [open_and_wait(daemon, n) for n in range(100, WAITING)]
+        wait_until(lambda: sum(daemon.api("/v1/status")[1]["messages"][state]
+                               for state in ("queued", "delivering"))
+                   >= WAITING, "the commits")
+        each = (daemon.memory_bytes() - idle) / (WAITING - 100)
+        assert each < 16384, f"{each:.0f} octets for each that waits"
+        # Nobody else is kept from submitting meanwhile.
+        assert daemon.send()
+        gate.set()
+        assert all(last_reply(client).endswith(b"(delivered)\r\n")
+                   for client in clients)
+    finally:
+        gate.set()
+        for client in clients:
+            client.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_stop_lets_those_who_wait_go(daemon, relay):
