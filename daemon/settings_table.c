@@ -226,7 +226,8 @@ const struct settings_key settings_keys_main[] = {
 	{ "bounces.from", TYPE(sender), SETTING(bounces.from),
 	  .initial = "\"<>\"",
 	  .sentence = "The envelope sender of bounces: the null sender, or "
-		      "an address for relays that refuse it." },
+		      "an address. Where a relay refuses the null sender, "
+		      "they go as its `from` or login." },
 	{ "bounces.expire", TYPE(time), SETTING(bounces.expire_s),
 	  .initial = "2d", RANGE(60, YEAR_S),
 	  .sentence = "A bounce that is undelivered for so long is dropped." },

@@ -16,8 +16,8 @@
 #include "deliver/compose.h"
 #include "deliver/contents.h"
 #include "deliver/delivery_log.h"
-#include "deliver/identity.h"
 #include "deliver/notify.h"
+#include "deliver/null_sender.h"
 #include "deliver/retry.h"
 #include "deliver/roster.h"
 #include "queue/message.h"
@@ -171,7 +171,7 @@ static void prepare_transaction(struct attempt *attempt)
 
 	attempt->transaction = (struct transport_message){
 		.id = message->id,
-		.sender = identity_sender(attempt->relay, message->sender),
+		.sender = null_sender_or_stand_in(attempt->relay, message),
 		.envelope_id = message->envelope_id,
 		.recipients = attempt->recipients,
 		.flags = message->flags,
@@ -457,6 +457,12 @@ static bool decide(struct attempt *attempt, const struct roster_entry *entry,
 		return false;
 	ret_decision->index = entry->index;
 	retry_decide(ret_decision, attempt->settings, &question);
+	if (null_sender_is_refused(attempt->relay, attempt->message,
+	                           question.verdict)) {
+		ret_decision->state = RECIPIENT_WAITING;
+		ret_decision->is_charged = false;
+		ret_decision->due_ms = queue_now_ms;
+	}
 	notify_decide(ret_decision, attempt->settings, &question,
 	              entry->relay_tells);
 	return has_verdict || ret_decision->state == RECIPIENT_EXPIRED;
@@ -505,6 +511,8 @@ struct settlement *attempt_finish(struct attempt *attempt,
 		            queue_now_ms, decision))
 			continue;
 		log_decision(attempt, settlement, decision, queue_now_ms);
+		settlement->is_null_refused |= null_sender_is_refused(
+		    attempt->relay, attempt->message, &decision->verdict);
 		count++;
 	}
 	if (count == 0) {

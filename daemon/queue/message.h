@@ -60,6 +60,7 @@ enum message_state {
 #define MESSAGE_FROM_TCP 0x0800u      /* no credentials behind it */
 #define MESSAGE_8BIT_DECLARED 0x1000u /* BODY=8BITMIME was said */
 #define MESSAGE_HTTP 0x2000u          /* came by the control API */
+#define MESSAGE_NULL_REFUSED 0x4000u  /* a relay refused the null sender */
 
 /* recipient.flags, on disk */
 #define RECIPIENT_MAYBE_DUPLICATE 0x01u

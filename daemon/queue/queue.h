@@ -267,6 +267,7 @@ struct settlement {
 	char *tls;
 	unsigned inflight_slot; /* cleared once committed; INFLIGHT_NONE */
 	bool has_lost_signature; /* told once a relay: TIMELINE_UNSIGNED */
+	bool is_null_refused; /* goes on with MESSAGE_NULL_REFUSED */
 	unsigned recipient_count;
 	struct settlement_recipient recipients[];
 };

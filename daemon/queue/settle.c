@@ -83,6 +83,8 @@ int settle_apply(struct ledger *ledger, const struct settlement *settlement)
 		goto out;
 	parts_drop(settling.message, settling.part.number);
 	settling.message->crashes = 0;
+	if (settlement->is_null_refused)
+		settling.message->flags |= MESSAGE_NULL_REFUSED;
 	r = place_waiters(&settling);
 	if (r == 0)
 		r = reports_schedule(ledger, settling.message);

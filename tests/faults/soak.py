@@ -257,9 +257,8 @@ def listener():
     return sock
 
 
-def run(folder):
+def run(folder, daemon):
     certificates(folder)
-    daemon = Relaisd(folder)
     memory, descriptors = [], []
     with Relay(listener=listener(), users={"user": "secret"}) as relay:
         trouble = Trouble(relay, folder)
@@ -303,7 +302,11 @@ def main():
     print("1..1", flush=True)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="relais-", dir="/tmp"))
     folder.chmod(0o755)
-    run(folder)
+    daemon = Relaisd(folder)
+    try:
+        run(folder, daemon)
+    finally:
+        daemon.stop()
     shutil.rmtree(folder)
     print("ok 1 - what a relay does wrong loses nothing, doubles nothing "
           "unsaid, leaves nothing")

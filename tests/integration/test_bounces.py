@@ -308,6 +308,62 @@ def test_reports_go_where_the_settings_say(bouncing, relay):
     assert len(relay.messages) == 2
 
 
+def refuse_null_sender(relay):
+    relay.always("MAIL", lambda line: "553 5.7.1 the null sender is not "
+                 "allowed here" if "<>" in line else None)
+
+
+@pytest.mark.parametrize("keys", [
+    {"from": {"address": "noreply@example.com", "apply": "missing"}},
+    {"username": "noreply@example.com"}])
+def test_a_report_goes_as_the_relays_own_where_null_is_refused(
+        bouncing, relay, keys):
+    bouncing.settings["relays"]["office"].update(keys)
+    refuse_null_sender(relay)
+    bouncing.start()
+    queue_id = bouncing.send(to="bad@example.net")
+    message = relay.wait_for_messages(1)[0]
+    assert message.sender.startswith("<noreply@example.com>")
+    assert message.recipients[0].startswith("<app@example.com>")
+    assert parse(message)["Auto-Submitted"] == "auto-replied"
+    bouncing.wait_for_state(queue_id, "failed")
+    (report,) = [m for m in bouncing.api("/v1/messages")[1]["messages"]
+                 if m["bounce"]]
+    shown = bouncing.wait_for_state(report["id"], "delivered")
+    assert [e["event"] for e in shown["timeline"]] == [
+        "accepted", "deferred", "delivered"]
+    assert shown["recipients"][0]["attempts"] == 1
+    assert bouncing.relay_state()["state"] == "closed"
+
+
+def test_no_loop_begins_with_a_stand_in(bouncing, relay):
+    """Its own mail is told of, a report that went as it is not."""
+    bouncing.settings["relays"]["office"]["from"] = {
+        "address": "bad-noreply@example.com"}
+    refuse_null_sender(relay)
+    bouncing.start()
+    queue_id = bouncing.send(sender="bad-noreply@example.com",
+                             to="bad@example.net")
+    bouncing.wait_for_state(queue_id, "failed")
+    wait_until(lambda: [m for m in bouncing.api("/v1/messages")[1]["messages"]
+                        if m["bounce"] and m["state"] == "failed"],
+               "the report to fail")
+    bouncing.wait_for_state(bouncing.send(), "delivered")
+    assert len(bouncing.api("/v1/messages")[1]["messages"]) == 3
+    assert len(relay.messages) == 1
+
+
+def test_a_report_that_nobody_may_send_says_what_helps(bouncing, relay):
+    refuse_null_sender(relay)
+    bouncing.start()
+    bouncing.send(to="bad@example.net")
+    (report,) = wait_until(
+        lambda: [m for m in bouncing.api("/v1/messages")[1]["messages"]
+                 if m["bounce"] and m["state"] == "failed"], "the failure")
+    shown = bouncing.ctl("show", report["id"]).stdout.decode()
+    assert "bounces.from" in shown, shown
+
+
 def test_a_report_that_is_owed_survives_kill(bouncing, relay):
     # Due much later than the kill.
     bouncing.settings["bounces"]["gather"] = "1h"
