@@ -41,7 +41,7 @@ TIME = float(os.environ.get("TIME", 8))
 ROUNDS = int(os.environ.get("ROUNDS", 3 if COUNT < 5000 else 5))
 SUBMITTERS = 4
 IS_WHOLE = TIME > 60
-MEMORY_PLAY = 1 << 20   # octets: what the allocator may have left in pieces
+MEMORY_PLAY = 2 << 20  # octets: lists as long as the largest transaction, pieces
 LARGE = 4 << 20        # octets; more than the buffers between the two hold
 
 GARBAGE = ["<octets> garbage\r\n", "<octets> \x00\x01\x02\r\n",
