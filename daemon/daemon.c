@@ -6,7 +6,7 @@
  *  committer      queue: the only writer of the store
  *  workers        outbound connections
  *  control loop   control: the API
- *  resolver loop  names
+ *  resolver loop  names, and OAuth tokens
  *  report loop    bounces and other mail of our own
  *  log            lines to stderr
  *  helper         a process that runs the administrator's commands
@@ -31,6 +31,7 @@
 
 #include "command_helper.h"
 #include "control/control.h"
+#include "deliver/oauth.h"
 #include "deliver/reporter.h"
 #include "deliver/resolver.h"
 #include "deliver/scheduler.h"
@@ -62,6 +63,7 @@ struct daemon {
 	struct loop *main_loop, *receive_loop, *control_loop, *resolver_loop;
 	struct mailbox *inbox;
 	struct resolver *resolver;
+	struct oauth *oauth;
 	struct reporter *reporter;
 	struct worker **workers;
 	unsigned worker_count;
@@ -198,11 +200,15 @@ static int make_workers(struct daemon *daemon)
 	    daemon->settings);
 	if (r < 0)
 		return r;
+	r = oauth_new(&daemon->oauth, daemon->resolver_loop, daemon->resolver,
+	    daemon->settings);
+	if (r < 0)
+		return r;
 	daemon->workers = xcalloc(count, sizeof(*daemon->workers));
 	for (; daemon->worker_count < count; daemon->worker_count++) {
 		r = worker_new(&daemon->workers[daemon->worker_count],
 		    daemon->worker_count, daemon->queue, daemon->resolver,
-		    daemon->helper);
+		    daemon->helper, daemon->oauth);
 		if (r < 0)
 			return r;
 	}
@@ -235,6 +241,7 @@ static int make_doors(struct daemon *daemon, char **ret_error)
 		.scheduler = daemon->scheduler,
 		.resolver = daemon->resolver,
 		.helper = daemon->helper,
+		.oauth = daemon->oauth,
 		.settings = daemon->settings,
 		.listen_fd = service_take_socket("control"),
 		.reload_take = ask_reload_take,
@@ -408,6 +415,7 @@ static void stop_all(struct daemon *daemon)
 	open_late_letters(daemon);
 	loop_stop(daemon->resolver_loop);
 	loop_join(daemon->resolver_loop);
+	loop_finish(daemon->control_loop); /* news of accounts */
 	for (i = 0; i < daemon->worker_count; i++)
 		loop_finish(worker_loop(daemon->workers[i]));
 }
@@ -429,6 +437,7 @@ static void free_all(struct daemon *daemon)
 	for (i = 0; i < daemon->worker_count; i++)
 		worker_free(daemon->workers[i]);
 	free(daemon->workers);
+	oauth_free(daemon->oauth);
 	resolver_free(daemon->resolver);
 	reporter_free(daemon->reporter);
 	mailbox_free(daemon->inbox);
@@ -473,6 +482,7 @@ static int reload(struct daemon *daemon, const struct reload_edits *edits,
 	log_set_level(reload_log_level(settings));
 	queue_apply_settings(daemon->queue, settings);
 	resolver_apply_settings_take(daemon->resolver, settings_ref(settings));
+	oauth_apply_settings_take(daemon->oauth, settings_ref(settings));
 	scheduler_apply_settings(daemon->scheduler, settings);
 	reporter_apply_settings_take(daemon->reporter, settings_ref(settings));
 	receiver_apply_settings(daemon->receiver, settings);

@@ -232,6 +232,8 @@ static int open_account_file(struct relay_oauth *oauth)
 	settings_errors_init(&errors);
 	(void)settings_yaml_parse(&account, "", text, strlen(text), &errors);
 	settings_errors_done(&errors);
+	if (!account)
+		return -EINVAL;
 	key = settings_node_find(account, "private_key");
 	if (key && key->text)
 		pem = secret_new_text(key->text);

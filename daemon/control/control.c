@@ -13,6 +13,7 @@
 #include <event2/listener.h>
 
 #include "clock.h"
+#include "control/accounts.h"
 #include "control/connection.h"
 #include "control/control_internal.h"
 #include "control/event_hook.h"
@@ -21,6 +22,7 @@
 #include "control/request.h"
 #include "control/users.h"
 #include "deliver/credentials.h"
+#include "deliver/oauth.h"
 #include "queue/queue.h"
 #include "runtime/local_socket.h"
 #include "runtime/log.h"
@@ -90,6 +92,10 @@ static const struct endpoint endpoints[] = {
 	    relay_changes_begin, RELAY_DEFAULT },
 	{ METHOD_POST, "/v1/relays/{name}/test", FOR_ADMINISTRATORS, false,
 	    relays_test, 0 },
+	{ METHOD_POST, "/v1/relays/{name}/login", FOR_ADMINISTRATORS, false,
+	    relays_login, 0 },
+	{ METHOD_POST, "/v1/relays/{name}/login/url", FOR_ADMINISTRATORS, false,
+	    relays_login_url, 0 },
 	{ METHOD_GET, "/v1/providers", FOR_ANYONE, false, providers_list, 0 },
 	/* Asks name servers, which is not for everybody to cause. */
 	{ METHOD_GET, "/v1/providers:discover", FOR_ADMINISTRATORS, false,
@@ -115,6 +121,7 @@ static void on_request(struct evhttp_request *http, void *context);
 static void on_accept_error(struct evconnlistener *listener, void *context);
 static void on_relisten(evutil_socket_t fd, short what, void *context);
 static void on_settings(struct letter *letter);
+static void on_account_news(struct letter *letter);
 
 int control_new(struct control **ret_control,
     const struct control_params *params, char **ret_error)
@@ -125,6 +132,7 @@ int control_new(struct control **ret_control,
 	control->loop = params->loop;
 	control->base = loop_base(params->loop);
 	control->resolver = params->resolver;
+	control->oauth = params->oauth;
 	control->queue = params->queue;
 	control->scheduler = params->scheduler;
 	control->settings = settings_ref(params->settings);
@@ -137,6 +145,8 @@ int control_new(struct control **ret_control,
 	control->connection_limit = connection_limit();
 	LIST_INIT(&control->connections);
 	LIST_INIT(&control->requests);
+	LIST_INIT(&control->logins);
+	control->accounts = accounts_new();
 	STAILQ_INIT(&control->relay_changes);
 	control->users = users_new();
 	r = mailbox_new(&control->mailbox, params->loop);
@@ -145,7 +155,9 @@ int control_new(struct control **ret_control,
 		goto out;
 	}
 	control->credentials =
-	    credentials_new(params->helper, control->mailbox);
+	    credentials_new(params->helper, params->oauth, control->mailbox,
+		true);
+	oauth_listen(params->oauth, control->mailbox, on_account_news, control);
 	r = queue_reader_new(&control->reader, params->queue);
 	if (r < 0) {
 		*ret_error = xasprintf("control: %s", strerror(-r));
@@ -277,6 +289,14 @@ static void on_settings(struct letter *letter)
 	free(change);
 }
 
+static void on_account_news(struct letter *letter)
+{
+	struct oauth_news *news = LETTER_OF(letter, struct oauth_news, letter);
+	struct control *control = news->context;
+
+	accounts_add_take(control->accounts, news);
+}
+
 void control_free(struct control *control)
 {
 	if (!control)
@@ -290,6 +310,7 @@ void control_free(struct control *control)
 	if (control->http)
 		evhttp_free(control->http);
 	relay_changes_free(control);
+	accounts_free(control->accounts);
 	while (!LIST_EMPTY(&control->requests))
 		request_free(LIST_FIRST(&control->requests));
 	streams_free(control->streams);

@@ -52,6 +52,7 @@ struct control_params {
 	/* For tests of relays; borrowed until control_free(). */
 	struct resolver *resolver;
 	struct command_helper *helper;
+	struct oauth *oauth;
 	const struct settings *settings; /* control takes a reference */
 	int listen_fd; /* passed by the service manager, taken; or -1 */
 	/* Any thread: hands the reload to the main loop. */

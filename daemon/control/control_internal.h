@@ -11,6 +11,7 @@
 
 #include "control/control.h"
 
+struct accounts;
 struct backup;
 struct connection;
 struct credentials;
@@ -19,14 +20,17 @@ struct event_base;
 struct evconnlistener;
 struct evhttp;
 struct exporter;
+struct oauth;
 struct queue_reader;
 struct relay_change;
 struct request;
+struct sign_in;
 struct streams;
 struct users;
 
 LIST_HEAD(connection_list, connection);
 LIST_HEAD(request_list, request);
+LIST_HEAD(sign_in_list, sign_in);
 STAILQ_HEAD(relay_change_list, relay_change);
 
 struct control {
@@ -61,7 +65,13 @@ struct control {
 	struct loop *loop;
 	struct resolver *resolver;
 	struct credentials *credentials;
+	struct oauth *oauth;
 	unsigned test_count;
+
+	/* Logins of relays that are under way, and how their tokens do. */
+	struct sign_in_list logins;
+	uint64_t last_login;
+	struct accounts *accounts;
 
 	/* Changes of relays, one at a time: the first one is under way. */
 	struct relay_change_list relay_changes;

@@ -12,10 +12,12 @@
 #include <stdlib.h>
 
 #include "clock.h"
+#include "control/accounts.h"
 #include "control/control_internal.h"
 #include "control/event_hook.h"
 #include "control/request.h"
 #include "control/users.h"
+#include "deliver/oauth.h"
 #include "deliver/scheduler.h"
 #include "queue/queue.h"
 #include "runtime/xalloc.h"
@@ -30,7 +32,8 @@ static void shape_set_aside(
 static void shape_store_problems(
     struct emitter *emit, const struct queue_counts *counts);
 static void shape_trouble(struct emitter *emit, const char *name,
-    const struct relay_status *status);
+    const struct relay_status *status, const struct oauth_news *account);
+static void shape_accounts(struct request *request);
 static void shape_holds(struct request *request, const char *name,
     const struct relay_status *status);
 static void shape_pace(struct emitter *emit, const char *name,
@@ -57,12 +60,14 @@ void problems_shape(struct request *request, const struct queue_counts *counts)
 		const struct relay_status *status = &scheduler->relays[i];
 		const char *name = problems_relay_name(request, status);
 
-		shape_trouble(emit, name, status);
+		shape_trouble(emit, name, status,
+		    accounts_find(request->control->accounts, name));
 		shape_holds(request, name, status);
 		shape_pace(emit, name, status);
 		shape_certificate(emit, name, status);
 	}
 	shape_event_hook(request);
+	shape_accounts(request);
 	shape_set_aside(emit, counts->messages[MESSAGE_HELD], "held", "");
 	emit_end(emit);
 }
@@ -122,7 +127,7 @@ static void shape_store_problems(
 }
 
 static void shape_trouble(struct emitter *emit, const char *name,
-    const struct relay_status *status)
+    const struct relay_status *status, const struct oauth_news *account)
 {
 	const char *reason = status->fault.text;
 	const char *colon = *reason ? ": " : "";
@@ -138,8 +143,11 @@ static void shape_trouble(struct emitter *emit, const char *name,
 		    "relay %s does not work%s%s", name, colon, reason);
 		break;
 	case BREAKER_HELD:
-		next = xasprintf(
-		    "mend the cause, then: relaisctl relay resume %s", name);
+		next = accounts_remedy_dup(account);
+		if (!next)
+			next = xasprintf("mend the cause, then: "
+					 "relaisctl relay resume %s",
+			    name);
 		shape_problem(emit, status->since_ms, next,
 		    "relay %s is held until someone acts%s%s", name, colon,
 		    reason);
@@ -151,6 +159,29 @@ static void shape_trouble(struct emitter *emit, const char *name,
 		break;
 	}
 	free(next);
+}
+
+/* A relay without a token may not know it yet: nobody has sent by it since. */
+static void shape_accounts(struct request *request)
+{
+	const struct settings *settings = request->settings;
+
+	for (size_t i = 0; i < settings->relay_count; i++) {
+		const struct relay_settings *relay = &settings->relays[i];
+		const struct oauth_news *account =
+		    accounts_find(request->control->accounts, relay->name);
+		const struct relay_status *status =
+		    shape_relay_status(request->scheduler, relay->id);
+		char *next = accounts_remedy_dup(account);
+
+		if (relay->enabled && relay->oauth.is_set && account &&
+		    account->problem.fault != FAULT_NONE &&
+		    (!status || status->state == BREAKER_CLOSED))
+			shape_problem(&request->emit, 0, next,
+			    "relay %s: %s", relay->name,
+			    account->problem.text);
+		free(next);
+	}
 }
 
 static void shape_holds(struct request *request, const char *name,

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <event2/buffer.h>
 #include <event2/event.h>
 
 #include "address.h"
@@ -45,7 +44,6 @@ static void on_step(void *context, const struct relay_test_step *step);
 static void on_done(void *context, const struct relay_test_outcome *outcome);
 static void on_heartbeat(evutil_socket_t fd, short what, void *context);
 static void on_gone(struct request *request);
-static void send_line(struct trial *trial);
 static void trial_free(struct trial *trial);
 
 /* One that is saved. */
@@ -205,23 +203,7 @@ static void on_step(void *context, const struct relay_test_step *step)
 	emit_text(emit, "cause", step->cause);
 	emit_text(emit, "next", step->next);
 	emit_end(emit);
-	send_line(trial);
-}
-
-/* The emitter begins anew for each line. */
-static void send_line(struct trial *trial)
-{
-	struct request *request = trial->request;
-	struct evbuffer *out = evbuffer_new();
-
-	if (!out || emit_result(&request->emit) < 0 ||
-	    evbuffer_add(out, request->body.data, request->body.len) < 0 ||
-	    evbuffer_add(out, "\n", 1) < 0)
-		abort();
-	buffer_clear(&request->body);
-	emit_init(&request->emit, &request->body);
-	request_stream_send(request, out, NULL);
-	evbuffer_free(out);
+	request_stream_line(trial->request);
 }
 
 static const char *result_word(enum relay_test_result result)
@@ -266,14 +248,10 @@ static void on_done(void *context, const struct relay_test_outcome *outcome)
 static void on_heartbeat(evutil_socket_t fd, short what, void *context)
 {
 	struct trial *trial = context;
-	struct evbuffer *out = evbuffer_new();
 
 	(void)fd;
 	(void)what;
-	if (!out || evbuffer_add(out, "\n", 1) < 0)
-		abort();
-	request_stream_send(trial->request, out, NULL);
-	evbuffer_free(out);
+	request_stream_heartbeat(trial->request);
 }
 
 static void on_gone(struct request *request)

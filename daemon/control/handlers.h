@@ -73,6 +73,10 @@ void relay_changes_free(struct control *control);
 void providers_list(struct request *request);
 void providers_discover(struct request *request);
 
+/* control_relay_login.c */
+void relays_login(struct request *request);
+void relays_login_url(struct request *request);
+
 /* control_relay_test.c */
 void relays_test(struct request *request);
 void relays_test_draft(struct request *request);

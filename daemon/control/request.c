@@ -265,6 +265,7 @@ void request_view(struct request *request, struct shape_view *ret_view)
 	*ret_view = (struct shape_view){
 		.settings = request->settings,
 		.scheduler = request->scheduler,
+		.accounts = request->control->accounts,
 		.queue_now_ms = queue_time_ms(request->control->queue),
 		.wall_now_ms = (uint64_t)clock_wall_ms(),
 		.lane_relay = lane_relay,

@@ -134,6 +134,10 @@ void request_stream_begin(
  */
 void request_stream_send(struct request *request, struct evbuffer *data,
     void (*on_drained)(struct request *request));
+/* What was emitted is a line; the next one begins. */
+void request_stream_line(struct request *request);
+/* An empty line, so that nobody takes us for dead. */
+void request_stream_heartbeat(struct request *request);
 /* Ends it with what was emitted as the last piece. */
 void request_stream_reply(struct request *request);
 /* Ends the request; the connection lives on. */

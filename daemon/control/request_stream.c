@@ -48,6 +48,31 @@ static void on_chunk_drained(struct evhttp_connection *http, void *context)
 	request->then(request);
 }
 
+/* The emitter begins anew for each line. */
+void request_stream_line(struct request *request)
+{
+	struct evbuffer *out = evbuffer_new();
+
+	if (!out || emit_result(&request->emit) < 0 ||
+	    evbuffer_add(out, request->body.data, request->body.len) < 0 ||
+	    evbuffer_add(out, "\n", 1) < 0)
+		abort();
+	buffer_clear(&request->body);
+	emit_init(&request->emit, &request->body);
+	request_stream_send(request, out, NULL);
+	evbuffer_free(out);
+}
+
+void request_stream_heartbeat(struct request *request)
+{
+	struct evbuffer *out = evbuffer_new();
+
+	if (!out || evbuffer_add(out, "\n", 1) < 0)
+		abort();
+	request_stream_send(request, out, NULL);
+	evbuffer_free(out);
+}
+
 void request_stream_reply(struct request *request)
 {
 	struct evbuffer *out = evbuffer_new();

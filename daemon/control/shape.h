@@ -12,6 +12,7 @@
 
 #include "control/emit.h"
 
+struct accounts;
 struct feed_row;
 struct message;
 struct message_reply;
@@ -25,6 +26,7 @@ struct timeline_entry;
 struct shape_view {
 	const struct settings *settings;
 	const struct scheduler_query *scheduler; /* or NULL */
+	const struct accounts *accounts;         /* or NULL */
 	uint64_t queue_now_ms;
 	uint64_t wall_now_ms;
 	/* Id of the lane's relay; 0: unknown. */

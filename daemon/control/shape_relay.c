@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "control/accounts.h"
+#include "deliver/oauth.h"
 #include "deliver/scheduler.h"
 #include "providers.h"
 #include "settings.h"
@@ -15,12 +17,12 @@
 static void shape_fault(struct emitter *emit, const struct settings *settings,
     const struct relay_settings *relay, const struct relay_status *status);
 static void shape_settings(struct emitter *emit,
-    const struct relay_settings *relay, const struct settings *settings);
+    const struct relay_settings *relay, const struct shape_view *view);
 static void shape_secret(struct emitter *emit, const char *key, bool is_set);
 static void shape_authentication(
     struct emitter *emit, const struct relay_settings *relay);
-static void shape_oauth(
-    struct emitter *emit, const struct relay_oauth *oauth);
+static void shape_oauth(struct emitter *emit, const struct relay_oauth *oauth,
+    const struct oauth_news *news);
 static void shape_identity(struct emitter *emit, const char *key,
     const struct relay_identity *identity, const char *apply);
 static void shape_tls(struct emitter *emit, const struct relay_tls *tls);
@@ -58,7 +60,7 @@ void shape_relay_members(struct emitter *emit,
 	emit_bool(emit, "default", relay == view->settings->default_relay);
 	shape_relay_state(emit, view->settings, relay,
 	    shape_relay_status(view->scheduler, relay->id));
-	shape_settings(emit, relay, view->settings);
+	shape_settings(emit, relay, view);
 	free(url);
 }
 
@@ -138,7 +140,7 @@ static void shape_by_priority(
 }
 
 static void shape_settings(struct emitter *emit,
-    const struct relay_settings *relay, const struct settings *settings)
+    const struct relay_settings *relay, const struct shape_view *view)
 {
 	size_t i;
 
@@ -153,7 +155,8 @@ static void shape_settings(struct emitter *emit,
 	emit_text(emit, "username", relay->username);
 	shape_secret(emit, "password", relay->password);
 	shape_secret(emit, "token", relay->token);
-	shape_oauth(emit, &relay->oauth);
+	shape_oauth(emit, &relay->oauth,
+	    accounts_find(view->accounts, relay->name));
 	shape_identity(emit, "from", &relay->from,
 	    relay_from_apply_name(relay->from_apply));
 	shape_identity(emit, "reply_to", &relay->reply_to, NULL);
@@ -170,7 +173,7 @@ static void shape_settings(struct emitter *emit,
 	emit_array(emit, "fallback");
 	for (i = 0; i < relay->fallback_count; i++) {
 		const struct relay_settings *other =
-		    settings_find_relay(settings, relay->fallback[i]);
+		    settings_find_relay(view->settings, relay->fallback[i]);
 
 		if (other)
 			emit_text(emit, NULL, other->name);
@@ -220,10 +223,15 @@ static void shape_authentication(
 	emit_text(emit, "authentication", word);
 }
 
-static void shape_oauth(struct emitter *emit, const struct relay_oauth *oauth)
+static void shape_oauth(struct emitter *emit, const struct relay_oauth *oauth,
+    const struct oauth_news *news)
 {
+	bool has_problem = news && news->problem.fault != FAULT_NONE;
+	char *next = accounts_remedy_dup(news);
+
 	if (!oauth->is_set) {
 		emit_null(emit, "oauth");
+		free(next);
 		return;
 	}
 	emit_object(emit, "oauth");
@@ -234,7 +242,13 @@ static void shape_oauth(struct emitter *emit, const struct relay_oauth *oauth)
 	emit_text(emit, "authorization_url", oauth->authorization_url);
 	emit_text(emit, "device_url", oauth->device_url);
 	emit_text(emit, "token_url", oauth->token_url);
+	emit_text(emit, "state", accounts_state(news));
+	emit_time(emit, "expires",
+	    news && news->has_token ? (uint64_t)news->expires_wall_ms : 0);
+	emit_text(emit, "problem", has_problem ? news->problem.text : NULL);
+	emit_text(emit, "next", next);
 	emit_end(emit);
+	free(next);
 }
 
 static void shape_identity(struct emitter *emit, const char *key,

@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "command_helper.h"
+#include "deliver/oauth.h"
 #include "runtime/xalloc.h"
 #include "secret.h"
 #include "settings.h"
@@ -20,34 +21,44 @@
 #define TOKEN_KEEP_S    300
 #define TOKEN_LIFE_MAX  86400
 
-/* Output of one command; the words tell it apart from others. */
+/* What one command prints, or one account's token; told apart by the words. */
 struct entry {
 	LIST_ENTRY(entry) link;
 	struct credentials *credentials;
 	bool is_token;
-	struct command *fetched; /* holds the secret; NULL: none yet */
-	char *secret;            /* within `fetched` */
+	char *secret; /* NULL: none yet */
+	uint64_t number;  /* of an account's token */
+	uint64_t refused; /* the one that the relay would not have */
 	bool is_running;
 	bool has_failed; /* the waiters are to hear of it once */
+	enum verdict_fault fault;
+	char problem[VERDICT_TEXT_SIZE];
 	int64_t expires_ms;
+	int64_t expires_wall_ms; /* of an account's token; else 0 */
 	struct credentials_waiter *waiters;
 	char **words;
 };
 
 struct credentials {
 	struct command_helper *helper;
+	struct oauth *oauth;
 	struct mailbox *inbox;
+	bool is_urgent;
 	LIST_HEAD(, entry) entries;
-	char problem[200];
+	enum verdict_fault fault;
+	char problem[VERDICT_TEXT_SIZE];
 };
 
 struct credentials *credentials_new(struct command_helper *helper,
-                                    struct mailbox *inbox)
+                                    struct oauth *oauth, struct mailbox *inbox,
+                                    bool is_urgent)
 {
 	struct credentials *credentials = xcalloc(1, sizeof(*credentials));
 
 	credentials->helper = helper;
+	credentials->oauth = oauth;
 	credentials->inbox = inbox;
+	credentials->is_urgent = is_urgent;
 	LIST_INIT(&credentials->entries);
 	return credentials;
 }
@@ -59,10 +70,18 @@ static void free_words(char **words)
 	free(words);
 }
 
+static void forget(struct entry *entry)
+{
+	if (entry->secret)
+		explicit_bzero(entry->secret, strlen(entry->secret));
+	free(entry->secret);
+	entry->secret = NULL;
+}
+
 static void entry_free(struct entry *entry)
 {
 	LIST_REMOVE(entry, link);
-	command_free(entry->fetched);
+	forget(entry);
 	free_words(entry->words);
 	free(entry);
 }
@@ -99,10 +118,9 @@ static bool is_same(char *const *words, char *const *others)
 	return *words == *others;
 }
 
-static struct entry *find(struct credentials *credentials,
-                          const struct secret *secret, bool is_token)
+static struct entry *find(struct credentials *credentials, char *const *words,
+                          bool is_token)
 {
-	char *const *words = secret_command_borrow(secret);
 	struct entry *entry, *next;
 
 	for (entry = LIST_FIRST(&credentials->entries); entry; entry = next) {
@@ -122,11 +140,16 @@ static struct entry *find(struct credentials *credentials,
 	return entry;
 }
 
-static void forget(struct entry *entry)
+/* An account's words are no command's: that begins with a slash. */
+static struct entry *find_account(struct credentials *credentials,
+                                  const struct relay_settings *relay)
 {
-	command_free(entry->fetched);
-	entry->fetched = NULL;
-	entry->secret = NULL;
+	char *purpose = oauth_purpose_dup(relay);
+	char *words[] = { relay->name, purpose, NULL };
+	struct entry *entry = find(credentials, words, true);
+
+	free(purpose);
+	return entry;
 }
 
 /* `TOKEN SECONDS`: cuts the seconds off and believes them within reason. */
@@ -149,26 +172,46 @@ static int64_t life_s(struct entry *entry)
 	return (int64_t)seconds * 4 / 5;
 }
 
-static void on_output(struct letter *letter)
+static void begin(struct entry *entry)
 {
-	struct command *command = LETTER_OF(letter, struct command, letter);
-	struct entry *entry = command->context;
+	entry->is_running = true;
+	forget(entry);
+}
+
+/* With a secret, or with the problem set. */
+static void finish(struct entry *entry)
+{
 	struct credentials_waiter *waiters = entry->waiters, *waiter;
 
 	entry->is_running = false;
 	entry->waiters = NULL;
-	forget(entry);
-	entry->fetched = command;
-	entry->has_failed = !command->output || !*command->output;
-	if (!entry->has_failed) {
-		entry->secret = command->output;
-		entry->expires_ms = clock_boottime_ms() + life_s(entry) * 1000;
-	}
+	entry->has_failed = !entry->secret;
 	while ((waiter = waiters)) {
 		waiters = waiter->next;
 		waiter->on_ready(waiter);
 	}
 	entry->has_failed = false;
+}
+
+/* -------------------------------------------------------------- commands */
+
+static void on_output(struct letter *letter)
+{
+	struct command *command = LETTER_OF(letter, struct command, letter);
+	struct entry *entry = command->context;
+	const char *problem = command->problem;
+
+	if (command->output && *command->output) {
+		entry->secret = xstrdup(command->output);
+		entry->expires_ms = clock_boottime_ms() + life_s(entry) * 1000;
+	} else {
+		entry->fault = FAULT_AUTH;
+		(void)snprintf(entry->problem, sizeof(entry->problem), "%s: %s",
+		               entry->words[0],
+		               *problem ? problem : "it printed nothing");
+	}
+	command_free(command);
+	finish(entry);
 }
 
 static void run(struct entry *entry)
@@ -179,23 +222,59 @@ static void run(struct entry *entry)
 	command->home = credentials->inbox;
 	command->on_done = on_output;
 	command->context = entry;
-	entry->is_running = true;
+	begin(entry);
 	command_helper_run_take(credentials->helper, command);
 }
 
-static int get_command(struct credentials *credentials,
-                       const struct secret *secret, bool is_token,
-                       const char **ret_text, struct credentials_waiter *waiter)
+/* --------------------------------------------------------------- accounts */
+
+static void on_token(struct letter *letter)
 {
-	struct entry *entry = find(credentials, secret, is_token);
-	const char *problem;
+	struct oauth_ask *ask = LETTER_OF(letter, struct oauth_ask, letter);
+	struct entry *entry = ask->context;
+
+	if (ask->token) {
+		entry->secret = ask->token;
+		ask->token = NULL;
+		entry->number = ask->number;
+		entry->expires_ms = ask->fresh_until_ms;
+		entry->expires_wall_ms = ask->expires_wall_ms;
+	} else {
+		entry->fault = ask->problem.fault;
+		memcpy(entry->problem, ask->problem.text,
+		       sizeof(entry->problem));
+	}
+	oauth_ask_free(ask);
+	finish(entry);
+}
+
+static void ask_for_token(struct entry *entry, const struct settings *settings,
+                          const struct relay_settings *relay)
+{
+	struct credentials *credentials = entry->credentials;
+	struct oauth_ask *ask = oauth_ask_new(settings, relay);
+
+	ask->home = credentials->inbox;
+	ask->on_done = on_token;
+	ask->context = entry;
+	ask->refused = entry->refused;
+	ask->is_urgent = credentials->is_urgent;
+	begin(entry);
+	oauth_ask_take(credentials->oauth, ask);
+}
+
+/* -------------------------------------------------------------------- get */
+
+/* 0, -EIO, or -EINPROGRESS: somebody has to fetch it, or does already. */
+static int look_at(struct entry *entry, const char **ret_text,
+                   struct credentials_waiter *waiter)
+{
+	struct credentials *credentials = entry->credentials;
 
 	if (entry->has_failed) {
-		problem = entry->fetched->problem;
-		(void)snprintf(credentials->problem,
-		               sizeof(credentials->problem), "%s: %s",
-		               entry->words[0],
-		               *problem ? problem : "it printed nothing");
+		credentials->fault = entry->fault;
+		memcpy(credentials->problem, entry->problem,
+		       sizeof(credentials->problem));
 		return -EIO;
 	}
 	if (entry->secret && entry->expires_ms > clock_boottime_ms()) {
@@ -204,8 +283,6 @@ static int get_command(struct credentials *credentials,
 	}
 	waiter->next = entry->waiters;
 	entry->waiters = waiter;
-	if (!entry->is_running)
-		run(entry);
 	return -EINPROGRESS;
 }
 
@@ -213,24 +290,40 @@ static int get(struct credentials *credentials, const struct secret *secret,
                bool is_token, const char **ret_text,
                struct credentials_waiter *waiter)
 {
+	struct entry *entry;
+	int r;
+
 	if (!secret)
 		return 0;
 	*ret_text = secret_text_borrow(secret);
 	if (*ret_text)
 		return 0;
-	return get_command(credentials, secret, is_token, ret_text, waiter);
+	entry = find(credentials, secret_command_borrow(secret), is_token);
+	r = look_at(entry, ret_text, waiter);
+	if (r == -EINPROGRESS && !entry->is_running)
+		run(entry);
+	return r;
 }
 
 int credentials_get(struct credentials *credentials,
+                    const struct settings *settings,
                     const struct relay_settings *relay,
                     struct credentials_secrets *ret_secrets,
                     struct credentials_waiter *waiter)
 {
+	struct entry *entry;
 	int r;
 
 	ret_secrets->password = ret_secrets->token = NULL;
 	if (relay->authentication == RELAY_AUTHENTICATION_OFF)
 		return 0;
+	if (relay->oauth.is_set) {
+		entry = find_account(credentials, relay);
+		r = look_at(entry, &ret_secrets->token, waiter);
+		if (r == -EINPROGRESS && !entry->is_running)
+			ask_for_token(entry, settings, relay);
+		return r;
+	}
 	r = get(credentials, relay->password, false, &ret_secrets->password,
 	        waiter);
 	if (r < 0)
@@ -259,21 +352,50 @@ const char *credentials_problem(const struct credentials *credentials)
 	return credentials->problem;
 }
 
-bool credentials_renew(struct credentials *credentials,
-                       const struct relay_settings *relay)
+enum verdict_fault credentials_fault(const struct credentials *credentials)
+{
+	return credentials->fault;
+}
+
+int64_t credentials_life_s(struct credentials *credentials,
+                           const struct relay_settings *relay)
+{
+	const struct entry *entry = find_account(credentials, relay);
+
+	if (!entry->secret)
+		return 0;
+	return (entry->expires_wall_ms - clock_wall_ms()) / 1000;
+}
+
+/* -------------------------------------------------------------- refusals */
+
+static struct entry *find_renewable(struct credentials *credentials,
+                                    const struct relay_settings *relay)
 {
 	const struct secret *secret =
 	    relay->token ? relay->token : relay->password;
-	struct entry *entry;
 
+	if (relay->oauth.is_set)
+		return find_account(credentials, relay);
 	if (!secret || !secret_command_borrow(secret))
+		return NULL;
+	return find(credentials, secret_command_borrow(secret),
+	            relay->token != NULL);
+}
+
+bool credentials_renew(struct credentials *credentials,
+                       const struct relay_settings *relay)
+{
+	struct entry *entry = find_renewable(credentials, relay);
+
+	if (!entry)
 		return false;
-	entry = find(credentials, secret, relay->token != NULL);
 	/* What was refused may have been replaced by now. */
 	if (entry->is_running)
 		return true;
 	if (!entry->secret)
 		return false;
+	entry->refused = entry->number;
 	forget(entry);
 	return true;
 }

@@ -4,7 +4,8 @@
  * A secret that is a text is at hand. One that a command prints is fetched
  * through the command helper, several askers causing one run, and kept until it
  * is refused: a password for an hour, a token for five minutes, or, where the
- * command prints `TOKEN SECONDS`, for four fifths of its life.
+ * command prints `TOKEN SECONDS`, for four fifths of its life. A token by oauth
+ * is the engine's; it is kept here as long as it is fresh.
  *
  * One cache a worker. Thread: its worker's.
  */
@@ -12,11 +13,16 @@
 #define RELAIS_DELIVER_CREDENTIALS_H
 
 #include <stdbool.h>
+#include <stdint.h>
+
+#include "smtp/verdict.h"
 
 struct command_helper;
 struct credentials;
 struct mailbox;
+struct oauth;
 struct relay_settings;
+struct settings;
 
 /* Borrowed until the loop turns. NULL: not needed. */
 struct credentials_secrets {
@@ -31,17 +37,20 @@ struct credentials_waiter {
 	void (*on_ready)(struct credentials_waiter *waiter);
 };
 
-/* helper and inbox (of the worker's loop) are borrowed. */
+/* All are borrowed; inbox is of the worker's loop. oauth: NULL: none needs it.
+ * is_urgent: a person waits. */
 struct credentials *credentials_new(struct command_helper *helper,
-                                    struct mailbox *inbox);
+                                    struct oauth *oauth, struct mailbox *inbox,
+                                    bool is_urgent);
 /* With no command under way, or its helper stopped. Wipes what it held. */
 void credentials_free(struct credentials *credentials);
 
 /*
- * 0; -EINPROGRESS: the waiter will be called; -EIO: the command failed, what
- * credentials_problem() says, and will be tried again when asked again.
+ * 0; -EINPROGRESS: the waiter will be called; -EIO: there is none, why
+ * credentials_problem() says; it will be tried again when asked again.
  */
 int credentials_get(struct credentials *credentials,
+                    const struct settings *settings,
                     const struct relay_settings *relay,
                     struct credentials_secrets *ret_secrets,
                     struct credentials_waiter *waiter);
@@ -49,10 +58,15 @@ int credentials_get(struct credentials *credentials,
 void credentials_cancel(struct credentials *credentials,
                         const struct credentials_waiter *waiter);
 const char *credentials_problem(const struct credentials *credentials);
+/* What kind of trouble that is. */
+enum verdict_fault credentials_fault(const struct credentials *credentials);
+/* Seconds that the token of this relay is good for; 0: not known. */
+int64_t credentials_life_s(struct credentials *credentials,
+                           const struct relay_settings *relay);
 
 /*
- * The relay refused them. True if they came from a command and another run may
- * give better ones.
+ * The relay refused them. True if they came from a command or by oauth, and
+ * asking once more may give better ones.
  */
 bool credentials_renew(struct credentials *credentials,
                        const struct relay_settings *relay);

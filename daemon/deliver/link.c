@@ -308,13 +308,14 @@ static void open_host(struct link *link)
 	struct credentials_secrets secrets = { NULL, NULL };
 	int r;
 
-	r = credentials_get(credentials, link->relay, &secrets, &link->waiter);
+	r = credentials_get(credentials, link->settings, link->relay, &secrets,
+	                    &link->waiter);
 	if (r == -EINPROGRESS) {
 		link->state = AWAIT_SECRETS;
 		return;
 	}
 	if (r < 0) {
-		fail(link, PHASE_AUTH, FAULT_AUTH, 70,
+		fail(link, PHASE_AUTH, credentials_fault(credentials), 70,
 		     credentials_problem(credentials));
 		return;
 	}

@@ -39,6 +39,7 @@ static void start_probe(struct relay_test *test);
 static void on_step(void *context, const struct probe_event *event);
 static void on_done(void *context);
 static void start_maildir(struct relay_test *test);
+static void tell_token(struct relay_test *test);
 static void fail_early(struct relay_test *test, const char *step,
     const char *text);
 
@@ -247,8 +248,8 @@ int relay_test_probe(struct relay_test *test,
 	int r;
 
 	if (params->has_login) {
-		r = credentials_get(test->params.credentials, relay, &secrets,
-		    &test->waiter);
+		r = credentials_get(test->params.credentials, test->settings,
+		    relay, &secrets, &test->waiter);
 		if (r < 0)
 			return r;
 	}
@@ -298,10 +299,28 @@ static void start_probe(struct relay_test *test)
 	if (r == -EINPROGRESS)
 		test->is_waiting = true;
 	else if (r == -EIO)
-		fail_early(test, "password",
+		fail_early(test,
+		    test->relay->oauth.is_set ? "token" : "password",
 		    credentials_problem(test->params.credentials));
+	else if (r == 0 && test->relay->oauth.is_set && !test->has_token)
+		tell_token(test);
 	else if (r < 0)
 		fail_early(test, "connect", strerror(-r));
+}
+
+static void tell_token(struct relay_test *test)
+{
+	int64_t life_s =
+	    credentials_life_s(test->params.credentials, test->relay);
+	char text[VERDICT_TEXT_SIZE];
+	const struct relay_test_step step = { .step = "token", .is_ok = true,
+		.detail = text };
+
+	test->has_token = true;
+	(void)snprintf(text, sizeof(text), "of %.200s, good for %u min",
+	    test->relay->oauth.token_url,
+	    life_s > 0 ? (unsigned)(life_s / 60) : 0);
+	relay_test_tell(test, &step);
 }
 
 static void on_step(void *context, const struct probe_event *event)

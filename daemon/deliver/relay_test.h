@@ -24,7 +24,7 @@ struct settings;
 
 /* Texts are borrowed for the call; NULL where there is nothing to say. */
 struct relay_test_step {
-	const char *step; /* name connect tls greeting ehlo login … try */
+	const char *step; /* name token connect tls greeting ehlo … try */
 	bool is_ok;
 	unsigned ms;
 	const char *detail;

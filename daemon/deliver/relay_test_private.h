@@ -42,6 +42,7 @@ struct relay_test {
 	size_t host;                  /* the one in use */
 	struct credentials_waiter waiter;
 	bool is_waiting;
+	bool has_token; /* it was told of */
 	struct test_mail *mail;
 	struct transport *transport; /* of a maildir */
 

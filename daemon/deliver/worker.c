@@ -65,7 +65,8 @@ void assignment_free(struct assignment *assignment)
 /* ------------------------------------------------------------ life cycle */
 
 int worker_new(struct worker **ret_worker, unsigned index, struct queue *queue,
-               struct resolver *resolver, struct command_helper *helper)
+               struct resolver *resolver, struct command_helper *helper,
+               struct oauth *oauth)
 {
 	struct worker *worker = xcalloc(1, sizeof(*worker));
 	struct workshop *workshop = &worker->workshop;
@@ -93,7 +94,8 @@ int worker_new(struct worker **ret_worker, unsigned index, struct queue *queue,
 		r = -ENOMEM;
 		goto out;
 	}
-	workshop->credentials = credentials_new(helper, workshop->inbox);
+	workshop->credentials =
+	    credentials_new(helper, oauth, workshop->inbox, false);
 
 	*ret_worker = worker;
 	worker = NULL;

@@ -24,6 +24,7 @@
 
 struct command_helper;
 struct loop;
+struct oauth;
 struct resolver;
 struct relay_settings;
 struct settings;
@@ -84,7 +85,8 @@ struct assignment *assignment_new(void);
 void assignment_free(struct assignment *assignment);
 
 int worker_new(struct worker **ret_worker, unsigned index, struct queue *queue,
-               struct resolver *resolver, struct command_helper *helper);
+               struct resolver *resolver, struct command_helper *helper,
+               struct oauth *oauth);
 int worker_start(struct worker *worker);
 struct loop *worker_loop(struct worker *worker);
 

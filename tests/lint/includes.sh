@@ -16,7 +16,7 @@ lmdb.h                daemon/queue/store[a-z_]*[.][ch]
 openssl/              daemon/(deliver/tls[a-z_]*[.][ch]|crypto[.]c)
 yaml.h                daemon/settings_yaml[.]c
 ares.h                daemon/deliver/dns(_answer)?[.]c
-jansson.h             daemon/control/json[.]c|client/json[.]c
+jansson.h             daemon/control/json[.]c|daemon/deliver/token_answer[.]c|client/json[.]c
 curl/                 daemon/deliver/https[.]c
 gsasl.h               daemon/deliver/sasl[.]c
 gmime/                daemon/control/mime[.]c

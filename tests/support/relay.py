@@ -54,6 +54,7 @@ class Session:
         self.commands = []   # every line that came
         self.tls = None
         self.user = None
+        self.answers = []    # to challenges that tell of a refusal
 
 
 class Relay:
@@ -400,7 +401,10 @@ class _Dialogue:
         return base64.b64decode(self._line())
 
     def _check(self, user, password):
-        return user if self.relay.users.get(user) == password else None
+        """A user has a password, or a function that says whether it is one."""
+        good = self.relay.users.get(user)
+        is_good = good(password) if callable(good) else good == password
+        return user if is_good else None
 
     def _auth_plain(self, initial):
         data = base64.b64decode(initial) if initial else self._challenge()
@@ -424,7 +428,18 @@ class _Dialogue:
         match = re.fullmatch("user=(.*)\1auth=Bearer (.*)\1\1", data)
         if match and self._check(*match.groups()):
             return match.group(1)
-        self._challenge('{"status":"401"}')
+        self.session.answers.append(self._challenge('{"status":"401"}'))
+        return None
+
+    def _auth_oauthbearer(self, initial):
+        """RFC 7628 3.1"""
+        data = base64.b64decode(initial).decode()
+        match = re.fullmatch("n,a=(.*),\1host=(.*)\1port=([0-9]+)\1"
+                             "auth=Bearer (.*)\1\1", data)
+        if match and self._check(match[1], match[4]):
+            return match[1]
+        self.session.answers.append(self._challenge(
+            '{"status":"invalid_token","scope":"mail"}'))
         return None
 
     def _on_mail(self, line):

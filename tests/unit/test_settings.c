@@ -639,6 +639,8 @@ static void reads_keys_and_googles_account_files(void **state)
 	    "account: it has no private_key",
 	    folder->path);
 	must_refuse(folder, settings, message);
+	write_file(folder, "key", "{\"private_key\": [\n");
+	must_refuse(folder, settings, message);
 }
 
 static void never_repeats_a_secret(void **state)
