@@ -20,7 +20,7 @@ static int refused(int status, const struct json *answer);
 int ask(const struct invocation *invocation, const char *method,
     const char *target, const struct json *body, struct json **ret_answer)
 {
-	struct ask_text text = { NULL, NULL };
+	struct ask_text text = { .type = NULL };
 	char *printed = NULL;
 	int r;
 
@@ -37,6 +37,23 @@ int ask(const struct invocation *invocation, const char *method,
 	return r;
 }
 
+static int open_http(struct http **ret_http,
+    const struct invocation *invocation, const char *method,
+    const char *target, const struct ask_text *body)
+{
+	struct http_question question = { .method = method, .target = target };
+
+	if (body) {
+		question.type = body->type;
+		question.body = body->text;
+		question.len = body->len;
+		question.silence_s = body->silence_s;
+		if (body->text && body->len == 0)
+			question.len = strlen(body->text);
+	}
+	return http_ask(ret_http, invocation->socket, &question);
+}
+
 int ask_with(const struct invocation *invocation, const char *method,
     const char *target, const struct ask_text *body, struct json **ret_answer)
 {
@@ -44,8 +61,7 @@ int ask_with(const struct invocation *invocation, const char *method,
 	int status;
 	int r;
 
-	r = http_open(&http, invocation->socket, method, target,
-	    body ? body->type : NULL, body ? body->text : NULL);
+	r = open_http(&http, invocation, method, target, body);
 	if (r < 0)
 		return ask_complain(invocation, r);
 	status = http_status(http);
@@ -66,8 +82,7 @@ int ask_stream(const struct invocation *invocation, const char *method,
 	struct http *http;
 	int r;
 
-	r = http_open(&http, invocation->socket, method, target,
-	    body ? body->type : NULL, body ? body->text : NULL);
+	r = open_http(&http, invocation, method, target, body);
 	if (r < 0)
 		return ask_complain(invocation, r);
 	if (http_status(http) < 400) {
@@ -161,6 +176,7 @@ static int refused(int status, const struct json *answer)
 	case 404:
 	case 409:
 	case 410:
+	case 413:
 	case 422:
 		return EXIT_NOT_SO;
 	default:

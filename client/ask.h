@@ -25,6 +25,8 @@ int ask(const struct invocation *invocation, const char *method,
 struct ask_text {
 	const char *type; /* NULL: JSON */
 	const char *text;
+	size_t len;         /* 0: up to its NUL */
+	unsigned silence_s; /* until the answer comes; 0: the usual time */
 };
 int ask_with(const struct invocation *invocation, const char *method,
     const char *target, const struct ask_text *body, struct json **ret_answer);

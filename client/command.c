@@ -99,6 +99,12 @@ static int take_option(
 	else
 		value = value ? value + 1 : argv[*index];
 	invocation->values[option] = value;
+	if (invocation->given_count == GIVEN_MAX) {
+		command_complain("there are too many options");
+		return EXIT_BAD_USAGE;
+	}
+	invocation->given[invocation->given_count++] =
+	    (struct given){ (enum option)option, value };
 	return EXIT_FINE;
 }
 
@@ -187,6 +193,7 @@ void command_print_usage(FILE *file)
 
 void command_print_help(FILE *file, const struct command *command)
 {
+	bool is_mail = command->options & HAS(OPTION_SUBJECT);
 	int i;
 
 	fprintf(file, "usage: relaisctl %s [OPTION...]%s%s\n\n%c%s.\n",
@@ -203,7 +210,10 @@ void command_print_help(FILE *file, const struct command *command)
 			continue;
 		snprintf(left, sizeof(left), "--%s %s", command_options[i].name,
 		    command_options[i].value ? command_options[i].value : "");
-		fprintf(file, "  %-21s %s\n", left, command_options[i].help);
+		fprintf(file, "  %-21s %s\n", left,
+		    is_mail && command_mail_options[i]
+			? command_mail_options[i]
+			: command_options[i].help);
 	}
 }
 

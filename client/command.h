@@ -77,8 +77,20 @@ enum option {
 	OPTION_PRIORITY,
 	OPTION_SUBJECT,
 	OPTION_TEXT,
+	OPTION_TEXT_FILE,
+	OPTION_HTML,
+	OPTION_HTML_FILE,
+	OPTION_CC,
+	OPTION_BCC,
+	OPTION_ATTACH,
+	OPTION_HEADER,
+	OPTION_KEY,
+	OPTION_META,
+	OPTION_WAIT,
+	OPTION_DEADLINE,
 };
-#define OPTIONS (OPTION_TEXT + 1)
+#define OPTIONS (OPTION_DEADLINE + 1)
+_Static_assert(OPTIONS <= 64, "a set of options is a 64-bit word");
 
 #define HAS(option) (UINT64_C(1) << (option))
 #define HAS_GLOBAL  (HAS(OPTION_HELP) | HAS(OPTION_JSON) | HAS(OPTION_SOCKET))
@@ -96,10 +108,28 @@ enum option {
 	    HAS(OPTION_REPLY_TO_NAME) | HAS(OPTION_DESCRIPTION) |              \
 	    HAS(OPTION_YAML))
 
+#define HAS_MAIL                                                               \
+	(HAS(OPTION_FROM) | HAS(OPTION_TO) | HAS(OPTION_CC) |                  \
+	    HAS(OPTION_BCC) | HAS(OPTION_REPLY_TO) | HAS(OPTION_SUBJECT) |     \
+	    HAS(OPTION_TEXT) | HAS(OPTION_TEXT_FILE) | HAS(OPTION_HTML) |      \
+	    HAS(OPTION_HTML_FILE) | HAS(OPTION_ATTACH) | HAS(OPTION_HEADER) |  \
+	    HAS(OPTION_KEY) | HAS(OPTION_TAG) | HAS(OPTION_META) |             \
+	    HAS(OPTION_RELAY) | HAS(OPTION_PRIORITY) | HAS(OPTION_WAIT) |      \
+	    HAS(OPTION_AT) | HAS(OPTION_HOLD_FOR) | HAS(OPTION_DEADLINE))
+
+/* An option as it was given; those that may come again come all. */
+struct given {
+	enum option option;
+	const char *value;
+};
+#define GIVEN_MAX 1024
+
 /* A command line that fits its command. */
 struct invocation {
 	const struct command *command;
 	const char *values[OPTIONS]; /* NULL: not given; "" for a flag */
+	struct given given[GIVEN_MAX];
+	unsigned given_count;
 	char **operands;
 	int operand_count;
 	struct output output;
@@ -127,6 +157,8 @@ struct option_words {
 	const char *help;
 };
 extern const struct option_words command_options[OPTIONS];
+/* What some of them mean for a mail that is sent; NULL: the same. */
+extern const char *const command_mail_options[OPTIONS];
 
 /*
  * Finds the command and takes the words apart. 0; else an exit code, with what
@@ -186,6 +218,7 @@ int command_backup(struct invocation *invocation);
 int command_doctor(struct invocation *invocation);
 int command_watch(struct invocation *invocation);
 int command_wait(struct invocation *invocation);
+int command_send(struct invocation *invocation);
 int command_retry(struct invocation *invocation);
 int command_hold(struct invocation *invocation);
 int command_release(struct invocation *invocation);

@@ -84,6 +84,33 @@ const struct option_words command_options[OPTIONS] = {
 	[OPTION_PRIORITY] = { "priority", "WORD", "urgent, normal or bulk" },
 	[OPTION_SUBJECT] = { "subject", "TEXT", "what it is about" },
 	[OPTION_TEXT] = { "text", "TEXT", "instead of what stdin says" },
+	[OPTION_TEXT_FILE] = { "text-file", "FILE",
+	    "likewise, from a file; - stands for stdin" },
+	[OPTION_HTML] = { "html", "TEXT", "the same for those who see HTML" },
+	[OPTION_HTML_FILE] = { "html-file", "FILE", "likewise, from a file" },
+	[OPTION_CC] = { "cc", "ADDRESS", "gets a copy; may come again" },
+	[OPTION_BCC] = { "bcc", "ADDRESS",
+	    "gets a copy that nobody else sees; may come again" },
+	[OPTION_ATTACH] = { "attach", "FILE",
+	    "goes with it, as FILE or FILE:TYPE/SUBTYPE; may come again" },
+	[OPTION_HEADER] = { "header", "NAME: VALUE",
+	    "one more header field; may come again" },
+	[OPTION_KEY] = { "key", "KEY",
+	    "a mail that was sent with this key is not sent again" },
+	[OPTION_META] = { "meta", "TEXT", "kept with the mail, and shown" },
+	[OPTION_WAIT] = { "wait", "TIME",
+	    "wait for the outcome, at most so long: 30s, 5m" },
+	[OPTION_DEADLINE] = { "deadline", "TIME",
+	    "not after so long, or not after then" },
+};
+
+const char *const command_mail_options[OPTIONS] = {
+	[OPTION_FROM] = "the sender; you, if not given",
+	[OPTION_TO] = "the recipient; may come again, or without --to",
+	[OPTION_REPLY_TO] = "where answers go",
+	[OPTION_RELAY] = "through this relay, if you may choose",
+	[OPTION_TAG] = "a word to find it by",
+	[OPTION_DRY_RUN] = "look whether it would be taken, send nothing",
 };
 
 const struct command commands[] = {
@@ -105,6 +132,11 @@ const struct command commands[] = {
 	{ "wait", "ID...", 1, -1, HAS(OPTION_TIMEOUT),
 	    "until messages have ended",
 	    "Exits with 0 if every recipient was delivered.", command_wait },
+	{ "send", "[ADDRESS...]", 0, -1, HAS_MAIL | HAS(OPTION_DRY_RUN),
+	    "write and send a mail",
+	    "The text comes from stdin, but for --text and --html. Exits with "
+	    "1 if it is\nrefused, or with --wait not delivered.",
+	    command_send },
 	{ "retry", "[ID...]", 0, -1, HAS_CHANGE, "try messages again now", NULL,
 	    command_retry },
 	{ "hold", "[ID...]", 0, -1,

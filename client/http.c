@@ -37,9 +37,8 @@ struct http {
 	size_t line_len;    /* given out, to be dropped at the next call */
 };
 
-static int connect_to(const char *path);
-static int send_request(int fd, const char *method, const char *target,
-    const char *type, const char *body);
+static int connect_to(const char *path, unsigned silence_s);
+static int send_request(int fd, const struct http_question *question);
 static int send_all(int fd, const char *data, size_t len);
 static int read_head(struct http *http);
 static int parse_head(struct http *http, char *head);
@@ -54,6 +53,20 @@ int http_open(struct http **ret_http, const char *socket_path,
     const char *method, const char *target, const char *type,
     const char *body)
 {
+	const struct http_question question = {
+		.method = method,
+		.target = target,
+		.type = type,
+		.body = body,
+		.len = body ? strlen(body) : 0,
+	};
+
+	return http_ask(ret_http, socket_path, &question);
+}
+
+int http_ask(struct http **ret_http, const char *socket_path,
+    const struct http_question *question)
+{
 	struct http *http = calloc(1, sizeof(*http));
 	int r;
 
@@ -61,10 +74,10 @@ int http_open(struct http **ret_http, const char *socket_path,
 		return -ENOMEM;
 	buffer_init(&http->raw, 0);
 	buffer_init(&http->body, BODY_MAX);
-	r = http->fd = connect_to(socket_path);
+	r = http->fd = connect_to(socket_path, question->silence_s);
 	if (r < 0)
 		goto out;
-	r = send_request(http->fd, method, target, type, body);
+	r = send_request(http->fd, question);
 	/* Who is refused hears so, even if the request did not get through. */
 	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
 		goto out;
@@ -97,9 +110,9 @@ int http_status(const struct http *http)
 
 /* ----------------------------------------------------------------- asking */
 
-static int connect_to(const char *path)
+static int connect_to(const char *path, unsigned silence_s)
 {
-	struct timeval silence = { HTTP_SILENCE_S, 0 };
+	struct timeval silence = { silence_s ? silence_s : HTTP_SILENCE_S, 0 };
 	struct sockaddr_un address;
 	int fd;
 
@@ -124,24 +137,27 @@ static int connect_to(const char *path)
 	return fd;
 }
 
-static int send_request(int fd, const char *method, const char *target,
-    const char *type, const char *body)
+static int send_request(int fd, const struct http_question *question)
 {
+	const char *type = question->type;
 	struct buffer request;
 	int r;
 
 	buffer_init(&request, 0);
 	r = buffer_appendf(&request,
-	    "%s %s HTTP/1.1\r\nHost: relais\r\nConnection: close\r\n", method,
-	    target);
-	if (r == 0 && body)
+	    "%s %s HTTP/1.1\r\nHost: relais\r\nConnection: close\r\n",
+	    question->method, question->target);
+	if (r == 0 && question->body)
 		r = buffer_appendf(&request,
-		    "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n%s",
-		    type ? type : "application/json", strlen(body), body);
+		    "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n",
+		    type ? type : "application/json", question->len);
 	else if (r == 0)
 		r = buffer_append_string(&request,
-		    strcmp(method, "GET") == 0 ? "\r\n"
-					       : "Content-Length: 0\r\n\r\n");
+		    strcmp(question->method, "GET") == 0
+			? "\r\n"
+			: "Content-Length: 0\r\n\r\n");
+	if (r == 0 && question->body)
+		r = buffer_append(&request, question->body, question->len);
 	if (r == 0)
 		r = send_all(fd, request.data, request.len);
 	/* A password may be among it. */

@@ -23,6 +23,18 @@ struct http;
 int http_open(struct http **ret_http, const char *socket_path,
     const char *method, const char *target, const char *type,
     const char *body);
+
+/* The same for a body of any octets, and an answer that may take longer. */
+struct http_question {
+	const char *method;
+	const char *target;
+	const char *type; /* NULL: JSON */
+	const char *body; /* NULL: none */
+	size_t len;
+	unsigned silence_s; /* 0: HTTP_SILENCE_S */
+};
+int http_ask(struct http **ret_http, const char *socket_path,
+    const struct http_question *question);
 void http_close(struct http *http);
 
 int http_status(const struct http *http);

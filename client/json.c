@@ -121,6 +121,17 @@ void json_put_text(struct json *object, const char *name, const char *value)
 	(void)json_object_set_new(unlocked(object), name, json_string(value));
 }
 
+void json_add_text(struct json *object, const char *name, const char *value)
+{
+	json_t *array = json_object_get(unlocked(object), name);
+
+	if (!array) {
+		array = json_array();
+		(void)json_object_set_new(unlocked(object), name, array);
+	}
+	(void)json_array_append_new(array, json_string(value));
+}
+
 void json_put_flag(struct json *object, const char *name, bool value)
 {
 	(void)json_object_set_new(unlocked(object), name, json_boolean(value));

@@ -47,6 +47,8 @@ struct json *json_make(void);
 void json_put_text(struct json *object, const char *name, const char *value);
 void json_put_flag(struct json *object, const char *name, bool value);
 void json_put_null(struct json *object, const char *name);
+/* One more in an array of texts, which is made if it isn't there. */
+void json_add_text(struct json *object, const char *name, const char *value);
 /* Words with commas between them, in brackets or not, as an array. */
 void json_put_list(struct json *object, const char *name, const char *words);
 /* The inner object that is there, or a new one. */

@@ -155,7 +155,7 @@ int relay_order_text(const struct invocation *invocation,
 		*ret_memory = json_print(order);
 		if (!*ret_memory)
 			return ask_complain(invocation, -ENOMEM);
-		*ret_text = (struct ask_text){ NULL, *ret_memory };
+		*ret_text = (struct ask_text){ .text = *ret_memory };
 		return EXIT_FINE;
 	}
 	r = read_file(file, ret_memory);
@@ -163,7 +163,8 @@ int relay_order_text(const struct invocation *invocation,
 		command_complain("%s: %s", file, strerror(-r));
 		return EXIT_NOT_SO;
 	}
-	*ret_text = (struct ask_text){ "application/yaml", *ret_memory };
+	*ret_text = (struct ask_text){ .type = "application/yaml",
+		.text = *ret_memory };
 	return EXIT_FINE;
 }
 
