@@ -64,6 +64,7 @@ struct lane *lanes_table_add(struct lanes *lanes, const struct lane_info *info,
 		.id = info->id,
 		.hop = hop,
 		.priority = info->key.priority,
+		.is_large = info->key.is_large,
 		.kind = LANE_IDLE,
 		.chain = *bucket,
 	};
@@ -190,6 +191,8 @@ enum lane_kind lane_kind_now(const struct lane *lane, uint64_t now_ms)
 {
 	if (!lane_has_work(lane, now_ms) || !hop_is_served(lane->hop, now_ms))
 		return LANE_IDLE;
+	if (lane->is_large)
+		return LANE_LARGE;
 	return lane->fresh.count > 0 ? LANE_FRESH : LANE_RETRY;
 }
 

@@ -5,9 +5,10 @@
  * before the cursor are in memory, claimed or gone; the rest is read when its
  * turn comes.
  *
- * A lane that has something to do stands in the ring of its line (the lanes
- * of one submitter class at one priority of a relay), lanes with fresh mail in
- * one ring, those with nothing but retries in another.
+ * A lane that has something to do stands in a ring of its line (the lanes of
+ * one submitter class at one priority of a relay): lanes with fresh mail in one
+ * ring, those with nothing but retries in another, those of large mail in a
+ * third.
  * Thread: one.
  */
 #ifndef RELAIS_DELIVER_LANE_H
@@ -27,8 +28,10 @@ struct line;
 enum lane_kind {
 	LANE_FRESH,
 	LANE_RETRY, /* nothing but retries */
+	LANE_LARGE, /* of large mail, whichever */
 	LANE_IDLE,  /* in no ring: nothing to do, or nowhere to go */
 };
+#define LANE_RINGS LANE_IDLE
 
 TAILQ_HEAD(lane_ring, lane);
 
@@ -46,6 +49,7 @@ struct lane {
 	unsigned aside;           /* parts whose message is being changed */
 	unsigned turn;            /* fresh or retry next */
 	enum lane_kind kind;
+	bool is_large;            /* its mail */
 	TAILQ_ENTRY(lane) ring;   /* of its line, or of the idle ones */
 	TAILQ_ENTRY(lane) in_hop;
 	struct lane *chain;

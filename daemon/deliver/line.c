@@ -23,9 +23,10 @@ static const int weights[RELAY_PRIORITIES] = {
 };
 
 static struct priority_lines *next_priority(struct relay *relay,
-    bool may_be_retry);
-static bool is_ready(const unsigned ready[2], bool may_be_retry);
-static struct lane *next_of_line(struct line *line, bool may_be_retry);
+    unsigned kinds);
+static void begin_round(struct priority_lines *priority, unsigned round,
+    int weight);
+static struct lane *next_of_line(struct line *line, unsigned kinds);
 
 void priority_lines_init(struct priority_lines *lines)
 {
@@ -57,8 +58,8 @@ struct line *line_join(struct relay *relay, enum priority priority,
 	if (line == NULL) {
 		line = xmalloc(sizeof(*line));
 		*line = (struct line){ .submitter_class = submitter_class };
-		TAILQ_INIT(&line->rings[LANE_FRESH]);
-		TAILQ_INIT(&line->rings[LANE_RETRY]);
+		for (unsigned i = 0; i < LANE_RINGS; i++)
+			TAILQ_INIT(&line->rings[i]);
 		TAILQ_INSERT_TAIL(&lines->resting, line, links);
 	}
 	line->lane_count++;
@@ -72,7 +73,7 @@ void line_leave(struct relay *relay, enum priority priority, struct line *line)
 	assert(line->lane_count > 0);
 	if (--line->lane_count > 0)
 		return;
-	assert(line->ready[LANE_FRESH] == 0 && line->ready[LANE_RETRY] == 0);
+	assert(!line_is_ready(line->ready, LINE_ALL_KINDS));
 	TAILQ_REMOVE(&lines->resting, line, links);
 	free(line);
 }
@@ -83,7 +84,7 @@ void line_place_lane(struct lanes *lanes, struct lane *lane,
 	struct relay *relay = lane->hop->relay;
 	struct priority_lines *priority = &relay->priorities[lane->priority];
 	struct line *line = lane->line;
-	bool was_active = is_ready(line->ready, true);
+	bool was_active = line_is_ready(line->ready, LINE_ALL_KINDS);
 
 	if (lane->kind == kind)
 		return;
@@ -104,7 +105,7 @@ void line_place_lane(struct lanes *lanes, struct lane *lane,
 		priority->ready[kind]++;
 		relay->ready[kind]++;
 	}
-	if (is_ready(line->ready, true) == was_active)
+	if (line_is_ready(line->ready, LINE_ALL_KINDS) == was_active)
 		return;
 	if (was_active) {
 		TAILQ_REMOVE(&priority->active, line, links);
@@ -117,9 +118,9 @@ void line_place_lane(struct lanes *lanes, struct lane *lane,
 	}
 }
 
-struct lane *line_next_lane(struct relay *relay, bool may_be_retry)
+struct lane *line_next_lane(struct relay *relay, unsigned kinds)
 {
-	struct priority_lines *priority = next_priority(relay, may_be_retry);
+	struct priority_lines *priority = next_priority(relay, kinds);
 	struct line *line;
 
 	if (priority == NULL)
@@ -127,53 +128,76 @@ struct lane *line_next_lane(struct relay *relay, bool may_be_retry)
 	/* One is ready, so that this ends. */
 	for (;;) {
 		line = TAILQ_FIRST(&priority->active);
-		if (is_ready(line->ready, may_be_retry))
+		if (line_is_ready(line->ready, kinds))
 			break;
 		TAILQ_REMOVE(&priority->active, line, links);
 		TAILQ_INSERT_TAIL(&priority->active, line, links);
 	}
 	if (line->credit <= 0)
 		line->credit += QUANTUM;
-	return next_of_line(line, may_be_retry);
+	return next_of_line(line, kinds);
 }
 
-/* The most urgent one that has not had its share of this round. */
+/*
+ * The most urgent one that has not had its share of this round. Who comes in
+ * the middle of a round has a share of it, too: what is urgent does not wait
+ * for the end of others' shares.
+ */
 static struct priority_lines *next_priority(struct relay *relay,
-    bool may_be_retry)
+    unsigned kinds)
 {
-	struct priority_lines *found = NULL;
+	bool is_any_ready;
 
-	for (unsigned i = 0; i < RELAY_PRIORITIES; i++) {
-		struct priority_lines *priority = &relay->priorities[i];
+	do {
+		is_any_ready = false;
+		for (unsigned i = 0; i < RELAY_PRIORITIES; i++) {
+			struct priority_lines *priority = &relay->priorities[i];
 
-		if (is_ready(priority->ready, may_be_retry) &&
-		    priority->credit > 0)
-			return priority;
-	}
-	for (unsigned i = 0; i < RELAY_PRIORITIES; i++) {
-		struct priority_lines *priority = &relay->priorities[i];
-
-		if (!is_ready(priority->ready, may_be_retry))
-			continue;
-		priority->credit += weights[i] * QUANTUM;
-		if (found == NULL)
-			found = priority;
-	}
-	return found;
+			if (!line_is_ready(priority->ready, kinds))
+				continue;
+			is_any_ready = true;
+			if (priority->round != relay->round)
+				begin_round(priority, relay->round, weights[i]);
+			if (priority->credit > 0)
+				return priority;
+		}
+		relay->round++;
+	} while (is_any_ready);
+	return NULL;
 }
 
-static bool is_ready(const unsigned ready[2], bool may_be_retry)
+static void begin_round(struct priority_lines *priority, unsigned round,
+    int weight)
 {
-	return ready[LANE_FRESH] > 0 || (may_be_retry && ready[LANE_RETRY] > 0);
+	priority->round = round;
+	if (priority->credit > 0)
+		priority->credit = 0;
+	priority->credit += weight * QUANTUM;
 }
 
-static struct lane *next_of_line(struct line *line, bool may_be_retry)
+bool line_is_ready(const unsigned ready[LANE_RINGS], unsigned kinds)
 {
-	bool is_retry = line->ready[LANE_FRESH] == 0 ||
-	    (may_be_retry && line->ready[LANE_RETRY] > 0 &&
-	    ++line->turn % TURNS == 0);
+	for (unsigned i = 0; i < LANE_RINGS; i++) {
+		if ((kinds & LINE_KIND(i)) != 0 && ready[i] > 0)
+			return true;
+	}
+	return false;
+}
 
-	return TAILQ_FIRST(&line->rings[is_retry ? LANE_RETRY : LANE_FRESH]);
+/* One is ready. */
+static struct lane *next_of_line(struct line *line, unsigned kinds)
+{
+	static const enum lane_kind orders[TURNS][LANE_RINGS] = {
+		{ LANE_FRESH, LANE_RETRY, LANE_LARGE },
+		{ LANE_LARGE, LANE_FRESH, LANE_RETRY },
+		{ LANE_FRESH, LANE_LARGE, LANE_RETRY },
+		{ LANE_RETRY, LANE_FRESH, LANE_LARGE },
+	};
+	const enum lane_kind *kind = orders[line->turn++ % TURNS];
+
+	while ((kinds & LINE_KIND(*kind)) == 0 || line->ready[*kind] == 0)
+		kind++;
+	return TAILQ_FIRST(&line->rings[*kind]);
 }
 
 void line_charge(struct lane *lane, unsigned parts)
@@ -188,7 +212,7 @@ void line_charge(struct lane *lane, unsigned parts)
 		TAILQ_REMOVE(&line->rings[lane->kind], lane, ring);
 		TAILQ_INSERT_TAIL(&line->rings[lane->kind], lane, ring);
 	}
-	if (line->credit <= 0 && is_ready(line->ready, true)) {
+	if (line->credit <= 0 && line_is_ready(line->ready, LINE_ALL_KINDS)) {
 		TAILQ_REMOVE(&priority->active, line, links);
 		TAILQ_INSERT_TAIL(&priority->active, line, links);
 	}

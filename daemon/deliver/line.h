@@ -4,8 +4,8 @@
  * Weighted round robin: at each priority (9 : 3 : 1 parts, so that a lower one
  * is slowed but never starved) the submitter classes stand in a ring and send
  * equally many parts a turn; the lanes of a class (with `direct`: domains)
- * take turns. Lanes with fresh mail go before those with nothing but retries,
- * which get every fourth turn.
+ * take turns. Lanes with fresh mail go before those with nothing but retries
+ * and before those of large mail, which get every fourth turn each.
  * Thread: one. Nothing here allocates on a turn.
  */
 #ifndef RELAIS_DELIVER_LINE_H
@@ -23,8 +23,8 @@ struct relay;
 struct line {
 	uint32_t submitter_class;
 	unsigned lane_count;
-	unsigned ready[2]; /* by enum lane_kind */
-	struct lane_ring rings[2];
+	unsigned ready[LANE_RINGS]; /* by enum lane_kind */
+	struct lane_ring rings[LANE_RINGS];
 	unsigned turn;
 	int credit; /* parts it may still send in this turn */
 	TAILQ_ENTRY(line) links;
@@ -33,7 +33,8 @@ TAILQ_HEAD(line_ring, line);
 
 struct priority_lines {
 	struct line_ring active, resting;
-	unsigned ready[2];
+	unsigned ready[LANE_RINGS];
+	unsigned round; /* the relay's that its credit is of */
 	int credit;
 };
 
@@ -49,8 +50,15 @@ void line_leave(struct relay *relay, enum priority priority,
 void line_place_lane(struct lanes *lanes, struct lane *lane,
     enum lane_kind kind);
 
-/* Whose turn it is, or NULL; kinds that may not start now are passed over. */
-struct lane *line_next_lane(struct relay *relay, bool may_be_retry);
+/* A set of kinds. */
+#define LINE_KIND(kind) (1u << (kind))
+#define LINE_ALL_KINDS  (LINE_KIND(LANE_RINGS) - 1)
+
+/* Has it lanes of these kinds, by such counts? */
+bool line_is_ready(const unsigned ready[LANE_RINGS], unsigned kinds);
+
+/* Whose turn it is among lanes of these kinds, or NULL. */
+struct lane *line_next_lane(struct relay *relay, unsigned kinds);
 
 /* The lane was given so many parts; its turn is over. */
 void line_charge(struct lane *lane, unsigned parts);

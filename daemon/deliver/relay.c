@@ -191,6 +191,13 @@ bool relay_may_start_retry(struct relay *relay, uint64_t now_ms)
 	return relay->retries_in_use < (share == 0 ? 1 : share);
 }
 
+bool relay_may_start_large(struct relay *relay, uint64_t now_ms)
+{
+	unsigned limit = relay_connection_limit(relay, now_ms);
+
+	return relay->large_in_use < (limit > 1 ? limit - 1 : 1);
+}
+
 struct ticket *relay_take_ticket(struct relay *relay, const struct hop *hop,
     uint32_t *next_id, unsigned worker_count)
 {
@@ -230,6 +237,8 @@ void relay_release_ticket(struct relay *relay, struct ticket *ticket)
 	relay->in_use--;
 	if (ticket->is_retry)
 		relay->retries_in_use--;
+	if (ticket->is_large)
+		relay->large_in_use--;
 	TAILQ_INSERT_HEAD(&relay->free_tickets, ticket, links);
 }
 

@@ -43,7 +43,7 @@ struct ticket {
 	struct lane *lane; /* likewise */
 	uint32_t hop_hash; /* where its connection leads */
 	unsigned part_count;
-	bool is_busy, is_retry, is_probe, is_expiring;
+	bool is_busy, is_retry, is_large, is_probe, is_expiring;
 	TAILQ_ENTRY(ticket) links; /* the free ones */
 	struct ticket *next;       /* all of a relay */
 };
@@ -82,7 +82,7 @@ struct relay {
 	struct ticket_stack free_tickets;
 	struct ticket *tickets;
 	struct ticket *expiry_ticket; /* makes no connection */
-	unsigned ticket_count, in_use, retries_in_use;
+	unsigned ticket_count, in_use, retries_in_use, large_in_use;
 
 	struct brake brake;
 	struct alarm brake_alarm; /* a submitter may be tried again */
@@ -95,7 +95,8 @@ struct relay {
 	uint64_t certificate_end_ms; /* of the far side's, wall; 0: not seen */
 
 	struct priority_lines priorities[RELAY_PRIORITIES];
-	unsigned ready[2]; /* lanes, by enum lane_kind */
+	unsigned round; /* of turns: each priority has its share of one */
+	unsigned ready[LANE_RINGS]; /* lanes, by enum lane_kind */
 	size_t pending;    /* parts in memory that nobody has */
 
 	uint64_t delivered, refused, faults;
@@ -135,6 +136,9 @@ uint64_t relay_rate_until_ms(struct relay *relay, uint64_t now_ms);
 
 /* May an assignment start that has nothing but retries in it? */
 bool relay_may_start_retry(struct relay *relay, uint64_t now_ms);
+
+/* May large mail start? One of several connections is never used by it. */
+bool relay_may_start_large(struct relay *relay, uint64_t now_ms);
 
 /* A free ticket for that hop, made if there is none; taken from the stack. */
 struct ticket *relay_take_ticket(struct relay *relay, const struct hop *hop,

@@ -329,8 +329,7 @@ static bool run_relay(struct scheduler *scheduler, struct relay *relay)
 	if (!scheduler->is_draining) {
 		while (scheduler_assign(scheduler, relay))
 			has_started = true;
-		if (relay->ready[LANE_FRESH] > 0 ||
-		    relay->ready[LANE_RETRY] > 0)
+		if (line_is_ready(relay->ready, LINE_ALL_KINDS))
 			next_ms = relay_next_ms(relay_server(relay),
 			    scheduler->now_ms);
 	}

@@ -2,7 +2,8 @@
  * scheduler_assign - assignments go out to the workers and come home
  *
  * An assignment is as large as the backlog shared out over the connections:
- * a shallow backlog spreads over them, a deep one costs few letters.
+ * a shallow backlog spreads over them, a deep one costs few letters. Large mail
+ * goes one by one, so that what is urgent never waits for more than one.
  */
 #include "config.h"
 
@@ -12,6 +13,8 @@
 #include "deliver/worker.h"
 #include "settings.h"
 
+static unsigned kinds_that_may_start(struct scheduler *scheduler,
+    struct relay *relay);
 static unsigned batch_size(struct scheduler *scheduler,
     struct relay *server, const struct lane *lane, uint32_t room);
 static void take_ticket(struct scheduler *scheduler, struct relay *server,
@@ -42,13 +45,12 @@ bool scheduler_assign(struct scheduler *scheduler, struct relay *relay)
 	struct lane *lane;
 	unsigned count;
 
-	if (relay->ready[LANE_FRESH] == 0 && relay->ready[LANE_RETRY] == 0)
+	if (!line_is_ready(relay->ready, LINE_ALL_KINDS))
 		return false;
 	room = relay_room(server, scheduler->now_ms);
 	if (room == 0 || !scheduler_has_turn(scheduler, relay))
 		return false;
-	lane = line_next_lane(relay,
-	    relay_may_start_retry(relay, scheduler->now_ms));
+	lane = line_next_lane(relay, kinds_that_may_start(scheduler, relay));
 	if (lane == NULL)
 		return false;
 	if (lane->next_due_ms <= scheduler->now_ms &&
@@ -65,6 +67,18 @@ bool scheduler_assign(struct scheduler *scheduler, struct relay *relay)
 	return true;
 }
 
+static unsigned kinds_that_may_start(struct scheduler *scheduler,
+    struct relay *relay)
+{
+	unsigned kinds = LINE_ALL_KINDS;
+
+	if (!relay_may_start_retry(relay, scheduler->now_ms))
+		kinds &= ~LINE_KIND(LANE_RETRY);
+	if (!relay_may_start_large(relay_server(relay), scheduler->now_ms))
+		kinds &= ~LINE_KIND(LANE_LARGE);
+	return kinds;
+}
+
 static void take_ticket(struct scheduler *scheduler, struct relay *server,
     struct lane *lane, struct part **parts, unsigned count)
 {
@@ -74,9 +88,12 @@ static void take_ticket(struct scheduler *scheduler, struct relay *server,
 	    &scheduler->next_ticket_id, scheduler->worker_count);
 
 	ticket->is_retry = lane->kind == LANE_RETRY;
+	ticket->is_large = lane->is_large;
 	ticket->is_probe = !breaker_is_closed(&hop->breaker);
 	if (ticket->is_retry)
 		server->retries_in_use++;
+	if (ticket->is_large)
+		server->large_in_use++;
 	if (ticket->is_probe)
 		breaker_begin_probe(&hop->breaker, scheduler->now_ms);
 	ticket->hop = hop;
@@ -99,7 +116,7 @@ static unsigned batch_size(struct scheduler *scheduler, struct relay *server,
 	size_t size = (relay->pending + limit - 1) / limit;
 
 	if ((server == relay && !breaker_is_closed(&lane->hop->breaker)) ||
-	    scheduler_brake_probes(lane))
+	    scheduler_brake_probes(lane) || lane->is_large)
 		return 1;
 	if (size > ASSIGNMENT_PARTS_MAX)
 		size = ASSIGNMENT_PARTS_MAX;

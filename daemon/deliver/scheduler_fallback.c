@@ -128,7 +128,7 @@ void scheduler_keep_part(struct scheduler *scheduler, struct part *part)
 
 static bool has_ready(const struct relay *relay)
 {
-	return relay->ready[LANE_FRESH] > 0 || relay->ready[LANE_RETRY] > 0;
+	return line_is_ready(relay->ready, LINE_ALL_KINDS);
 }
 
 static bool carries_something(const struct scheduler *scheduler,

@@ -85,6 +85,12 @@ static struct lane *add_lane(struct scheduler *scheduler,
 	return lane;
 }
 
+/* Those of large mail may have some, but who sends much of that? */
+static unsigned without_fresh(const struct relay *relay)
+{
+	return relay->ready[LANE_RETRY] + relay->ready[LANE_LARGE];
+}
+
 void scheduler_lane_changed(struct scheduler *scheduler, struct lane *lane)
 {
 	struct relay *relay = lane->hop->relay;
@@ -108,7 +114,7 @@ void scheduler_lane_changed(struct scheduler *scheduler, struct lane *lane)
 		return;
 	if (scheduler->is_full)
 		wake_at(scheduler, scheduler->now_ms + 1);
-	if (relay->ready[LANE_RETRY] < SCHEDULER_RELAY_LANES_MAX / 2)
+	if (without_fresh(relay) < SCHEDULER_RELAY_LANES_MAX / 2)
 		look_again(scheduler, &relay->hop);
 }
 
@@ -295,7 +301,7 @@ static bool load_lane(struct scheduler *scheduler, uint32_t id)
 	if (queue_read_lane(scheduler->reader, id, &info) < 0)
 		return true;
 	relay = scheduler_relay(scheduler, info.key.relay);
-	if (relay->ready[LANE_RETRY] >= SCHEDULER_RELAY_LANES_MAX) {
+	if (without_fresh(relay) >= SCHEDULER_RELAY_LANES_MAX) {
 		relay->hop.has_passed_over = true;
 		return true;
 	}

@@ -176,7 +176,9 @@ static int leave_lane(struct ledger *ledger, uint64_t id, uint32_t lane_id,
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	lane_drop_waiting(ledger, lane, 0);
-	if (!is_fresh)
+	if (is_fresh)
+		lane_forget_fresh(lane);
+	else
 		lane_drop_due(lane, due_ms);
 	return 0;
 }

@@ -40,6 +40,8 @@ int lane_to_row(struct record *into, const struct lane *lane)
 	pack_number(&packer, lane->held);
 	pack_number(&packer, lane->idle_since_ms);
 	pack_number(&packer, lane->wake_row_ms);
+	pack_number(&packer, lane->fresh);
+	pack_number(&packer, lane->key.is_large);
 	return pack_end(&packer);
 }
 
@@ -67,6 +69,11 @@ struct lane *lane_from_row(uint32_t id, const struct store_bytes *row)
 	fields.idle_since_ms = unpack_number(&unpacker, UINT64_MAX);
 	fields.wake_ms = unpack_number(&unpacker, UINT64_MAX);
 	fields.wake_row_ms = fields.wake_ms;
+	/* Rows of the first days have neither. */
+	if (unpack_left(&unpacker) > 0) {
+		fields.fresh = unpack_number(&unpacker, UINT64_MAX);
+		fields.key.is_large = unpack_number(&unpacker, 1) == 1;
+	}
 	if (unpack_end(&unpacker, true) < 0 || domain == NULL ||
 	    strlen(domain) >= LANE_DOMAIN_MAX)
 		return NULL;

@@ -15,8 +15,9 @@
 
 #define BUCKETS 1024
 #define WAKE_KEY_SIZE 12
-/* relay, priority, submitter class; the domain follows */
+/* relay, priority (with a bit for large), submitter class; then the domain */
 #define KEY_HEAD_SIZE 9
+#define KEY_LARGE 0x80
 #define KEY_SIZE_MAX (KEY_HEAD_SIZE + LANE_DOMAIN_MAX)
 
 TAILQ_HEAD(lane_uses, lane);
@@ -234,7 +235,8 @@ static void encode_key(struct key_bytes *ret, const struct lane_key *key)
 
 	assert(len < LANE_DOMAIN_MAX);
 	be32_put(ret->bytes, key->relay);
-	ret->bytes[4] = (unsigned char)key->priority;
+	ret->bytes[4] = (unsigned char)key->priority |
+	    (key->is_large ? KEY_LARGE : 0);
 	be32_put(ret->bytes + 5, key->submitter_class);
 	memcpy(ret->bytes + KEY_HEAD_SIZE, key->domain, len);
 	ret->len = KEY_HEAD_SIZE + len;
@@ -255,6 +257,7 @@ static bool keys_are_equal(const struct lane_key *a, const struct lane_key *b)
 {
 	return a->relay == b->relay && a->priority == b->priority &&
 	    a->submitter_class == b->submitter_class &&
+	    a->is_large == b->is_large &&
 	    strcmp(a->domain, b->domain) == 0;
 }
 
@@ -276,6 +279,18 @@ void lane_drop_waiting(struct ledger *ledger, struct lane *lane,
 	if (lane->waiting == 0)
 		lane->waiting_bytes = 0;
 	note_idle(ledger, lane);
+}
+
+void lane_note_fresh(struct lane *lane)
+{
+	lane->fresh++;
+	lane->is_dirty = true;
+}
+
+void lane_forget_fresh(struct lane *lane)
+{
+	ledger_decrease(&lane->fresh, 1);
+	lane->is_dirty = true;
 }
 
 void lane_add_held(struct lane *lane)

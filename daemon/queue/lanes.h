@@ -33,6 +33,7 @@ struct lane {
 	uint64_t waiting;
 	uint64_t waiting_bytes;
 	uint64_t held;
+	uint64_t fresh; /* of those that wait */
 	uint64_t idle_since_ms;
 	uint64_t wake_ms; /* due of its first row in sched; LANE_NEVER */
 	/* The rest is of this module. */
@@ -60,6 +61,8 @@ int lanes_find(struct ledger *ledger, uint32_t id, struct lane **ret_lane);
 void lane_add_waiting(struct lane *lane, uint64_t size_bytes);
 void lane_drop_waiting(struct ledger *ledger, struct lane *lane,
     uint64_t size_bytes);
+void lane_note_fresh(struct lane *lane);
+void lane_forget_fresh(struct lane *lane);
 void lane_add_held(struct lane *lane);
 void lane_drop_held(struct ledger *ledger, struct lane *lane);
 /* A row of sched came or went. */

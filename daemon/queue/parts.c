@@ -54,6 +54,7 @@ int part_place(struct ledger *ledger, const struct message *message,
 		part->due_ms = ledger->now_ms;
 	if (may_be_fresh && may_join_fresh(ledger, lane, part)) {
 		part->place = PART_FRESH;
+		lane_note_fresh(lane);
 		ledger_notice(ledger, PART_NOW_FRESH, message->id, part);
 		return put_fresh(ledger, message->id, part);
 	}
@@ -65,14 +66,17 @@ int part_place(struct ledger *ledger, const struct message *message,
 
 /*
  * Where rows of the lane in sched are due already, a newcomer goes behind
- * them, so that the lane stays in order.
+ * them, so that the lane stays in order. What is fresh is in the scheduler's
+ * memory, and so is its lane: both have their bound (P4).
  */
 static bool may_join_fresh(struct ledger *ledger, const struct lane *lane,
     const struct message_part *part)
 {
+	uint64_t limit = lane->fresh > 0 ? FRESH_ROWS_MAX : FRESH_LANES_MAX;
+
 	return part->due_ms <= ledger->now_ms &&
 	    lane->wake_ms > ledger->now_ms &&
-	    store_count(ledger->txn, TABLE_FRESH) < FRESH_ROWS_MAX;
+	    store_count(ledger->txn, TABLE_FRESH) < limit;
 }
 
 static int put_fresh(struct ledger *ledger, uint64_t id,
@@ -119,6 +123,7 @@ int part_remove(struct ledger *ledger, const struct message *message,
 		lane_drop_held(ledger, lane);
 		return 0;
 	case PART_FRESH:
+		lane_forget_fresh(lane);
 		fresh_key_put(key, message->id, part->number);
 		r = store_delete(ledger->txn, TABLE_FRESH, key,
 		    FRESH_KEY_SIZE);

@@ -20,6 +20,8 @@
 struct ledger;
 
 #define FRESH_ROWS_MAX 65536
+/* From here on only of lanes that have some: so many lanes at most. */
+#define FRESH_LANES_MAX 4096
 #define FRESH_KEY_SIZE 10
 #define SCHED_KEY_SIZE 22
 

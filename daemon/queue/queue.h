@@ -30,7 +30,9 @@ struct lane_key {
 	enum priority priority;
 	uint32_t submitter_class;
 	const char *domain; /* recipient domain with `direct`, else "" */
+	bool is_large; /* mail over LANE_LARGE_BYTES: it holds connections up */
 };
+#define LANE_LARGE_BYTES (1u << 20)
 
 /* ------------------------------------------------------------ life cycle */
 

@@ -107,6 +107,8 @@ void route_submission(struct submission *submission,
 	for (unsigned i = 0; i < submission->part_count; i++) {
 		submission->parts[i].lane.priority = priority;
 		submission->parts[i].lane.submitter_class = class;
+		submission->parts[i].lane.is_large =
+		    message->size > LANE_LARGE_BYTES;
 	}
 }
 
@@ -127,6 +129,7 @@ void route_recipient(struct lane_key *ret_key, char domain[LANE_DOMAIN_MAX],
 		.submitter_class =
 		    route_submitter_class(settings, message->uid),
 		.domain = domain,
+		.is_large = message->size > LANE_LARGE_BYTES,
 	};
 }
 

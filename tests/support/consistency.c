@@ -24,6 +24,7 @@ struct tally {
 	uint64_t messages[MESSAGE_STATES];
 	uint64_t fresh, sched, states, bodies, reports;
 	uint64_t waiting[CONSISTENCY_LANES], bytes[CONSISTENCY_LANES];
+	uint64_t fresh_in[CONSISTENCY_LANES];
 	uint64_t held[CONSISTENCY_LANES], wake[CONSISTENCY_LANES];
 	struct account accounts[UIDS_MAX];
 	unsigned account_count;
@@ -78,6 +79,7 @@ static void look_at_part(struct look *look, const struct message *m,
 		fresh_key_put(key, m->id, part->number);
 		EXPECT(look, has_row(look, TABLE_FRESH, key, FRESH_KEY_SIZE));
 		tally->fresh++;
+		tally->fresh_in[part->lane]++;
 		break;
 	case PART_SCHED:
 		sched_key_put(key, part->lane, part->due_ms, m->id,
@@ -244,6 +246,7 @@ static void look_at_lane(struct look *look, uint32_t id,
 		return;
 	EXPECT(look, lane->waiting == tally->waiting[id]);
 	EXPECT(look, lane->waiting_bytes == tally->bytes[id]);
+	EXPECT(look, lane->fresh == tally->fresh_in[id]);
 	EXPECT(look, lane->held == tally->held[id]);
 	EXPECT(look, lane->wake_ms == tally->wake[id]);
 	if (lane->wake_ms != LANE_NEVER) {

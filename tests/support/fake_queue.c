@@ -252,6 +252,15 @@ uint32_t fake_lane(const char *relay, enum priority priority,
 	return lane_count;
 }
 
+uint32_t fake_large_lane(const char *relay, enum priority priority,
+    uint32_t submitter_class)
+{
+	uint32_t id = fake_lane(relay, priority, submitter_class, "");
+
+	lanes[id - 1].key.is_large = true;
+	return id;
+}
+
 uint64_t fake_id(uint64_t age_ms)
 {
 	static uint64_t counter;

@@ -44,6 +44,9 @@ void fake_advance(uint64_t ms);
 
 uint32_t fake_lane(const char *relay, enum priority priority,
     uint32_t submitter_class, const char *domain);
+/* Of mail that holds connections up. */
+uint32_t fake_large_lane(const char *relay, enum priority priority,
+    uint32_t submitter_class);
 /* An id accepted so long ago. */
 uint64_t fake_id(uint64_t age_ms);
 /* A message of one part, number 0. */

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 
+#include "queue/parts.h"
+
 /* --------------------------------------------------------- life of a mail */
 
 static void gives_ascending_ids_and_keeps_the_envelope(void **state)
@@ -189,31 +191,37 @@ static void queues_one_part_a_lane(void **state)
 }
 
 /* More lanes than are cached, each with mail, all at once and afterwards. */
+/* A message with a part in each of so many lanes, always the same ones. */
+static uint64_t submit_to_lanes(struct fixture *f, unsigned count)
+{
+	const char **to = calloc(count + 1, sizeof(*to));
+	struct submission *s;
+	char domain[24];
+
+	for (unsigned i = 0; i < count; i++)
+		to[i] = "someone@example.org";
+	s = fixture_mail(to, "body\r\n");
+	s->parts = message_allocate(s->message, count * sizeof(*s->parts));
+	memset(s->parts, 0, count * sizeof(*s->parts));
+	for (unsigned i = 0; i < count; i++) {
+		snprintf(domain, sizeof(domain), "host%u.example", i);
+		s->parts[i].lane.domain = message_dup_text(s->message, domain);
+		s->message->recipients[i].part = (uint16_t)i;
+	}
+	s->part_count = count;
+	free(to);
+	return fixture_submit(f, s);
+}
+
 static void keeps_count_of_more_lanes_than_it_caches(void **state)
 {
 	struct fixture *f = *state;
 	unsigned count = LANES_CACHED + 300;
-	const char **to = calloc(count + 1, sizeof(*to));
-	char (*domains)[24] = calloc(count, sizeof(*domains));
 	struct lane_info *lanes = calloc(count, sizeof(*lanes));
-	struct submission *s;
 	uint64_t id;
 
-	for (unsigned i = 0; i < count; i++)
-		to[i] = "someone@example.org";
 	for (unsigned round = 1; round <= 2; round++) {
-		s = fixture_mail(to, "body\r\n");
-		s->parts = message_allocate(s->message,
-		    count * sizeof(*s->parts));
-		memset(s->parts, 0, count * sizeof(*s->parts));
-		for (unsigned i = 0; i < count; i++) {
-			snprintf(domains[i], sizeof(domains[i]),
-			    "host%u.example", i);
-			s->parts[i].lane.domain = domains[i];
-			s->message->recipients[i].part = (uint16_t)i;
-		}
-		s->part_count = count;
-		id = fixture_submit(f, s);
+		id = submit_to_lanes(f, count);
 		assert_true(id > 0);
 		assert_int_equal(queue_read_lanes(f->reader, 0, lanes, count),
 		    count);
@@ -225,8 +233,42 @@ static void keeps_count_of_more_lanes_than_it_caches(void **state)
 	for (unsigned i = 0; i < count; i++)
 		assert_int_equal(lanes[i].waiting, 1);
 	free(lanes);
-	free(domains);
-	free(to);
+}
+
+/* Each lane with fresh mail is in the scheduler's memory. */
+static void lets_no_more_lanes_be_fresh_than_memory_may_hold(void **state)
+{
+	struct fixture *f = *state;
+	unsigned count = FRESH_LANES_MAX + 300;
+	size_t room = 2 * (size_t)count;
+	struct part_row *rows = calloc(room, sizeof(*rows));
+
+	assert_true(submit_to_lanes(f, count) > 0);
+	assert_int_equal(queue_read_fresh(f->reader, 0, 0, rows,
+			     (unsigned)room), FRESH_LANES_MAX);
+	/* Those that have some may have more, the others may not. */
+	assert_true(submit_to_lanes(f, count) > 0);
+	assert_int_equal(queue_read_fresh(f->reader, 0, 0, rows,
+			     (unsigned)room), 2 * FRESH_LANES_MAX);
+	free(rows);
+}
+
+static void keeps_large_mail_in_lanes_of_its_own(void **state)
+{
+	static const char *const to[] = { "a@example.org", NULL };
+	struct fixture *f = *state;
+	struct submission *s = fixture_mail(to, "body\r\n");
+	struct lane_info lanes[3];
+
+	assert_true(fixture_submit(f, s) > 0);
+	s = fixture_mail(to, "body\r\n");
+	s->parts[0].lane.is_large = true;
+	assert_true(fixture_submit(f, s) > 0);
+	fixture_restart(f);
+	assert_int_equal(queue_read_lanes(f->reader, 0, lanes, 3), 2);
+	assert_false(lanes[0].key.is_large);
+	assert_true(lanes[1].key.is_large);
+	assert_int_equal(lanes[1].waiting, 1);
 }
 
 static void schedules_what_is_wanted_later(void **state)
@@ -376,6 +418,8 @@ int main(void)
 		TEST(answers_a_replay_in_the_same_batch),
 		TEST(queues_one_part_a_lane),
 		TEST(keeps_count_of_more_lanes_than_it_caches),
+		TEST(lets_no_more_lanes_be_fresh_than_memory_may_hold),
+		TEST(keeps_large_mail_in_lanes_of_its_own),
 		TEST(schedules_what_is_wanted_later),
 		TEST(accepts_mail_to_be_held),
 		TEST(remembers_relays),

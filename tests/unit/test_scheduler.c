@@ -380,6 +380,80 @@ static void gives_retries_a_quarter_behind_fresh_mail(void **state)
 	assert_int_equal(fake_rows(), 0);
 }
 
+static void keeps_a_connection_for_what_is_not_large(void **state)
+{
+	uint32_t large = fake_large_lane("main", PRIORITY_BULK, 33);
+	uint32_t urgent = fake_lane("main", PRIORITY_URGENT, 1000, "");
+	unsigned at_large = 0;
+	struct assignment *given;
+
+	(void)state;
+	fake_is_silent = true;
+	for (unsigned i = 0; i < 20; i++)
+		fake_fresh(large);
+	fake_is_silent = false;
+	fake_start();
+	for (unsigned i = 0; i < fake_given_count; i++) {
+		at_large += fake_given[i]->lane == large;
+		assert_int_equal(fake_given[i]->part_count, 1);
+	}
+	assert_int_equal(at_large, 3); /* of four connections */
+	fake_fresh(urgent);
+	fake_send_notices();
+	fake_run();
+	assert_int_equal(fake_at_workers(), 4);
+	given = fake_given[fake_given_count - 1];
+	assert_int_equal(given->lane, urgent);
+	assert_int_equal(fake_deliver_all(), 21);
+	assert_int_equal(fake_rows(), 0);
+}
+
+static void lets_large_mail_have_the_only_connection(void **state)
+{
+	uint32_t large = fake_large_lane("main", PRIORITY_BULK, 33);
+	uint32_t urgent = fake_lane("main", PRIORITY_URGENT, 1000, "");
+	struct assignment *given;
+
+	(void)state;
+	fake_start();
+	for (unsigned i = 0; i < 3; i++)
+		fake_fresh(large);
+	fake_send_notices();
+	fake_run();
+	given = fake_oldest();
+	assert_int_equal(given->lane, large);
+	fake_fresh(urgent);
+	fake_send_notices();
+	fake_run();
+	assert_int_equal(fake_at_workers(), 1);
+	fake_settle_all(given);
+	fake_send_notices();
+	fake_home(given, NULL);
+	assert_int_equal(fake_oldest()->lane, urgent);
+	assert_int_equal(fake_deliver_all(), 3);
+}
+
+static void gives_large_mail_its_turns_beside_small(void **state)
+{
+	uint32_t lanes[2] = {
+		fake_large_lane("main", PRIORITY_NORMAL, 1000),
+		normal_lane(),
+	};
+	unsigned turns[2];
+
+	(void)state;
+	fake_is_silent = true;
+	for (unsigned i = 0; i < 400; i++) {
+		fake_fresh(lanes[0]);
+		fake_fresh(lanes[1]);
+	}
+	fake_is_silent = false;
+	fake_start();
+	count_turns(100, lanes, turns, 2);
+	assert_in_range(turns[0], 2, 40);
+	assert_int_equal(fake_deliver_all() + turns[0] + turns[1], 800);
+}
+
 static void gives_each_domain_two_connections(void **state)
 {
 	uint32_t big = fake_lane("main", PRIORITY_NORMAL, 1000, "big.example");
@@ -605,6 +679,10 @@ int main(void)
 		TEST(shares_alike_between_submitters, set_up_one_connection),
 		TEST(gives_retries_a_quarter_behind_fresh_mail,
 		    set_up_one_connection),
+		TEST(keeps_a_connection_for_what_is_not_large, set_up),
+		TEST(lets_large_mail_have_the_only_connection,
+		    set_up_one_connection),
+		TEST(gives_large_mail_its_turns_beside_small, set_up),
 		TEST(gives_each_domain_two_connections, set_up_direct),
 		TEST(keeps_connections_for_fresh_mail_from_slow_retries,
 		    set_up_direct),
