@@ -12,21 +12,14 @@
 #include <unistd.h>
 
 #include "ask.h"
-#include "clock.h"
 #include "http.h"
-
-#define SHOW_EVERY_US 200000
-
-/* How far it is, on a terminal. */
-struct progress {
-	bool is_shown;
-	int64_t next_us;
-};
+#include "json.h"
+#include "progress.h"
 
 static int fill(const struct invocation *invocation, struct http *http,
     int fd, uint64_t *ret_bytes);
 static int write_all(int fd, const char *data, size_t len);
-static void show(struct progress *progress, uint64_t bytes, bool is_last);
+static int64_t ask_size(const struct invocation *invocation);
 
 /* The file has its name only once it is whole and on disk. */
 int command_backup(struct invocation *invocation)
@@ -69,12 +62,16 @@ int command_backup(struct invocation *invocation)
 static int fill(const struct invocation *invocation, struct http *http,
     int fd, uint64_t *ret_bytes)
 {
-	struct progress progress = { .is_shown = isatty(STDERR_FILENO) &&
-		!invocation->is_json };
+	char words[OUTPUT_WORDS_SIZE];
+	struct progress progress;
+	int64_t total = 0;
 	const char *data;
 	size_t len;
 	int r;
 
+	progress_begin(&progress, invocation);
+	if (progress.is_shown)
+		total = ask_size(invocation);
 	for (;;) {
 		r = http_read_some(http, &data, &len);
 		if (r < 0)
@@ -83,10 +80,24 @@ static int fill(const struct invocation *invocation, struct http *http,
 		if (r < 0)
 			break;
 		*ret_bytes += len;
-		show(&progress, *ret_bytes, false);
+		output_size((int64_t)*ret_bytes, words);
+		progress_show(&progress, (int64_t)*ret_bytes, total, words);
 	}
-	show(&progress, *ret_bytes, true);
+	progress_end(&progress);
 	return r == -ENODATA ? 0 : r;
+}
+
+/* About what the backup will have; 0: not known. */
+static int64_t ask_size(const struct invocation *invocation)
+{
+	struct json *status = NULL;
+	int64_t bytes;
+
+	if (ask(invocation, "GET", "/v1/status", NULL, &status) != EXIT_FINE)
+		return 0;
+	bytes = json_number(json_member(status, "store"), "bytes_used");
+	json_free(status);
+	return bytes;
 }
 
 static int write_all(int fd, const char *data, size_t len)
@@ -103,18 +114,4 @@ static int write_all(int fd, const char *data, size_t len)
 		len -= (size_t)written;
 	}
 	return 0;
-}
-
-static void show(struct progress *progress, uint64_t bytes, bool is_last)
-{
-	char words[OUTPUT_WORDS_SIZE];
-	int64_t now_us = clock_monotonic_us();
-
-	if (!progress->is_shown || (now_us < progress->next_us && !is_last))
-		return;
-	progress->next_us = now_us + SHOW_EVERY_US;
-	output_size((int64_t)bytes, words);
-	fprintf(stderr, "\r%s\033[K%s", is_last ? "" : words,
-	    is_last ? "\r" : "");
-	(void)fflush(stderr);
 }

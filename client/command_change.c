@@ -13,8 +13,10 @@
 #include <unistd.h>
 
 #include "ask.h"
+#include "http.h"
 #include "json.h"
 #include "narrate.h"
+#include "progress.h"
 
 struct wording {
 	const char *verb;
@@ -29,7 +31,11 @@ static int change_one(struct invocation *invocation,
 static int change_selected(
     struct invocation *invocation, const struct wording *change);
 static int ask_bulk(struct invocation *invocation, const struct wording *change,
-    bool is_dry_run, struct json **ret_answer);
+    bool is_dry_run, int64_t total, struct json **ret_answer);
+static int ask_in_lines(struct invocation *invocation, const char *target,
+    const struct json *order, int64_t total, struct json **ret_answer);
+static void show_count(
+    struct progress *progress, int64_t done, int64_t total);
 static struct json *make_order(struct invocation *invocation, int *ret_error);
 static bool is_confirmed(const struct wording *change, int64_t count);
 static void print_counts(const struct invocation *invocation,
@@ -169,11 +175,11 @@ static int change_selected(
 	bool asks = !is_dry_run && !invocation->values[OPTION_YES] &&
 	    isatty(STDIN_FILENO);
 	struct json *answer;
-	int64_t matched;
+	int64_t matched = 0;
 	int r;
 
 	if (asks) {
-		r = ask_bulk(invocation, change, true, &answer);
+		r = ask_bulk(invocation, change, true, 0, &answer);
 		if (r != EXIT_FINE)
 			return r;
 		matched = json_number(answer, "matched");
@@ -181,7 +187,7 @@ static int change_selected(
 		if (matched > 0 && !is_confirmed(change, matched))
 			return EXIT_NOT_SO;
 	}
-	r = ask_bulk(invocation, change, is_dry_run, &answer);
+	r = ask_bulk(invocation, change, is_dry_run, matched, &answer);
 	if (r != EXIT_FINE)
 		return r;
 	if (invocation->is_json)
@@ -193,8 +199,9 @@ static int change_selected(
 	return r;
 }
 
+/* total: how many there will be; 0: that isn't known. */
 static int ask_bulk(struct invocation *invocation, const struct wording *change,
-    bool is_dry_run, struct json **ret_answer)
+    bool is_dry_run, int64_t total, struct json **ret_answer)
 {
 	struct json *order;
 	char target[64];
@@ -204,14 +211,62 @@ static int ask_bulk(struct invocation *invocation, const struct wording *change,
 	if (!order)
 		return r;
 	json_put_flag(order, "dry_run", is_dry_run);
+	json_put_flag(order, "progress", true);
 	r = command_put_selection(invocation, json_put_object(order, "filter"));
 	if (r == EXIT_FINE) {
 		snprintf(
 		    target, sizeof(target), "/v1/messages:%s", change->verb);
-		r = ask(invocation, "POST", target, order, ret_answer);
+		r = ask_in_lines(invocation, target, order, total, ret_answer);
 	}
 	json_free(order);
 	return r;
+}
+
+/* Lines with `progress` come first, the answer is the last one. */
+static int ask_in_lines(struct invocation *invocation, const char *target,
+    const struct json *order, int64_t total, struct json **ret_answer)
+{
+	char *printed = json_print(order);
+	struct ask_text body = { NULL, printed };
+	struct json *line = NULL;
+	struct progress progress;
+	struct http *http;
+	const char *text;
+	int r;
+
+	if (!printed)
+		return ask_complain(invocation, -ENOMEM);
+	r = ask_stream(invocation, "POST", target, &body, &http);
+	free(printed);
+	if (r != EXIT_FINE)
+		return r;
+	progress_begin(&progress, invocation);
+	while ((r = http_read_line(http, &text)) == 0) {
+		if (text[0] == '\0')
+			continue;
+		json_free(line);
+		line = json_parse(text, strlen(text));
+		if (line && json_member(line, "progress"))
+			show_count(&progress, json_number(line, "progress"),
+			    total);
+	}
+	progress_end(&progress);
+	http_close(http);
+	if (r != -ENODATA || !line || json_member(line, "progress")) {
+		json_free(line);
+		return ask_complain(invocation, r == -ENODATA ? -EPROTO : r);
+	}
+	*ret_answer = line;
+	return EXIT_FINE;
+}
+
+static void show_count(struct progress *progress, int64_t done, int64_t total)
+{
+	char words[2 * OUTPUT_WORDS_SIZE], number[OUTPUT_WORDS_SIZE];
+
+	output_number(done, number);
+	snprintf(words, sizeof(words), "%s messages", number);
+	progress_show(progress, done, total, words);
 }
 
 static struct json *make_order(struct invocation *invocation, int *ret_error)

@@ -12,6 +12,7 @@
 #include "ask.h"
 #include "import.h"
 #include "json.h"
+#include "progress.h"
 #include "question.h"
 
 static const struct {
@@ -138,17 +139,23 @@ static int send(const struct invocation *invocation, const char *before,
 static int make_relays(
     const struct invocation *invocation, const struct import *import)
 {
+	struct progress progress;
 	size_t i;
 	int r = EXIT_FINE;
 
+	progress_begin(&progress, invocation);
 	for (i = 0; i < import->relay_count && r == EXIT_FINE; i++) {
 		const struct import_relay *relay = &import->relays[i];
+
+		progress_show(&progress, (int64_t)i,
+		    (int64_t)import->relay_count, relay->name);
 
 		r = send(invocation, "/v1/relays?name=", relay->name, "",
 		    relay->order);
 		if (r == EXIT_FINE && relay->is_default)
 			r = send(invocation, "/v1/relays/", relay->name,
 			    "/default", NULL);
+		progress_end(&progress);
 		if (r == EXIT_FINE)
 			printf("Relay %s is there now.\n", relay->name);
 	}

@@ -11,6 +11,7 @@
 #include "control/handlers.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,8 @@
 #include "deliver/scheduler.h"
 #include "runtime/xalloc.h"
 
-#define BULK_PAGE 100
+#define BULK_PAGE   100
+#define PROGRESS_MS 200
 
 struct verb {
 	const char *name;
@@ -273,7 +275,8 @@ void changes_bulk(struct request *request)
 	struct bulk *bulk;
 
 	if (!read_order(request, &order,
-		verb_of(kind)->members | ORDER_DRY_RUN | ORDER_FILTER))
+		verb_of(kind)->members | ORDER_DRY_RUN | ORDER_PROGRESS |
+		    ORDER_FILTER))
 		return;
 	if (!order.has_filter) {
 		order_done(&order);
@@ -405,23 +408,29 @@ static void go_on(struct bulk *bulk)
 
 /*
  * Of more than one page the answer begins at once, with line ends that are
- * nothing to JSON: so the client knows that work goes on, and is known to be
- * there.
+ * nothing to JSON, or with how far it is: so the client knows that work goes
+ * on, and is known to be there.
  */
 static void keep_company(struct bulk *bulk)
 {
-	struct evbuffer *out;
+	bool has_progress = bulk->order.has_progress;
+	int64_t pause_ms = has_progress ? PROGRESS_MS : HEARTBEAT_S * 1000;
 	int64_t now_ms = clock_boottime_ms();
+	struct evbuffer *out;
 
-	if (bulk->is_streaming &&
-	    now_ms < bulk->said_boot_ms + HEARTBEAT_S * 1000)
+	if (bulk->is_streaming && now_ms < bulk->said_boot_ms + pause_ms)
 		return;
 	if (!bulk->is_streaming)
-		request_stream_begin(bulk->request, "application/json", -1);
+		request_stream_begin(bulk->request,
+		    has_progress ? "application/x-ndjson" : "application/json",
+		    -1);
 	bulk->is_streaming = true;
 	bulk->said_boot_ms = now_ms;
 	out = evbuffer_new();
-	if (!out || evbuffer_add(out, "\n", 1) < 0)
+	if (!out || (has_progress &&
+		evbuffer_add_printf(out, "{\"progress\":%" PRIu64 "}",
+		    bulk->matched) < 0) ||
+	    evbuffer_add(out, "\n", 1) < 0)
 		abort();
 	request_stream_send(bulk->request, out, NULL);
 	evbuffer_free(out);

@@ -20,6 +20,8 @@ static int set_at(
     struct order *order, const struct json_value *value, char *error);
 static int set_dry_run(
     struct order *order, const struct json_value *value, char *error);
+static int set_progress(
+    struct order *order, const struct json_value *value, char *error);
 static int set_filter(
     struct order *order, const struct json_value *value, char *error);
 static int set_filter_member(struct order *order, const char *name,
@@ -35,6 +37,7 @@ static const struct {
 	{ "until", ORDER_UNTIL, set_until },
 	{ "at", ORDER_AT, set_at },
 	{ "dry_run", ORDER_DRY_RUN, set_dry_run },
+	{ "progress", ORDER_PROGRESS, set_progress },
 	{ "filter", ORDER_FILTER, set_filter },
 };
 
@@ -69,11 +72,12 @@ static int on_member(void *context, const char *path,
 		    strcmp(path, members[i].name) == 0)
 			return members[i].set(order, value, error);
 	snprintf(error, JSON_ERROR_SIZE,
-	    "%.80s: not known here; expected%s%s%s%s%s", path,
+	    "%.80s: not known here; expected%s%s%s%s%s%s", path,
 	    order->members & ORDER_REASON ? " reason" : "",
 	    order->members & ORDER_UNTIL ? " until" : "",
 	    order->members & ORDER_AT ? " at" : "",
 	    order->members & ORDER_DRY_RUN ? " dry_run" : "",
+	    order->members & ORDER_PROGRESS ? " progress" : "",
 	    order->members & ORDER_FILTER ? " filter" : "");
 	return -EINVAL;
 }
@@ -141,6 +145,18 @@ static int set_dry_run(
 		return -EINVAL;
 	}
 	order->is_dry_run = value->is_true;
+	return 0;
+}
+
+static int set_progress(
+    struct order *order, const struct json_value *value, char *error)
+{
+	if (value->kind != JSON_IS_BOOL) {
+		snprintf(error, JSON_ERROR_SIZE,
+		    "progress: expected true or false");
+		return -EINVAL;
+	}
+	order->has_progress = value->is_true;
 	return 0;
 }
 

@@ -2,7 +2,7 @@
  * order - the JSON that comes with a change: why, until when, for which
  *
  * {"reason": text, "until": time, "at": time, "dry_run": boolean,
- *  "filter": {…}}
+ *  "progress": boolean, "filter": {…}}
  */
 #ifndef RELAIS_CONTROL_ORDER_H
 #define RELAIS_CONTROL_ORDER_H
@@ -22,12 +22,14 @@
 #define ORDER_DRY_RUN 4u
 #define ORDER_FILTER  8u
 #define ORDER_AT      16u
+#define ORDER_PROGRESS 32u
 
 struct order {
 	char reason[ORDER_REASON_SIZE]; /* empty: none was given */
 	uint64_t until_ms;              /* wall; 0: no end */
 	uint64_t at_ms;                 /* wall; 0: none was given */
 	bool is_dry_run;
+	bool has_progress; /* the answer tells how far it is, line by line */
 	bool has_filter;
 	struct selection filter;
 	unsigned members; /* allowed ones */
