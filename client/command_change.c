@@ -227,7 +227,7 @@ static int ask_in_lines(struct invocation *invocation, const char *target,
     const struct json *order, int64_t total, struct json **ret_answer)
 {
 	char *printed = json_print(order);
-	struct ask_text body = { NULL, printed };
+	struct ask_text body = { .text = printed };
 	struct json *line = NULL;
 	struct progress progress;
 	struct http *http;
