@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "address.h"
 #include "buffer.h"
 #include "control/json.h"
 #include "relay_url.h"
@@ -20,7 +21,7 @@ static const char *const secret_keys[] = { "password", "password_file",
 #define IDENTITY_KEYS (sizeof(identity_keys) / sizeof(identity_keys[0]))
 #define SECRET_KEYS   (sizeof(secret_keys) / sizeof(secret_keys[0]))
 
-static void take_password_out(struct settings_node *relay);
+static int take_password_out(struct settings_node *relay);
 static bool has_password(const struct settings_node *relay);
 static bool has_secret(const struct settings_node *relay);
 static bool drop_secrets(struct settings_node *relay);
@@ -53,26 +54,35 @@ int relay_draft_read(const struct relay_draft_input *input,
 		settings_node_free(relay);
 		return -EINVAL;
 	}
-	take_password_out(relay);
+	if (take_password_out(relay) < 0) {
+		settings_errors_add(errors, &request,
+		    "url: its password has octets that are no UTF-8 text");
+		settings_node_free(relay);
+		return -EINVAL;
+	}
 	*ret_relay = relay;
 	return 0;
 }
 
 /* smtps://USER:PASSWORD@HOST: it is kept, and dropped, apart from the rest. */
-static void take_password_out(struct settings_node *relay)
+static int take_password_out(struct settings_node *relay)
 {
 	struct settings_node *password, *url = relay->first;
 	struct relay_url parts;
 	const char *problem;
 	char *colon, *at;
+	int r = 0;
 
 	while (url && strcmp(url->key, "url") != 0)
 		url = url->next;
 	if (!url || url->kind != SETTINGS_NODE_SCALAR ||
 	    settings_node_find(relay, "password") ||
 	    relay_url_parse(&parts, url->text, &problem) < 0)
-		return;
-	if (parts.password) {
+		return 0;
+	if (parts.password &&
+	    !address_is_utf8(parts.password, strlen(parts.password))) {
+		r = -EINVAL;
+	} else if (parts.password) {
 		password = settings_node_new(SETTINGS_NODE_SCALAR,
 		    parts.password, &url->place);
 		password->is_quoted = true;
@@ -82,6 +92,7 @@ static void take_password_out(struct settings_node *relay)
 		memmove(colon, at, strlen(at) + 1);
 	}
 	relay_url_done(&parts);
+	return r;
 }
 
 const char *relay_draft_merge(struct settings_node *relay,

@@ -19,6 +19,8 @@
 
 /* Of a longer header only the first fields are returned. */
 #define HEADER_RETURNED_MAX (64 * 1024)
+/* RFC 5322 2.1.1 */
+#define LINE_MAX_OCTETS 998
 
 struct parts {
 	const struct bounce *bounce;
@@ -35,6 +37,7 @@ static void add_part(struct parts *parts, const char *type,
 static void add_text_part(struct parts *parts);
 static void add_status_part(struct parts *parts);
 static void add_original(struct parts *parts);
+static bool has_long_line(const char *text, size_t len);
 static bool is_whole_wanted(const struct parts *parts);
 static bool add_whole(struct parts *parts);
 static void add_header_part(struct parts *parts);
@@ -178,6 +181,21 @@ static void add_original(struct parts *parts)
 	add_header_part(parts);
 }
 
+/* What made a relay refuse the message would have it refuse the report, too. */
+static bool has_long_line(const char *text, size_t len)
+{
+	const char *end;
+
+	while (len > LINE_MAX_OCTETS) {
+		end = memmem(text, len, "\r\n", 2);
+		if (end == NULL || end - text > LINE_MAX_OCTETS)
+			return true;
+		len -= (size_t)(end + 2 - text);
+		text = end + 2;
+	}
+	return false;
+}
+
 /*
  * RFC 3461 6.2: only for failures. To another address than the sender's goes
  * what an administrator needs, and not what somebody wrote.
@@ -188,7 +206,9 @@ static bool is_whole_wanted(const struct parts *parts)
 	const struct settings_bounces *settings = &bounce->settings->bounces;
 
 	if (bounce->contents == NULL || settings->to != NULL ||
-	    (bounce->message->flags & MESSAGE_RET_HDRS) != 0 ||
+	    (bounce->message->flags &
+		(MESSAGE_RET_HDRS | MESSAGE_LONG_LINES)) != 0 ||
+	    has_long_line(bounce->header, bounce->header_len) ||
 	    bounce->message->size > settings->content_bytes)
 		return false;
 	for (unsigned i = 0; i < bounce->count; i++) {
@@ -261,6 +281,10 @@ static void add_header_part(struct parts *parts)
 		abort();
 	if (prose_is_8bit(text.data, text.len)) {
 		add_part(parts, "message/global-headers", "Message header");
+		add_encoded(parts, &text);
+	} else if (has_long_line(text.data, text.len)) {
+		/* RFC 6522 4: this part may be encoded. */
+		add_part(parts, "text/rfc822-headers", "Message header");
 		add_encoded(parts, &text);
 	} else {
 		add_part(parts, "text/rfc822-headers", "Message header");

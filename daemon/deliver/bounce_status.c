@@ -18,6 +18,9 @@
 #include "settings.h"
 #include "smtp/xtext.h"
 
+/* Well below the 998 octets of RFC 5322 2.1.1. */
+#define FOLD_OCTETS 700
+
 static void add_message_fields(struct buffer *into,
     const struct bounce *bounce);
 static void add_recipient_fields(struct buffer *into,
@@ -199,15 +202,22 @@ static void add_date(struct buffer *into, const char *field, int64_t time_ms)
 	prose_add(into, "%s: %s\r\n", field, date);
 }
 
-/* The rest of a line, ended: nothing can begin another field. */
+/* The rest of a line, ended: nothing can begin another field. Texts in other
+ * scripts grow up to sixfold. */
 static void add_clean(struct buffer *into, const char *text, bool is_utf8)
 {
+	size_t start = into->len;
+
 	while (*text != '\0') {
 		unsigned char c = (unsigned char)*text;
 		unsigned more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0xc0 ? 1
 									  : 0;
 		unsigned long code = c;
 
+		if (into->len - start > FOLD_OCTETS && (c & 0xc0) != 0x80) {
+			prose_add(into, "\r\n ");
+			start = into->len;
+		}
 		if (c < ' ' || c == 127)
 			code = ' ';
 		if (is_utf8 || c < 128) {
