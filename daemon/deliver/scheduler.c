@@ -23,8 +23,9 @@
 #include "runtime/xalloc.h"
 #include "settings.h"
 
-/* No longer than this without a look at the clock. */
-#define TIMER_MAX_MS (60 * 60 * UINT64_C(1000))
+/* No longer than this without a look at the clock: the loop's own stands still
+ * while the machine sleeps, and what is due is not. */
+#define TIMER_MAX_MS (10 * UINT64_C(1000))
 
 static void on_notice(struct letter *letter);
 static void part_is_settled(struct scheduler *scheduler,

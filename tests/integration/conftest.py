@@ -30,6 +30,7 @@ PEER_ROOT = SOURCE / "tests" / "support" / "peer-root.sh"
 sys.path.insert(0, str(SOURCE / "tests" / "support"))
 
 from abnf import Grammar  # noqa: E402  (needs the path above)
+from clocks import Clocks  # noqa: E402  (needs the path above)
 from relay import Relay  # noqa: E402
 from servers import Unavailable, free_port  # noqa: E402,F401
 
@@ -421,6 +422,15 @@ def serve(directory):
 
         start.count = 0
         yield start
+
+
+@pytest.fixture
+def clock(daemon):
+    """The clocks of a daemon that isn't running yet; see clocks.py."""
+    obstacle = Clocks.obstacle(BUILD / "relaisd")
+    if obstacle:
+        pytest.skip(obstacle)
+    return Clocks(daemon)
 
 
 @pytest.fixture

@@ -27,7 +27,6 @@ aiosmtpd    python3-aiosmtpd
 nsd         nsd
 curl        curl
 strace      strace
-faketime    libfaketime
 snail       s-nail
 mutt        mutt
 php         php8.2-cli

@@ -44,20 +44,6 @@ def certificates(folder):
     return folder
 
 
-def fake_time_library(peers, program):
-    """libfaketime, for LD_PRELOAD into this program."""
-    missing = pathlib.Path(peers) / "faketime.missing"
-    if missing.exists():
-        raise Unavailable(missing.read_text().strip())
-    found = list(pathlib.Path(peers, "faketime").glob(
-        "usr/lib/*/faketime/libfaketimeMT.so.1"))
-    if not found:
-        raise Unavailable("libfaketime was not fetched")
-    if b"__sanitizer" in pathlib.Path(program).read_bytes():
-        raise Unavailable("a sanitizer wants to be loaded first")
-    return found[0]
-
-
 class Server:
     """A process, or a tree of them that ends with it."""
 
