@@ -15,6 +15,8 @@
 #include "queue/store_private.h"
 
 #define READERS_MAX 256
+/* Where the address space has no room for more. */
+#define MAP_BYTES_LEAST (1ull << 30)
 #define RESERVE_MAX (64ull << 20)
 #define LOCK_NAME "relaisd.lock"
 
@@ -117,13 +119,11 @@ static int lock_directory(struct store *store, const char *directory,
 	return r;
 }
 
-static int open_environment(struct store *store, const char *directory,
-    char **ret_error)
+/* Answers with codes of LMDB. */
+static int try_environment(struct store *store, const char *directory)
 {
-	int dead, flags;
-	int r;
+	int r = mdb_env_create(&store->env);
 
-	r = mdb_env_create(&store->env);
 	if (r == 0)
 		r = mdb_env_set_maxdbs(store->env, STORE_TABLES);
 	if (r == 0)
@@ -135,6 +135,22 @@ static int open_environment(struct store *store, const char *directory,
 		    MDB_NOTLS | MDB_NORDAHEAD, 0600);
 	if (r == 0)
 		r = mdb_env_get_fd(store->env, &store->data_fd);
+	return r;
+}
+
+static int open_environment(struct store *store, const char *directory,
+    char **ret_error)
+{
+	int dead, flags;
+	int r;
+
+	/* Not everywhere is there so much address space. */
+	while (((r = try_environment(store, directory)) == ENOMEM ||
+		   r == EINVAL) && store->map_bytes > MAP_BYTES_LEAST) {
+		mdb_env_close(store->env);
+		store->env = NULL;
+		store->map_bytes /= 2;
+	}
 	if (r != 0) {
 		explain(ret_error, "cannot open the store in", directory, r);
 		return store_translate(r);

@@ -123,6 +123,7 @@ class Relaisd:
         self.control = self.directory / "c"
         self.queue = queue or self.directory / "queue"
         self.process = None
+        self.wrapper = []  # a program that runs it
         self.settings = {
             "hostname": "bench.test",
             "queue": {"directory": str(self.queue)},
@@ -143,8 +144,8 @@ class Relaisd:
         start = time.monotonic()
         with open(self.directory / "log", "ab") as log:
             self.process = subprocess.Popen(
-                [str(self.bench.build / "relaisd"), "--config", str(path)],
-                stderr=log, stdout=log, stdin=subprocess.DEVNULL)
+                [*self.wrapper, str(self.bench.build / "relaisd"), "--config",
+                 str(path)], stderr=log, stdout=log, stdin=subprocess.DEVNULL)
         wait_until(self.is_ready, "relaisd")
         return (time.monotonic() - start) * 1000
 
