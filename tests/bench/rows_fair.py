@@ -11,7 +11,7 @@ import traceback
 from machine import Relaisd, Skipped, fill, relay_at, wait_until
 
 BULK = int(os.environ.get("BULK", 100000))
-RATE = 20                # messages a second that the relay takes
+RATE = 2                 # messages a second that the relay takes
 LARGE_BYTES = 25 << 20
 LARGE_SECONDS = 0.5      # what the relay takes for each of these
 NORMAL = 40
