@@ -88,8 +88,11 @@ enum option {
 	OPTION_META,
 	OPTION_WAIT,
 	OPTION_DEADLINE,
+	/* of a newcomer */
+	OPTION_ADDRESS,
+	OPTION_ROOT,
 };
-#define OPTIONS (OPTION_DEADLINE + 1)
+#define OPTIONS (OPTION_ROOT + 1)
 _Static_assert(OPTIONS <= 64, "a set of options is a 64-bit word");
 
 #define HAS(option) (UINT64_C(1) << (option))
@@ -209,6 +212,7 @@ void command_add_relay(
 /* --------------------------------------------------------- the commands */
 
 /* One per command, each in command_<name>.c. */
+int command_setup(struct invocation *invocation);
 int command_status(struct invocation *invocation);
 int command_list(struct invocation *invocation);
 int command_show(struct invocation *invocation);

@@ -14,6 +14,7 @@
 #include "json.h"
 #include "question.h"
 #include "relay_order.h"
+#include "relay_questions.h"
 
 static int send_relay(struct invocation *invocation, const char *method,
     const char *name, struct json *order);
@@ -24,6 +25,12 @@ static int ask_about(struct invocation *invocation, const char *method,
 static void print_change(const struct invocation *invocation,
     const struct json *relay, const char *done);
 static int make_default(struct invocation *invocation, const char *name);
+static bool is_unsaid(const struct invocation *invocation,
+    const struct json *order);
+static int ask_for_all(const struct invocation *invocation,
+    struct json *order, const struct json *current);
+static int ask_what_changes(struct invocation *invocation, const char *name,
+    struct json *order);
 
 int command_relay_add(struct invocation *invocation)
 {
@@ -42,11 +49,13 @@ int command_relay_add(struct invocation *invocation)
 	if (!order)
 		return ask_complain(invocation, -ENOMEM);
 	r = relay_order_read(invocation, 1, order);
+	if (r == EXIT_FINE && is_unsaid(invocation, order))
+		r = ask_for_all(invocation, order, NULL);
 	needs_password = json_text(order, "username") &&
 	    !json_member(order, "password") &&
 	    !json_member(order, "password_file") &&
 	    !json_member(order, "credential") && question_is_possible();
-	if (r == EXIT_FINE)
+	if (r == EXIT_FINE && !json_has(order, "password"))
 		r = relay_order_read_password(
 		    invocation, order, needs_password);
 	if (r == EXIT_FINE)
@@ -59,10 +68,12 @@ int command_relay_add(struct invocation *invocation)
 
 int command_relay_set(struct invocation *invocation)
 {
+	const char *name = invocation->operands[0];
+	bool is_given = relay_order_is_given(invocation, 1);
 	struct json *order;
 	int r;
 
-	if (!relay_order_is_given(invocation, 1)) {
+	if (!is_given && !question_is_possible()) {
 		command_complain("what is to change? KEY=VALUE, or an option; "
 				 "see relaisctl relay set --help");
 		return EXIT_BAD_USAGE;
@@ -70,15 +81,71 @@ int command_relay_set(struct invocation *invocation)
 	order = json_make();
 	if (!order)
 		return ask_complain(invocation, -ENOMEM);
-	r = relay_order_read(invocation, 1, order);
-	if (r == EXIT_FINE)
+	r = is_given ? relay_order_read(invocation, 1, order)
+		     : ask_what_changes(invocation, name, order);
+	if (r == EXIT_FINE && is_given)
 		r = relay_order_read_password(invocation, order, false);
-	if (r == EXIT_FINE)
-		r = send_relay(
-		    invocation, "PUT", invocation->operands[0], order);
+	if (r == EXIT_FINE && (invocation->values[OPTION_YAML] ||
+		!json_is_empty(order)))
+		r = send_relay(invocation, "PUT", name, order);
+	else if (r == EXIT_FINE)
+		fputs("Nothing is changed.\n", stderr);
 	json_free(order);
 	return r;
 }
+
+/* ---------------------------------------------------------------- questions */
+
+/* Doesn't it say yet where the relay is, and can a person be asked? */
+static bool is_unsaid(const struct invocation *invocation,
+    const struct json *order)
+{
+	return question_is_possible() && !invocation->values[OPTION_YAML] &&
+	    !json_has(order, "url") && !json_has(order, "host") &&
+	    !json_has(order, "provider");
+}
+
+static int ask_for_all(const struct invocation *invocation,
+    struct json *order, const struct json *current)
+{
+	struct relay_questions questions = {
+		.invocation = invocation,
+		.order = order,
+		.current = current,
+	};
+	int r;
+
+	r = relay_order_read_password(invocation, order, false);
+	if (r == EXIT_FINE)
+		r = relay_questions_ask(&questions);
+	relay_questions_done(&questions);
+	return r;
+}
+
+static int ask_what_changes(struct invocation *invocation, const char *name,
+    struct json *order)
+{
+	struct json *relay = NULL;
+	const char *file;
+	int r;
+
+	r = ask_about(invocation, "GET", name, "", &relay);
+	if (r != EXIT_FINE)
+		return r;
+	file = json_text(relay, "file");
+	if (strcmp(json_text(relay, "managed") ? json_text(relay, "managed")
+					       : "", "api") != 0) {
+		command_complain("relay %s is set in %s: change it there", name,
+		    file ? file : "the program itself");
+		r = EXIT_NOT_SO;
+	} else {
+		r = ask_for_all(invocation, order, relay);
+	}
+	json_free(relay);
+	return r;
+}
+
+/* ------------------------------------------------------------------ orders */
 
 static int send_relay(struct invocation *invocation, const char *method,
     const char *name, struct json *order)

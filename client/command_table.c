@@ -83,6 +83,9 @@ const struct option_words command_options[OPTIONS] = {
 	    "handed over by this user (name or uid)" },
 	[OPTION_PRIORITY] = { "priority", "WORD", "urgent, normal or bulk" },
 	[OPTION_SUBJECT] = { "subject", "TEXT", "what it is about" },
+	[OPTION_ADDRESS] = { "address", "ADDRESS",
+	    "yours: its provider or domain says where mail goes out" },
+	[OPTION_ROOT] = { "root", "ADDRESS", "where mail to root goes" },
 	[OPTION_TEXT] = { "text", "TEXT", "instead of what stdin says" },
 	[OPTION_TEXT_FILE] = { "text-file", "FILE",
 	    "likewise, from a file; - stands for stdin" },
@@ -114,6 +117,14 @@ const char *const command_mail_options[OPTIONS] = {
 };
 
 const struct command commands[] = {
+	{ "setup", "[NAME] [KEY=VALUE...]", 0, -1,
+	    (HAS_RELAY_KEYS & ~HAS(OPTION_YAML)) | HAS(OPTION_ADDRESS) |
+		HAS(OPTION_ROOT) | HAS(OPTION_TO) | HAS(OPTION_YES),
+	    "where mail goes out, in a few questions, and a first mail",
+	    "What options say isn't asked. The relay is tried before anything "
+	    "is saved. It can\nbe run again. Exits with 1 if the relay or "
+	    "the first mail does not work.",
+	    command_setup },
 	{ "status", NULL, 0, 0, 0, "how the queue and the relays do", NULL,
 	    command_status },
 	{ "list", NULL, 0, 0,
@@ -170,13 +181,15 @@ const struct command commands[] = {
 	{ "relay add", "NAME [KEY=VALUE...]", 1, -1,
 	    HAS_RELAY_KEYS | HAS(OPTION_DEFAULT), "make a relay",
 	    "Keys are those of relais.yaml(5), as in limits.rate=30/min. On "
-	    "a terminal the\npassword is asked for where there is a username.",
+	    "a terminal what\nis not said is asked for: all, or the password "
+	    "of a username.",
 	    command_relay_add },
 	{ "relay set", "NAME [KEY=VALUE...]", 1, -1, HAS_RELAY_KEYS,
 	    "change a relay",
 	    "KEY= removes a key. What isn't named stays as it is, but for "
 	    "the password\nwhere host, port, security, tls, username or "
-	    "authentication change.",
+	    "authentication change. With a name\nalone, on a terminal, it "
+	    "asks.",
 	    command_relay_set },
 	{ "relay remove", "NAME", 1, 1, HAS(OPTION_MOVE_TO) | HAS(OPTION_YES),
 	    "remove a relay", NULL, command_relay_remove },

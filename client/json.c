@@ -33,6 +33,11 @@ const struct json *json_member(const struct json *object, const char *name)
 	return json_is_null(value) ? NULL : outer(value);
 }
 
+bool json_has(const struct json *object, const char *name)
+{
+	return json_object_get(inner(object), name) != NULL;
+}
+
 const char *json_text(const struct json *object, const char *name)
 {
 	return json_string_value(json_object_get(inner(object), name));
@@ -116,6 +121,11 @@ struct json *json_make(void)
 	return (struct json *)(void *)json_object();
 }
 
+bool json_is_empty(const struct json *object)
+{
+	return json_object_size(inner(object)) == 0;
+}
+
 void json_put_text(struct json *object, const char *name, const char *value)
 {
 	(void)json_object_set_new(unlocked(object), name, json_string(value));
@@ -148,6 +158,11 @@ struct json *json_put_object(struct json *object, const char *name)
 void json_put_null(struct json *object, const char *name)
 {
 	(void)json_object_set_new(unlocked(object), name, json_null());
+}
+
+void json_remove(struct json *object, const char *name)
+{
+	(void)json_object_del(unlocked(object), name);
 }
 
 void json_put_list(struct json *object, const char *name, const char *words)

@@ -19,6 +19,8 @@ void json_free(struct json *json);
 
 /* Borrowed from the object, like all that follow. The object may be NULL. */
 const struct json *json_member(const struct json *object, const char *name);
+/* Is it there, be it null? */
+bool json_has(const struct json *object, const char *name);
 const char *json_text(const struct json *object, const char *name);
 int64_t json_number(const struct json *object, const char *name);
 bool json_flag(const struct json *object, const char *name);
@@ -44,8 +46,10 @@ char *json_print(const struct json *json);
 
 /* Orders; NULL and nothing without memory. */
 struct json *json_make(void);
+bool json_is_empty(const struct json *object);
 void json_put_text(struct json *object, const char *name, const char *value);
 void json_put_flag(struct json *object, const char *name, bool value);
+void json_remove(struct json *object, const char *name);
 void json_put_null(struct json *object, const char *name);
 /* One more in an array of texts, which is made if it isn't there. */
 void json_add_text(struct json *object, const char *name, const char *value);

@@ -94,6 +94,7 @@ void settings_done(struct settings *settings)
 		settings_words_done(&settings->aliases[i].targets);
 	}
 	free(settings->aliases);
+	free(settings->aliases_file);
 	for (i = 0; i < settings->receive.listen_count; i++)
 		free(settings->receive.listen[i].address);
 	free(settings->receive.listen);

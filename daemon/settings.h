@@ -389,6 +389,7 @@ struct settings {
 	/* In the file's order; the last one holds for everybody. */
 	struct submitter_rule *submitters;
 	size_t submitter_count;
+	char *aliases_file;
 	struct alias *aliases; /* aliases.h */
 	size_t alias_count;
 

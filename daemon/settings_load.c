@@ -81,7 +81,6 @@ int settings_load_edited(const char *path, const struct settings_edit *edits,
 		*ret_settings = settings_new_take(&whole.settings);
 	settings_done(&whole.settings);
 	free(whole.default_relay);
-	free(whole.aliases_file);
 	settings_words_done(&whole.administrators);
 	reader_done(&reader);
 	return errors->error_count == errors_before ? 0 : -EINVAL;
@@ -350,7 +349,7 @@ static void complete_administrators(struct settings_reader *reader)
 
 static void complete_aliases(struct settings_reader *reader)
 {
-	const char *path = reader->main->aliases_file;
+	const char *path = reader->main->settings.aliases_file;
 	int r;
 
 	if (!path)

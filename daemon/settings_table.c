@@ -86,7 +86,7 @@ const struct settings_key settings_keys_main[] = {
 	  .sentence = "Other recipients for names without a domain: a map from "
 		      "a name to an address, a name, or a list of them. Goes "
 		      "before the aliases file." },
-	{ "aliases_file", TYPE(path), MAIN(aliases_file),
+	{ "aliases_file", TYPE(path), SETTING(aliases_file),
 	  .initial = "/etc/aliases",
 	  .sentence = "A file in the form of aliases(5), of which only names "
 		      "and addresses count. It may be missing." },

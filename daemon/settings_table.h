@@ -91,7 +91,6 @@ extern const struct settings_choice settings_choices_grant[];
 struct settings_main {
 	struct settings settings;
 	char *default_relay; /* its name; NULL: not given */
-	char *aliases_file;
 	struct settings_words administrators;
 };
 

@@ -60,6 +60,7 @@ void routes_explain(struct request *request)
 	emit_text(emit, "needs_alias",
 	    aliases_end_nowhere(request->settings, question.given, name)
 		? name : NULL);
+	emit_text(emit, "aliases_file", request->settings->aliases_file);
 	emit_array(emit, "recipients");
 	(void)aliases_expand(request->settings, question.given, explain,
 	    &question);
