@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,7 @@ struct http {
 	uint64_t left; /* of the body, or of the chunk */
 	bool is_at_end;
 	bool is_inside;    /* a chunk has been read: its line end comes first */
+	int patience_ms;   /* -1: that of the socket */
 	struct buffer raw; /* as received */
 	struct buffer body; /* decoded and not yet given out */
 	size_t line_len;    /* given out, to be dropped at the next call */
@@ -72,6 +74,7 @@ int http_ask(struct http **ret_http, const char *socket_path,
 
 	if (!http)
 		return -ENOMEM;
+	http->patience_ms = -1;
 	buffer_init(&http->raw, 0);
 	buffer_init(&http->body, BODY_MAX);
 	r = http->fd = connect_to(socket_path, question->silence_s);
@@ -246,11 +249,15 @@ static void parse_field(struct http *http, const char *line)
 /* -ENODATA: the daemon has closed. */
 static int receive(struct http *http)
 {
+	struct pollfd readable = { .fd = http->fd, .events = POLLIN };
 	ssize_t got;
 	int r = buffer_reserve(&http->raw, READ_SIZE);
 
 	if (r < 0)
 		return r;
+	if (http->patience_ms >= 0 &&
+	    poll(&readable, 1, http->patience_ms) == 0)
+		return -ETIMEDOUT;
 	do
 		got = recv(
 		    http->fd, http->raw.data + http->raw.len, READ_SIZE, 0);
@@ -307,6 +314,11 @@ int http_read_line(struct http *http, const char **ret_line)
 		if (r < 0)
 			return r;
 	}
+}
+
+void http_set_patience(struct http *http, int timeout_ms)
+{
+	http->patience_ms = timeout_ms;
 }
 
 /* Some more of the body; -ENODATA at its proper end, -EPROTO if cut. */

@@ -54,4 +54,10 @@ int http_read_some(struct http *http, const char **ret_data, size_t *ret_len);
  */
 int http_read_line(struct http *http, const char **ret_line);
 
+/*
+ * From now on -ETIMEDOUT comes after so many milliseconds of silence, and
+ * reading may go on afterwards; -1: after HTTP_SILENCE_S, as at first.
+ */
+void http_set_patience(struct http *http, int timeout_ms);
+
 #endif

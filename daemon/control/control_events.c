@@ -67,6 +67,8 @@ static void on_more(evutil_socket_t fd, short what, void *context);
 static void set_heartbeat(struct watcher *watcher);
 static void send_text(struct watcher *watcher, const char *text);
 static bool find_start(struct request *request, uint64_t *ret_position);
+static void fail_gone(struct request *request, uint64_t position,
+    uint64_t oldest, uint64_t newest);
 static bool has_stream(const struct streams *streams, uid_t uid);
 static void pump(struct watcher *watcher);
 static void on_drained(struct request *request);
@@ -274,14 +276,32 @@ static bool find_start(struct request *request, uint64_t *ret_position)
 	}
 	r = queue_read_feed(reader, *ret_position, &row, 1, &oldest);
 	if (r == -ERANGE || *ret_position > counts.last_sequence) {
-		request_fail(request, 410, "events_gone",
-		    "list the messages, and go on without since",
-		    "events after %" PRIu64 " are not there; the oldest is "
-		    "%" PRIu64 ", the newest %" PRIu64,
-		    *ret_position, oldest, counts.last_sequence);
+		fail_gone(request, *ret_position, oldest, counts.last_sequence);
 		return false;
 	}
 	return true;
+}
+
+/* With the numbers as members, for programs that go on from there. */
+static void fail_gone(struct request *request, uint64_t position,
+    uint64_t oldest, uint64_t newest)
+{
+	struct emitter *emit = &request->emit;
+	char message[128];
+
+	snprintf(message, sizeof(message),
+	    "events after %" PRIu64 " are not there; the oldest is "
+	    "%" PRIu64 ", the newest %" PRIu64, position, oldest, newest);
+	emit_object(emit, NULL);
+	emit_object(emit, "error");
+	emit_text(emit, "code", "events_gone");
+	emit_text(emit, "message", message);
+	emit_text(emit, "next", "list the messages, and go on without since");
+	emit_number(emit, "oldest", (int64_t)oldest);
+	emit_number(emit, "newest", (int64_t)newest);
+	emit_end(emit);
+	emit_end(emit);
+	request_reply(request, 410);
 }
 
 /* Some rows; the rest when they are taken, or in the next turn. */

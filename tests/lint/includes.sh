@@ -13,11 +13,11 @@ cd "${srcdir:-.}" || exit 1
 # library header      the only files that include it
 includers='
 lmdb.h                daemon/queue/store[a-z_]*[.][ch]
-openssl/              daemon/(deliver/tls[a-z_]*[.][ch]|crypto[.]c)
+openssl/              daemon/(deliver/tls[a-z_]*[.][ch]|crypto[.]c)|client/webhook_signature[.]c
 yaml.h                daemon/settings_yaml[.]c
 ares.h                daemon/deliver/dns(_answer)?[.]c
 jansson.h             daemon/control/json[.]c|daemon/deliver/token_answer[.]c|client/json[.]c
-curl/                 daemon/deliver/https[.]c
+curl/                 daemon/deliver/https[.]c|client/webhook_post[.]c
 gsasl.h               daemon/deliver/sasl[.]c
 gmime/                daemon/control/mime[.]c
 '
