@@ -13,6 +13,8 @@ static void narrate_hold(
     const struct output *output, const struct json *message);
 static void narrate_way(const struct output *output, const struct json *message,
     const struct json *relay);
+static void narrate_help(const struct output *output, const char *name,
+    const struct json *relay);
 static void narrate_story(
     const struct output *output, const struct json *message);
 static void label(const struct output *output, const char *name);
@@ -68,15 +70,30 @@ void narrate_reply(const struct json *reply, char *out, size_t size)
 		snprintf(out, size, "%s", text);
 }
 
+/* "535 5.7.8 bad credentials (at auth)", or what somebody said. */
+static void narrate_fault(const struct json *relay, char *out, size_t size)
+{
+	const struct json *fault = json_member(relay, "fault");
+	const char *reason = or_nothing(json_text(relay, "reason"));
+	const char *enhanced = json_text(fault, "enhanced");
+	int64_t code = json_number(fault, "code");
+
+	if (code)
+		snprintf(out, size, "%" PRId64 " %s%s%s (at %s)", code,
+		    or_nothing(enhanced), enhanced ? " " : "", reason,
+		    or_nothing(json_text(fault, "phase")));
+	else
+		snprintf(out, size, "%s", reason);
+}
+
 void narrate_breaker(const struct output *output, const struct json *relay,
     char *out, size_t size)
 {
 	const char *state = or_nothing(json_text(relay, "state"));
-	const char *reason = json_text(relay, "reason");
 	const char *carrier = json_text(relay, "carried_by");
 	int64_t until_ms = output_parse_time(json_text(relay, "until"));
-	char age[OUTPUT_WORDS_SIZE];
-	const char *words = state;
+	const char *words = state, *again = "; tried again ";
+	char age[OUTPUT_WORDS_SIZE], fault[600];
 
 	*out = '\0';
 	if (strcmp(state, "closed") == 0)
@@ -89,10 +106,17 @@ void narrate_breaker(const struct output *output, const struct json *relay,
 		words = "is held until someone acts";
 	else if (strcmp(state, "paused") == 0)
 		words = "is paused";
-	output_age(output, until_ms, age);
-	snprintf(out, size, "%s%s%s%s%s%s%s", words, reason ? ": " : "",
-	    or_nothing(reason), until_ms ? "; goes on " : "", age,
-	    carrier ? "; its mail goes by " : "", or_nothing(carrier));
+	if (strcmp(state, "half-open") == 0)
+		until_ms = 0;
+	if (strcmp(state, "paused") == 0)
+		again = "; goes on ";
+	output_age(output,
+	    until_ms && until_ms < output->now_ms ? output->now_ms : until_ms,
+	    age);
+	narrate_fault(relay, fault, sizeof(fault));
+	snprintf(out, size, "%s%s%s%s%s%s%s", words, *fault ? ": " : "", fault,
+	    until_ms ? again : "", age, carrier ? "; its mail goes by " : "",
+	    or_nothing(carrier));
 }
 
 /* ---------------------------------------------------------------- message */
@@ -201,19 +225,67 @@ static void narrate_way(const struct output *output, const struct json *message,
     const struct json *relay)
 {
 	const char *name = json_text(message, "relay");
-	char words[1024];
+	const char *state = json_text(relay, "state");
+	int64_t rate_ms = output_parse_time(json_text(relay, "rate_until"));
+	char words[1024], age[OUTPUT_WORDS_SIZE];
 
 	if (!name)
 		return;
 	label(output, "relay");
 	output_text(output, STYLE_PLAIN, name);
 	narrate_breaker(output, relay, words, sizeof(words));
+	output_age(output, rate_ms, age);
+	if (relay && !json_flag(relay, "enabled"))
+		snprintf(words, sizeof(words), "is disabled");
+	else if (!*words && rate_ms > output->now_ms)
+		snprintf(words, sizeof(words), "has had as much as its rate "
+		    "allows; goes on %s", age);
 	if (*words) {
 		fputs(", which ", output->file);
-		output_text(
-		    output, narrate_style(json_text(relay, "state")), words);
+		output_text(output, narrate_style(state), words);
 	}
 	fputc('\n', output->file);
+	if (*words)
+		narrate_help(output, name, relay);
+}
+
+static void help_line(const struct output *output, const char *text)
+{
+	if (!text)
+		return;
+	fprintf(output->file, "%14s", "");
+	output_text(output, STYLE_PLAIN, text);
+	fputc('\n', output->file);
+}
+
+/* Since when, what it means, and which command helps. */
+static void narrate_help(const struct output *output, const char *name,
+    const struct json *relay)
+{
+	const struct json *fault = json_member(relay, "fault");
+	const char *state = or_nothing(json_text(relay, "state"));
+	int64_t since_ms = output_parse_time(json_text(relay, "since"));
+	const char *verb = NULL;
+	char time[OUTPUT_WORDS_SIZE], age[OUTPUT_WORDS_SIZE];
+
+	if (!json_flag(relay, "enabled"))
+		verb = "enable";
+	else if (strcmp(state, "held") == 0 || strcmp(state, "paused") == 0)
+		verb = "resume";
+	else if (strcmp(state, "open") == 0)
+		verb = "test";
+	if (!verb)
+		return;
+	if (since_ms && json_flag(relay, "enabled")) {
+		output_time(since_ms, time);
+		output_age(output, since_ms, age);
+		output_format(output, STYLE_PLAIN, "%14ssince %s (%s)\n", "",
+		    time, age);
+	}
+	help_line(output, json_text(fault, "explain"));
+	help_line(output, json_text(fault, "next"));
+	output_format(output, STYLE_PLAIN, "%14srelaisctl relay %s %s\n", "",
+	    verb, name);
 }
 
 void narrate_recipient(
@@ -240,8 +312,10 @@ void narrate_recipient(
 		    next_ms <= output->now_ms ? "now" : age);
 	}
 	if (json_flag(recipient, "maybe_duplicate"))
-		output_text(
-		    output, STYLE_WARNING, ", may have been delivered twice");
+		output_text(output, STYLE_WARNING,
+		    strcmp(state, "delivered") == 0
+			? ", maybe twice"
+			: ", may have arrived already");
 	fputc('\n', output->file);
 	if (!reply)
 		return;

@@ -34,6 +34,9 @@ static void shape_store_problems(
 static void shape_trouble(struct emitter *emit, const char *name,
     const struct relay_status *status, const struct oauth_news *account);
 static void shape_accounts(struct request *request);
+static char *describe_fault(const struct relay_status *status);
+static void shape_disabled(struct request *request, const char *name,
+    const struct relay_status *status);
 static void shape_holds(struct request *request, const char *name,
     const struct relay_status *status);
 static void shape_pace(struct emitter *emit, const char *name,
@@ -62,6 +65,7 @@ void problems_shape(struct request *request, const struct queue_counts *counts)
 
 		shape_trouble(emit, name, status,
 		    accounts_find(request->control->accounts, name));
+		shape_disabled(request, name, status);
 		shape_holds(request, name, status);
 		shape_pace(emit, name, status);
 		shape_certificate(emit, name, status);
@@ -129,16 +133,16 @@ static void shape_store_problems(
 static void shape_trouble(struct emitter *emit, const char *name,
     const struct relay_status *status, const struct oauth_news *account)
 {
-	const char *reason = status->fault.text;
+	char *reason = describe_fault(status);
 	const char *colon = *reason ? ": " : "";
 	char *next = NULL;
 
 	switch (status->state) {
 	case BREAKER_CLOSED:
 	case BREAKER_HALF_OPEN:
-		return;
+		break;
 	case BREAKER_OPEN:
-		next = xasprintf("relaisctl relay show %s", name);
+		next = xasprintf("relaisctl relay test %s", name);
 		shape_problem(emit, status->since_ms, next,
 		    "relay %s does not work%s%s", name, colon, reason);
 		break;
@@ -158,6 +162,42 @@ static void shape_trouble(struct emitter *emit, const char *name,
 		    "relay %s is paused%s%s", name, colon, reason);
 		break;
 	}
+	free(reason);
+	free(next);
+}
+
+/* "535 5.7.8 bad credentials (at auth)"; the caller's to free. */
+static char *describe_fault(const struct relay_status *status)
+{
+	const struct verdict *fault = &status->fault;
+	char enhanced[24] = "";
+
+	if (fault->code == 0)
+		return xstrdup(fault->text);
+	if (fault->enhanced[0] != 0)
+		(void)snprintf(enhanced, sizeof(enhanced), "%u.%u.%u ",
+		    fault->enhanced[0], fault->enhanced[1],
+		    fault->enhanced[2]);
+	return xasprintf("%u %s%s (at %s)", fault->code, enhanced, fault->text,
+	    smtp_phase_name(fault->phase));
+}
+
+/* Nobody would notice before the mail expires. */
+static void shape_disabled(struct request *request, const char *name,
+    const struct relay_status *status)
+{
+	const struct relay_settings *relay =
+	    settings_find_relay(request->settings, status->id);
+	uint64_t waiting = status->waiting[0] + status->waiting[1] +
+	    status->waiting[2];
+	char *next;
+
+	if (!relay || relay->enabled || waiting == 0)
+		return;
+	next = xasprintf("relaisctl relay enable %s", name);
+	shape_problem(&request->emit, 0, next,
+	    "relay %s is disabled, and mail waits for it: %llu message%s", name,
+	    (unsigned long long)waiting, waiting == 1 ? "" : "s");
 	free(next);
 }
 

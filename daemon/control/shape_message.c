@@ -12,6 +12,7 @@
 #include "hints.h"
 #include "providers.h"
 #include "queue/message.h"
+#include "queue/route.h"
 #include "settings.h"
 
 #define ENHANCED_SIZE 24
@@ -20,11 +21,14 @@
 
 static void shape_submitter(struct emitter *emit, const struct message *message,
     const struct shape_view *view);
-static void shape_hold(struct emitter *emit, const struct message *message);
+static void shape_hold(struct emitter *emit, const struct message *message,
+    const struct shape_view *view);
 static void shape_recipient(struct emitter *emit, const struct message *message,
     const struct message_recipient *recipient, const struct shape_view *view);
 static void shape_reply(
     struct emitter *emit, const struct message_reply *reply);
+static const struct submitter_hold *find_brake(
+    const struct message *message, const struct shape_view *view);
 static uint64_t next_attempt_ms(const struct message *message,
     const struct message_recipient *recipient, const struct shape_view *view);
 static const struct message_part *find_part(
@@ -61,7 +65,7 @@ void shape_message(struct emitter *emit, const char *key,
 	emit_bool(emit, "bounce", message->flags & MESSAGE_IS_BOUNCE);
 	emit_bool(emit, "has_content",
 	    message->body_id && !(message->flags & MESSAGE_BODY_GONE));
-	shape_hold(emit, message);
+	shape_hold(emit, message, view);
 	emit_array(emit, "recipients");
 	for (i = 0; i < message->recipient_count; i++)
 		shape_recipient(emit, message, &message->recipients[i], view);
@@ -88,17 +92,40 @@ static void shape_submitter(struct emitter *emit, const struct message *message,
 	emit_end(emit);
 }
 
-static void shape_hold(struct emitter *emit, const struct message *message)
+/* By somebody; or by the brake, at the relay of what waits. */
+static void shape_hold(struct emitter *emit, const struct message *message,
+    const struct shape_view *view)
 {
-	if (message->state != MESSAGE_HELD &&
-	    message->state != MESSAGE_PARKED) {
+	const struct submitter_hold *brake = find_brake(message, view);
+	bool is_held = message->state == MESSAGE_HELD ||
+	    message->state == MESSAGE_PARKED;
+
+	if (!is_held && !brake) {
 		emit_null(emit, "hold");
 		return;
 	}
 	emit_object(emit, "hold");
-	emit_text(emit, "reason", message->hold_reason);
-	emit_time(emit, "until", message->hold_until_ms);
+	emit_text(
+	    emit, "reason", is_held ? message->hold_reason : brake->reason);
+	emit_time(
+	    emit, "until", is_held ? message->hold_until_ms : brake->until_ms);
 	emit_end(emit);
+}
+
+static const struct submitter_hold *find_brake(
+    const struct message *message, const struct shape_view *view)
+{
+	const struct relay_status *relay;
+	uint32_t class = route_submitter_class(view->settings, message->uid);
+
+	if (message->state != MESSAGE_QUEUED || message->part_count == 0)
+		return NULL;
+	relay = shape_relay_status(view->scheduler,
+	    view->lane_relay(view->context, message->parts[0].lane));
+	for (size_t i = 0; relay && i < relay->hold_count; i++)
+		if (relay->holds[i].submitter == class)
+			return &relay->holds[i];
+	return NULL;
 }
 
 static void shape_recipient(struct emitter *emit, const struct message *message,
@@ -138,17 +165,23 @@ static void shape_reply(struct emitter *emit, const struct message_reply *reply)
 static uint64_t next_attempt_ms(const struct message *message,
     const struct message_recipient *recipient, const struct shape_view *view)
 {
+	const struct submitter_hold *brake = find_brake(message, view);
+	const struct relay_settings *settings;
 	const struct message_part *part;
 	const struct relay_status *relay;
 	uint64_t at_ms = view->wall_now_ms;
+	uint32_t id;
 
 	if (recipient->state != RECIPIENT_WAITING)
 		return 0;
 	part = find_part(message, recipient->part);
 	if (!part || part->place == PART_HELD)
 		return 0;
-	relay = shape_relay_status(
-	    view->scheduler, view->lane_relay(view->context, part->lane));
+	id = view->lane_relay(view->context, part->lane);
+	settings = settings_find_relay(view->settings, id);
+	if (settings && !settings->enabled)
+		return 0;
+	relay = shape_relay_status(view->scheduler, id);
 	if (relay && relay->state != BREAKER_CLOSED &&
 	    relay->state != BREAKER_HALF_OPEN && relay->until_ms == 0)
 		return 0;
@@ -158,6 +191,8 @@ static uint64_t next_attempt_ms(const struct message *message,
 		at_ms = relay->until_ms;
 	if (relay && relay->rate_until_ms > at_ms)
 		at_ms = relay->rate_until_ms;
+	if (brake && brake->until_ms > at_ms)
+		at_ms = brake->until_ms;
 	return at_ms;
 }
 

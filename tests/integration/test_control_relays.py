@@ -122,7 +122,7 @@ def test_a_relay_that_is_down_says_why_and_until_when(daemon, relay):
     assert message["recipients"][0]["next_attempt"] >= office["until"][:19]
     problem, = daemon.api("/v1/status")[1]["problems"]
     assert "office" in problem["what"]
-    assert problem["next"].startswith("relaisctl relay show office")
+    assert problem["next"].startswith("relaisctl relay test office")
 
 
 def test_metrics_are_prometheus_text(relaisd, peers):

@@ -97,7 +97,7 @@ def test_shows_what_happens_meanwhile(relaisd, top):
     relaisd.send()
     terminal.wait_for("1 queued")
     terminal.wait_for("Connection refused")
-    terminal.wait_for("relaisctl relay show office")
+    terminal.wait_for("relaisctl relay test office")
     terminal.press(b"q")
     assert terminal.process.wait(60) == 0
     assert terminal.is_as_before()
