@@ -72,8 +72,9 @@ static int on_value(void *context, const char *path,
 			return -EINVAL;
 		path += path[2] == '.' ? 3 : 2;
 	}
-	if (*path == '\0' && value->kind != JSON_IS_OBJECT &&
-	    value->kind != JSON_IS_END) {
+	if (*path == '\0' ? value->kind != JSON_IS_OBJECT &&
+		    value->kind != JSON_IS_END
+			    : !reader->is_open) {
 		(void)snprintf(error, JSON_ERROR_SIZE,
 		    "expected a message as an object");
 		return -EINVAL;
