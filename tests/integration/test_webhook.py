@@ -1,9 +1,9 @@
 """relais-webhook posts each event: signed, in order, and none is left out,
 whatever fails, stalls or is killed."""
 
+import base64
 import json
 import os
-import signal
 import subprocess
 import threading
 import time
@@ -385,27 +385,80 @@ def test_mistakes_are_named(relaisd, webhook, directory):
     assert "secret: there is no such setting" in webhook.fails()[1]
 
 
-def test_the_verification_of_the_page_accepts_and_refuses(
-        relaisd, webhook, endpoint, tmp_path):
-    """The code of docs/webhooks, as it stands there."""
+def page_code(begin):
+    """The code of docs/webhooks that begins so, as it stands there."""
     page = (SOURCE / "docs" / "webhooks").read_text()
-    start = page.index("    import base64")
-    code = []
-    for line in page[start:].splitlines():
-        if line and not line.startswith("    "):
-            break
-        code.append(line[4:])
-    scope = {}
-    exec("\n".join(code), scope)
+    lines = page[page.index(f"    {begin}"):].splitlines()
+    end = next(n for n, line in enumerate(lines)
+               if line and not line.startswith("    "))
+    return "".join(line[4:] + "\n" for line in lines[:end])
+
+
+@pytest.fixture
+def cases(relaisd, webhook, endpoint):
+    """A request that came, with what is to be thought of it if it is as it
+    came, by another secret, with another body, or from long ago."""
     webhook.start(endpoint)
     check_story(endpoint, [relaisd.send()])
     request = endpoint.requests[0]
-    verify = scope["verify"]
-    assert verify(SECRET, request.headers, request.body) is True
-    assert verify("another secret!!", request.headers, request.body) is False
-    assert verify(SECRET, request.headers, request.body + b" ") is False
-    old = dict(request.headers, **{"webhook-timestamp": "1700000000"})
-    assert verify(SECRET, old, request.body) is False
+    headers = {name: request.headers[f"webhook-{name}"]
+               for name in ("id", "timestamp", "signature")}
+    whsec = "whsec_" + base64.b64encode(SECRET.encode()).decode()
+    old = {**headers, "timestamp": "1700000000"}
+    two = {**headers, "signature": "v1,AAAA " + headers["signature"]}
+    return [(SECRET, headers, request.body, True),
+            (whsec, headers, request.body, True),
+            (SECRET, two, request.body, True),
+            ("another secret!!", headers, request.body, False),
+            (SECRET, headers, request.body + b" ", False),
+            (SECRET, old, request.body, False)]
+
+
+def test_the_verification_in_python(cases):
+    scope = {}
+    exec(page_code("import base64"), scope)
+    for secret, headers, body, expected in cases:
+        named = {f"webhook-{name}": value for name, value in headers.items()}
+        assert scope["verify"](secret, named, body) is expected
+
+
+def test_the_verification_in_php(cases, installed, script):
+    calls = "".join(
+        "echo verify(%s, %s, base64_decode('%s')) ? 'y' : 'n';\n" % (
+            json.dumps(secret),
+            "[" + ", ".join(f"'HTTP_WEBHOOK_{name.upper()}' => '{value}'"
+                            for name, value in headers.items()) + "]",
+            base64.b64encode(body).decode())
+        for secret, headers, body, _ in cases)
+    code = script("verify.php", "<?php\n", page_code("function verify"), calls)
+    done = installed(["php8.2", "-n", code], "php")
+    assert done.stdout.decode() == "".join(
+        "y" if expected else "n" for *_, expected in cases)
+
+
+GO = """package main
+
+import ("crypto/hmac"; "crypto/sha256"; "encoding/base64"; "fmt"; "math"
+        "net/http"; "strconv"; "strings"; "time")
+
+%s
+func main() {
+%s}
+"""
+
+
+def test_the_verification_in_go(cases, installed, script):
+    calls = ""
+    for secret, headers, body, _ in cases:
+        calls += "\t{h := http.Header{}\n"
+        for name, value in headers.items():
+            calls += f'\th.Set("webhook-{name}", "{value}")\n'
+        calls += (f"\tfmt.Print(verify({json.dumps(secret)}, h, "
+                  f"[]byte({json.dumps(body.decode())})), \" \")}}\n")
+    code = script("verify.go", GO % (page_code("func verify"), calls))
+    done = installed(["go", "run", code], "go")
+    assert done.stdout.decode().split() == [
+        "true" if expected else "false" for *_, expected in cases]
 
 
 def test_the_page_names_every_setting():
