@@ -240,6 +240,7 @@ int command_relay_remove(struct invocation *invocation);
 int command_relay_enable(struct invocation *invocation);
 int command_relay_disable(struct invocation *invocation);
 int command_relay_default(struct invocation *invocation);
+int command_relay_login(struct invocation *invocation);
 int command_relay_test(struct invocation *invocation);
 int command_providers(struct invocation *invocation);
 int command_reload(struct invocation *invocation);

@@ -201,6 +201,12 @@ const struct command commands[] = {
 	{ "relay default", "NAME", 1, 1, 0,
 	    "send all mail through it that no route sends elsewhere", NULL,
 	    command_relay_default },
+	{ "relay login", "NAME", 1, 1, 0,
+	    "log in at the service that issues a relay's tokens (OAuth)",
+	    "Shows a page to open, and waits until somebody has logged in "
+	    "there. A relay that\nneeds no person is tested. Exits with 1 if "
+	    "there is no login.",
+	    command_relay_login },
 	{ "relay test", "[NAME] [KEY=VALUE...]", 0, -1,
 	    HAS_RELAY_KEYS | HAS(OPTION_TO),
 	    "does a relay work, and if not, why?",

@@ -111,6 +111,17 @@ int http_status(const struct http *http)
 	return http->status;
 }
 
+/* The line end behind a chunk is nothing yet. */
+bool http_is_ready(const struct http *http)
+{
+	return http->raw.len > 2 || http->body.len > http->line_len;
+}
+
+int http_fd(const struct http *http)
+{
+	return http->fd;
+}
+
 /* ----------------------------------------------------------------- asking */
 
 static int connect_to(const char *path, unsigned silence_s)

@@ -39,6 +39,11 @@ void http_close(struct http *http);
 
 int http_status(const struct http *http);
 
+/* Has something come that was not given out? Else the descriptor can be polled
+ * for it; borrowed. */
+bool http_is_ready(const struct http *http);
+int http_fd(const struct http *http);
+
 /* All of the body with a NUL behind it, malloc'ed. 0 or -errno. */
 int http_read_all(struct http *http, char **ret_body, size_t *ret_len);
 

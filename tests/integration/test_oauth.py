@@ -1,6 +1,7 @@
 """OAuth: tokens are fetched, renewed and stored by relaisd itself."""
 
 import base64
+import http.client
 import json
 import os
 import re
@@ -10,7 +11,7 @@ import time
 
 import pytest
 
-from conftest import Relay, UnixHTTPConnection, wait_until
+from conftest import BUILD, Relay, UnixHTTPConnection, wait_until
 from servers import certificates as make_certificates
 from token_server import TokenServer, drop, error, huge, stall
 
@@ -580,3 +581,109 @@ def test_no_secret_is_shown_or_logged(login, relay, service):
                    "device-1"):
         assert secret not in told
     assert account(daemon)["client_secret"] == {"set": True}
+
+
+# ------------------------------------------------------------------ relaisctl
+
+
+class Relaisctl:
+    """relaisctl relay login, as a person has it: lines out, a line in."""
+
+    def __init__(self, daemon, *words):
+        self.process = subprocess.Popen(
+            [BUILD / "relaisctl", "--socket", daemon.control, "relay",
+             "login", "office", *words],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True)
+        self.said = ""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.process.kill()
+        self.process.communicate()
+
+    def wait_for(self, pattern):
+        """The first group of what fits; reads as far as that."""
+        while not (found := re.search(pattern, self.said)):
+            line = self.process.stdout.readline()
+            assert line, self.said
+            self.said += line
+        return found[1]
+
+    def end(self):
+        rest, _ = self.process.communicate(timeout=60)
+        self.said += rest
+        return self.process.returncode
+
+
+def test_relaisctl_shows_a_devices_code(login, service):
+    daemon = login(grant="device").start()
+    with Relaisctl(daemon) as person:
+        url = person.wait_for(r"(https://\S+)")
+        assert url == service.url("/activate")
+        assert person.wait_for(r"the code  (\S+)") == "WDJB-MJHT"
+        service.is_device_confirmed = True
+        assert person.end() == 0, person.said
+        assert "Relay office is logged in." in person.said
+    assert account(daemon)["state"] == "ready"
+
+
+def test_relaisctl_takes_what_a_browser_here_brings(login, service):
+    daemon = login(grant="authorization_code").start()
+    with Relaisctl(daemon) as person:
+        landed = service.visit(person.wait_for(r"(https://\S+)"))
+        port = int(re.match(r"http://127.0.0.1:(\d+)\?", landed)[1])
+        browser = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        browser.request("GET", "/favicon.ico")
+        assert browser.getresponse().status == 404
+        browser.close()
+        browser.request("GET", "/" + landed[landed.index("?"):])
+        page = browser.getresponse()
+        assert page.status == 200 and b"close this page" in page.read()
+        assert person.end() == 0, person.said
+    assert account(daemon)["state"] == "ready"
+
+
+def test_relaisctl_takes_a_pasted_address(login, service):
+    daemon = login(grant="authorization_code").start()
+    with Relaisctl(daemon) as person:
+        landed = service.visit(person.wait_for(r"(https://\S+)"))
+        person.process.stdin.write("http://127.0.0.1/?state=x&code=y\n")
+        person.process.stdin.flush()
+        person.wait_for("(this is not where)")
+        person.process.stdin.write(f"\n  {landed}\n".replace("  ", ""))
+        person.process.stdin.flush()
+        assert person.end() == 0, person.said
+    assert account(daemon)["state"] == "ready"
+
+
+def test_relaisctl_says_why_there_is_no_login(login, service):
+    daemon = login(grant="authorization_code").start()
+    with Relaisctl(daemon) as person:
+        url = person.wait_for(r"(https://\S+)")
+        state = re.search("state=([^&]+)", url)[1]
+        person.process.stdin.write(
+            f"http://localhost/?state={state}&error=unheard_of\n")
+        assert person.end() == 1, person.said
+    assert "unheard_of" in person.said
+    assert "Relay office is not logged in." in person.said
+
+
+def test_relaisctl_tests_what_needs_no_login(login, service):
+    daemon = login().start()
+    answer = daemon.ctl("relay", "login", "office", "--json")
+    assert answer.returncode == 0
+    assert json.loads(answer.stdout.splitlines()[-1])["result"] == "logged-in"
+    service.answer("/token", error("invalid_client", 401))
+    answer = daemon.ctl("relay", "login", "office")
+    assert answer.returncode == 1
+    assert b"Create a new client secret" in answer.stdout
+
+
+def test_relaisctl_refuses_a_relay_without_oauth(relaisd):
+    answer = relaisd.ctl("relay", "login", "capture")
+    assert answer.returncode == 1 and b"no oauth" in answer.stderr
+    answer = relaisd.ctl("relay", "login", "nothing")
+    assert answer.returncode == 1 and b"no relay nothing" in answer.stderr
