@@ -54,6 +54,7 @@ int command_relay_add(struct invocation *invocation)
 	needs_password = json_text(order, "username") &&
 	    !json_member(order, "password") &&
 	    !json_member(order, "password_file") &&
+	    !json_member(order, "oauth") &&
 	    !json_member(order, "credential") && question_is_possible();
 	if (r == EXIT_FINE && !json_has(order, "password"))
 		r = relay_order_read_password(

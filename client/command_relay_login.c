@@ -80,7 +80,7 @@ out:
 
 static int begin(struct login *login)
 {
-	struct ask_text body = { NULL, NULL };
+	struct ask_text body = { .text = NULL };
 	struct buffer target;
 	char *path = NULL, order[48];
 	int r;

@@ -65,7 +65,8 @@ static int test_unsaved(struct invocation *invocation)
 	if (r == EXIT_FINE)
 		r = relay_order_read_password(invocation, order,
 		    json_text(order, "username") && question_is_possible() &&
-			!json_member(order, "password"));
+			!json_member(order, "password") &&
+			!json_member(order, "oauth"));
 	if (r == EXIT_FINE)
 		r = relay_order_text(invocation, order, &body, &text);
 	json_free(order);

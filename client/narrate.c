@@ -91,13 +91,20 @@ void narrate_breaker(const struct output *output, const struct json *relay,
 {
 	const char *state = or_nothing(json_text(relay, "state"));
 	const char *carrier = json_text(relay, "carried_by");
+	const char *trouble =
+	    json_text(json_member(relay, "oauth"), "problem");
 	int64_t until_ms = output_parse_time(json_text(relay, "until"));
 	const char *words = state, *again = "; tried again ";
 	char age[OUTPUT_WORDS_SIZE], fault[600];
 
 	*out = '\0';
-	if (strcmp(state, "closed") == 0)
+	if (strcmp(state, "closed") == 0 && !trouble)
 		return;
+	if (strcmp(state, "closed") == 0) {
+		/* Nobody has sent by it since: the breaker doesn't know yet. */
+		snprintf(out, size, "cannot log in: %s", trouble);
+		return;
+	}
 	if (strcmp(state, "open") == 0)
 		words = "does not work";
 	else if (strcmp(state, "half-open") == 0)

@@ -687,3 +687,16 @@ def test_relaisctl_refuses_a_relay_without_oauth(relaisd):
     assert answer.returncode == 1 and b"no oauth" in answer.stderr
     answer = relaisd.ctl("relay", "login", "nothing")
     assert answer.returncode == 1 and b"no relay nothing" in answer.stderr
+
+
+def test_a_person_sees_what_the_login_lacks(login):
+    daemon = login(grant="device").start()
+    wait_for_state(daemon, "login-needed")
+    command = "relaisctl relay login office"
+    for words in (("relay", "show", "office"), ("relay", "list"),
+                  ("status",)):
+        answer = daemon.ctl(*words)
+        assert command in " ".join(answer.stdout.decode().split()), answer
+    text = daemon.ctl("relay", "show", "office").stdout.decode()
+    assert re.search(r"oauth.state +login-needed", text), text
+    assert "null" not in text
