@@ -11,6 +11,7 @@
 #include "control/request.h"
 #include "deliver/scheduler.h"
 #include "queue/queue.h"
+#include "queue/tag_counts.h"
 #include "runtime/log.h"
 #include "settings.h"
 #include "staging.h"
@@ -30,6 +31,8 @@ static int add_number(struct buffer *out, const char *name, const char *type,
 static int add_event_hook(struct buffer *out, const struct control *control);
 static void count_staging(void *context, const char *what, const char *next);
 static int add_store(struct buffer *out, const struct queue_counts *counts);
+static int add_tags(struct buffer *out);
+static int add_label(struct buffer *out, const char *text);
 static int add_relays(struct buffer *out,
     const struct scheduler_query *scheduler, const struct settings *settings);
 static int add_waiting(struct buffer *out,
@@ -89,6 +92,8 @@ int metrics_print(struct buffer *out, const struct control *control,
 		r = add_event_hook(out, control);
 	if (r == 0)
 		r = add_relays(out, scheduler, settings);
+	if (r == 0)
+		r = add_tags(out);
 	return r;
 }
 
@@ -301,4 +306,53 @@ static const char *label_of(
 	if (relay)
 		return relay->name;
 	return status->name ? status->name : "unknown";
+}
+
+/* Every tag that found room, and "" for the rest. */
+static int add_tags(struct buffer *out)
+{
+	static const char *const ends[TAG_EVENTS] = {
+		[TAG_ACCEPTED] = "accepted",
+		[TAG_DELIVERED] = "delivered",
+		[TAG_FAILED] = "failed",
+		[TAG_EXPIRED] = "expired",
+	};
+	uint64_t counts[TAG_EVENTS];
+	size_t i;
+	int event;
+	int r;
+
+	r = buffer_appendf(out,
+	    "# HELP relais_tag_recipients_total Recipients since the start, by "
+	    "tag, of the first %d tags; an empty one stands for the others.\n"
+	    "# TYPE relais_tag_recipients_total counter\n", TAG_COUNTS);
+	for (i = 0; r == 0 && i <= TAG_COUNTS; i++) {
+		const char *tag = tag_counts_read(i, counts);
+
+		for (event = 0; tag && r == 0 && event < TAG_EVENTS; event++) {
+			r = buffer_append_string(out,
+			    "relais_tag_recipients_total{tag=\"");
+			if (r == 0)
+				r = add_label(out, tag);
+			if (r == 0)
+				r = buffer_appendf(out,
+				    "\",event=\"%s\"} %" PRIu64 "\n",
+				    ends[event], counts[event]);
+		}
+	}
+	return r;
+}
+
+static int add_label(struct buffer *out, const char *text)
+{
+	int r = 0;
+
+	for (; r == 0 && *text; text++)
+		if (*text == '\n')
+			r = buffer_append_string(out, "\\n");
+		else if (*text == '"' || *text == '\\')
+			r = buffer_appendf(out, "\\%c", *text);
+		else
+			r = buffer_append(out, text, 1);
+	return r;
 }

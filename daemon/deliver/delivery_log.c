@@ -6,6 +6,7 @@
 
 #include "queue/message.h"
 #include "queue/queue.h"
+#include "queue/tag_counts.h"
 #include "runtime/log.h"
 
 static const char *event_name(const struct settlement_recipient *decision)
@@ -25,6 +26,27 @@ static const char *event_name(const struct settlement_recipient *decision)
 		break;
 	}
 	return "cancelled";
+}
+
+/* For metrics. What a person cancels is counted by nobody. */
+static void count_by_tag(const struct delivery_report *report)
+{
+	const char *tag = report->message->tag;
+
+	switch (report->decision->state) {
+	case RECIPIENT_DELIVERED:
+		tag_count(tag, TAG_DELIVERED, 1);
+		break;
+	case RECIPIENT_FAILED:
+		tag_count(tag, TAG_FAILED, 1);
+		break;
+	case RECIPIENT_EXPIRED:
+		tag_count(tag, TAG_EXPIRED, 1);
+		break;
+	case RECIPIENT_WAITING:
+	case RECIPIENT_CANCELLED:
+		break;
+	}
 }
 
 static void log_reply(struct log_line *line, const struct verdict *verdict)
@@ -53,6 +75,7 @@ void delivery_log(const struct delivery_report *report)
 	const struct message *message = report->message;
 	struct log_line line;
 
+	count_by_tag(report);
 	log_begin(&line, LOG_LEVEL_INFO, event_name(decision));
 	if (!line.is_wanted)
 		return;

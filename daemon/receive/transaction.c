@@ -12,6 +12,7 @@
 #include "aliases.h"
 #include "queue/message.h"
 #include "queue/route.h"
+#include "queue/tag_counts.h"
 #include "clock.h"
 #include "queue_id.h"
 #include "receive/authorship.h"
@@ -359,6 +360,9 @@ static struct smtp_answer answer_submission(struct transaction *transaction,
 	queue_id_format(submission->id, id);
 	if (result == 0) {
 		log_accepted(transaction, submission->id);
+		if (!submission->is_replay)
+			tag_count(submission->message->tag, TAG_ACCEPTED,
+			    submission->message->recipient_count);
 		(void)snprintf(transaction->text, sizeof(transaction->text),
 		    "Ok: queued as %s%s", id,
 		    submission->is_replay ? " (duplicate)" : "");

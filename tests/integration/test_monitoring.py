@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 
-from conftest import SOURCE, free_port, wait_until
+from conftest import SOURCE, UnixHTTPConnection, free_port, wait_until
 
 MONITORING = SOURCE / "docs" / "monitoring"
 
@@ -104,6 +104,48 @@ def test_dashboard_and_alerts_ask_for_what_there_is(exported):
     dashboard = json.loads((MONITORING / "dashboard.json").read_text())
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(
         dashboard["panels"])
+
+
+def tag_counts(relaisd):
+    """{(tag, event): number} by the control socket."""
+    connection = UnixHTTPConnection(relaisd.control)
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    return {(tag, event): int(number) for tag, event, number in re.findall(
+        r'^relais_tag_recipients_total\{tag="(.*)",event="(\w+)"\} (\d+)$',
+        text, re.M)}
+
+
+def test_tags_are_counted(daemon, relay):
+    relay.always("RCPT", lambda line: "550 5.1.1 no" if "bad" in line
+                 else None)
+    daemon.use_relay(relay)
+    daemon.start()
+    daemon.wait_for_state(daemon.send(), "delivered")
+    queue_id = daemon.send(to=["a@example.net", "bad@example.net"],
+                           mail=["XTAG=orders", "XKEY=1"])
+    daemon.send(to=["a@example.net", "bad@example.net"],
+                mail=["XTAG=orders", "XKEY=1"])  # the same once more
+    daemon.wait_for_state(queue_id, "partial")
+    wait_until(lambda: tag_counts(daemon)["orders", "failed"], "the count")
+    assert {event: number for (tag, event), number in
+            tag_counts(daemon).items() if tag == "orders"} == {
+        "accepted": 2, "delivered": 1, "failed": 1, "expired": 0}
+
+
+def test_tags_cannot_make_metrics_grow_without_end(relaisd):
+    for number in range(70):
+        relaisd.send(mail=[f"XTAG=n{number}"])
+    counts = tag_counts(relaisd)
+    assert len({tag for tag, _ in counts}) == 65
+    assert counts["n0", "accepted"] == 1 and counts["", "accepted"] == 6
+    assert ("n64", "accepted") not in counts
+
+
+def test_odd_tags_are_quoted(relaisd):
+    relaisd.send(mail=['XTAG=a"b+5Cc'])
+    assert tag_counts(relaisd)[r'a\"b\\c', "accepted"] == 1
 
 
 def promtool(peers, *arguments, **options):

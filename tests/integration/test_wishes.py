@@ -2,6 +2,7 @@
 
 import calendar
 import contextlib
+import json
 import resource
 import socket
 import threading
@@ -387,3 +388,7 @@ def test_tag_and_metadata_are_echoed(relaisd):
     message = relaisd.show(id_of(reply))
     assert message["tag"] == "invoices"
     assert message["meta"] == "order=17"
+    submit(relaisd, ["XTAG=other"])
+    done = relaisd.ctl("list", "--all", "--tag", "invoices", "--json")
+    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == [
+        id_of(reply)]
