@@ -42,18 +42,18 @@ archive_lines()
 	done
 }
 
-# base_root PACKAGE,... : sets $base, a root that has these packages
+# base_root PACKAGE,... [VARIANT]: sets $base, a root that has these packages
 base_root()
 {
 	need_tool mmdebstrap mmdebstrap
-	base=$RELAIS_ROOTS/system-$SUITE-$(printf %s "$1" | cksum | cut -d' ' -f1)
+	base=$RELAIS_ROOTS/system-$SUITE-$(printf %s "$*" | cksum | cut -d' ' -f1)
 	mkdir -p "$RELAIS_ROOTS"
 	exec 8>"$RELAIS_ROOTS/.system-lock"
 	flock 8
 	if [ ! -e "$base.ready" ]; then
 		note "making $base (once)"
 		rm -rf "$base" "$base.tar"
-		archive_lines | mmdebstrap --quiet --variant=important \
+		archive_lines | mmdebstrap --quiet --variant="${2-important}" \
 		    --include="$1" --aptopt='Acquire::Check-Valid-Until "false"' \
 		    "$SUITE" "$base.tar" - >&2 || skip "mmdebstrap failed"
 		mkdir "$base"
