@@ -123,6 +123,9 @@ static void print_recipient(const struct output *output,
 	}
 	print_fact(output, "replies", json_text(identity, "reply_to"));
 	print_fact(output, "held", json_text(recipient, "held"));
+	print_fact(output, "redirected to",
+	    json_text(recipient, "redirected_to"));
+	print_fact(output, "refused", json_text(recipient, "refused"));
 }
 
 /* "rule 2 of routes: from *@example.com", or that none fits. */

@@ -23,6 +23,7 @@
 #include "queue/route.h"
 #include "runtime/xalloc.h"
 #include "settings.h"
+#include "staging.h"
 
 /* What is asked, and what it stands for. */
 struct question {
@@ -39,6 +40,9 @@ static bool read_priority(struct question *question);
 static int explain(void *context, const char *address);
 static void shape_rule(struct emitter *emit, const struct settings *settings,
     const char *key, int index);
+static void shape_staging(struct emitter *emit,
+    const struct settings *settings, const struct relay_settings *relay,
+    const char *address);
 static void shape_identity(struct emitter *emit,
     const struct relay_settings *relay, const char *sender);
 
@@ -177,6 +181,7 @@ static int explain(void *context, const char *address)
 	emit_end(emit);
 	emit_text(emit, "held", decision.relay->kind == RELAY_DIRECT
 		? route_reason_to_hold(settings, message) : NULL);
+	shape_staging(emit, settings, decision.relay, address);
 	shape_identity(emit, decision.relay, message->sender);
 	emit_end(emit);
 	return 0;
@@ -206,6 +211,17 @@ static void shape_rule(struct emitter *emit, const struct settings *settings,
 		emit_text(emit, "if_priority",
 		    priority_name(rule->if_priority));
 	emit_end(emit);
+}
+
+static void shape_staging(struct emitter *emit,
+    const struct settings *settings, const struct relay_settings *relay,
+    const char *address)
+{
+	char text[STAGING_TEXT_SIZE];
+	bool is_refused = staging_relay_refuses(settings, relay, address, text);
+
+	emit_text(emit, "redirected_to", staging_redirect(settings, relay));
+	emit_text(emit, "refused", is_refused ? text : NULL);
 }
 
 static void shape_identity(struct emitter *emit,

@@ -388,3 +388,14 @@ def test_the_api_shows_and_sets_it(daemon, relay):
         assert daemon.ctl(
             "relay", "set", "test", f"{key}=").returncode == 0
     assert problems(daemon) == []
+
+
+def test_route_explain_says_where_mail_really_goes(daemon, relay):
+    daemon.use_relay(relay, redirect="dev@example.com",
+                     recipients={"refuse": ["eve@*"]})
+    daemon.start()
+    told = daemon.ctl("route", "explain", "--to", "ada@example.org")
+    assert b"redirected to  dev@example.com" in told.stdout
+    assert b"refused" not in told.stdout
+    told = daemon.ctl("route", "explain", "--to", "eve@example.org")
+    assert b"recipients.refuse of office has eve@*" in told.stdout
