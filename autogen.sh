@@ -37,6 +37,7 @@ check python3-pytest       python3-pytest         py3-pytest      python-pytest 
 check python3-pytest-xdist python3-pytest-xdist   py3-pytest-xdist python-pytest-xdist runs them in parallel
 check openssl              openssl                openssl         openssl              certificates for the tests
 check mandoc               mandoc                 mandoc          mandoc               checks the manual pages
+check codespell              codespell              codespell       codespell            checks the spelling
 check xz-utils             xz                     xz              xz                   make distcheck
 '
 

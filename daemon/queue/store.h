@@ -44,7 +44,7 @@ enum store_table {
 };
 #define STORE_TABLES 18
 
-#define STORE_FORMAT_VERSION 1
+#define STORE_FORMAT_VERSION 1u
 #define STORE_PAGE_BYTES 4096
 
 struct store;

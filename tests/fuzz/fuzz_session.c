@@ -29,7 +29,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 100000
 #define ANSWER_MAX (1 << 20)
 
 static char folder[] = "/tmp/fuzz-session-XXXXXX";
