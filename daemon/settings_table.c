@@ -433,7 +433,9 @@ const struct settings_key settings_keys_relay[] = {
 	  .sentence = "A connection is closed after so many messages." },
 	{ "limits.rate", TYPE(rates), RELAY(limits.rates),
 	  .sentence = "The most messages in a time, as in 30/min; or a list of "
-		      "up to four. Default: none." },
+		      "up to four. Bulk mail takes half of it at once and "
+		      "then spreads, so that other mail finds a place soon. "
+		      "Default: none." },
 	{ "limits.recipients", TYPE(count), RELAY(limits.recipients),
 	  .initial = "100", RANGE(1, 50000),
 	  .sentence = "The most recipients of one transaction; a message with "

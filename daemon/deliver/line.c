@@ -23,7 +23,7 @@ static const int weights[RELAY_PRIORITIES] = {
 };
 
 static struct priority_lines *next_priority(struct relay *relay,
-    unsigned kinds);
+    unsigned kinds, enum priority lowest);
 static void begin_round(struct priority_lines *priority, unsigned round,
     int weight);
 static struct lane *next_of_line(struct line *line, unsigned kinds);
@@ -118,9 +118,10 @@ void line_place_lane(struct lanes *lanes, struct lane *lane,
 	}
 }
 
-struct lane *line_next_lane(struct relay *relay, unsigned kinds)
+struct lane *line_next_lane(struct relay *relay, unsigned kinds,
+    enum priority lowest)
 {
-	struct priority_lines *priority = next_priority(relay, kinds);
+	struct priority_lines *priority = next_priority(relay, kinds, lowest);
 	struct line *line;
 
 	if (priority == NULL)
@@ -144,13 +145,13 @@ struct lane *line_next_lane(struct relay *relay, unsigned kinds)
  * for the end of others' shares.
  */
 static struct priority_lines *next_priority(struct relay *relay,
-    unsigned kinds)
+    unsigned kinds, enum priority lowest)
 {
 	bool is_any_ready;
 
 	do {
 		is_any_ready = false;
-		for (unsigned i = 0; i < RELAY_PRIORITIES; i++) {
+		for (unsigned i = 0; i <= lowest; i++) {
 			struct priority_lines *priority = &relay->priorities[i];
 
 			if (!line_is_ready(priority->ready, kinds))

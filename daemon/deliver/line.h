@@ -57,8 +57,10 @@ void line_place_lane(struct lanes *lanes, struct lane *lane,
 /* Has it lanes of these kinds, by such counts? */
 bool line_is_ready(const unsigned ready[LANE_RINGS], unsigned kinds);
 
-/* Whose turn it is among lanes of these kinds, or NULL. */
-struct lane *line_next_lane(struct relay *relay, unsigned kinds);
+/* Whose turn it is among lanes of these kinds and up to this priority, or
+   NULL. */
+struct lane *line_next_lane(struct relay *relay, unsigned kinds,
+    enum priority lowest);
 
 /* The lane was given so many parts; its turn is over. */
 void line_charge(struct lane *lane, unsigned parts);

@@ -7,6 +7,8 @@
 
 #include <assert.h>
 
+#define CALM_MOMENT_MS 50
+
 static void forget(struct rate *rate, uint64_t now_ms);
 static void add(struct rate *rate, uint64_t first_ms, uint64_t last_ms,
     uint32_t count);
@@ -50,9 +52,70 @@ uint64_t rate_next_ms(struct rate *rate, uint64_t now_ms)
 	return UINT64_MAX;
 }
 
-void rate_reserve(struct rate *rate, uint32_t count)
+static uint32_t half_of(const struct rate *rate)
 {
+	return rate->limit.count - rate->limit.count / 2;
+}
+
+/* As many at a time as would go in such a moment. */
+static uint32_t calm_step(const struct rate *rate)
+{
+	return (uint32_t)(1 + CALM_MOMENT_MS * rate->limit.count /
+	    period_ms(rate));
+}
+
+uint32_t rate_calm_room(struct rate *rate, uint64_t now_ms)
+{
+	uint32_t room = rate_room(rate, now_ms), most;
+	uint64_t taken;
+
+	if (room == 0 || rate->limit.count == 0)
+		return room;
+	taken = (uint64_t)rate->used + rate->reserved;
+	if (taken < half_of(rate))
+		most = (uint32_t)(half_of(rate) - taken);
+	else
+		most = now_ms * 1000 < rate->calm_us ? 0 : calm_step(rate);
+	return room < most ? room : most;
+}
+
+uint64_t rate_calm_next_ms(struct rate *rate, uint64_t now_ms)
+{
+	if (rate_calm_room(rate, now_ms) > 0 || rate_room(rate, now_ms) == 0)
+		return rate_next_ms(rate, now_ms);
+	return (rate->calm_us + 999) / 1000;
+}
+
+/* Between two: evenly, and so that the room lasts until more comes free. */
+static uint64_t calm_gap_us(struct rate *rate, uint64_t now_ms)
+{
+	uint64_t even_us = period_ms(rate) * 1000 / rate->limit.count;
+	uint64_t lasting_us = 0, free_ms;
+
+	if (rate->entry_count > 0) {
+		free_ms = entry(rate, 0)->last_ms + period_ms(rate);
+		if (free_ms > now_ms)
+			lasting_us = (free_ms - now_ms) * 1000 /
+			    (rate_room(rate, now_ms) + UINT64_C(1));
+	}
+	return lasting_us > even_us ? lasting_us : even_us;
+}
+
+void rate_reserve(struct rate *rate, uint32_t count, uint64_t now_ms)
+{
+	uint64_t now_us = now_ms * 1000, gap_us, latest_us;
+
 	rate->reserved += count;
+	if (rate->limit.count == 0)
+		return;
+	gap_us = calm_gap_us(rate, now_ms);
+	/* What comes a little late may be made up for. */
+	if (rate->calm_us + gap_us < now_us)
+		rate->calm_us = now_us - gap_us;
+	rate->calm_us += count * gap_us;
+	latest_us = now_us + calm_step(rate) * gap_us;
+	if (rate->calm_us > latest_us)
+		rate->calm_us = latest_us;
 }
 
 void rate_settle(struct rate *rate, uint32_t count, uint32_t used,

@@ -6,6 +6,9 @@
  * moment it is reserved until the limit's period after it came back, since
  * nobody knows when in between the relay saw it.
  *
+ * Mail that has time takes half of the limit at once and the rest spread over
+ * the period: what is urgent then finds a place soon, however much waits.
+ *
  * Up to RATE_ENTRIES the log has an entry for each; of larger limits it joins
  * neighbours under the later time, which errs on the side of waiting (by less
  * than 2 % of the period).
@@ -30,6 +33,7 @@ struct rate {
 	struct settings_rate limit; /* count 0: no limit, only watched */
 	uint32_t used;              /* in the log */
 	uint32_t reserved;
+	uint64_t calm_us; /* before it nothing that has time goes */
 	unsigned first, entry_count; /* a ring */
 	struct rate_entry entries[RATE_ENTRIES];
 };
@@ -40,7 +44,11 @@ uint32_t rate_room(struct rate *rate, uint64_t now_ms);
 /* When there will be room; UINT64_MAX: not before a reservation ends. */
 uint64_t rate_next_ms(struct rate *rate, uint64_t now_ms);
 
-void rate_reserve(struct rate *rate, uint32_t count);
+/* The same for mail that has time. */
+uint32_t rate_calm_room(struct rate *rate, uint64_t now_ms);
+uint64_t rate_calm_next_ms(struct rate *rate, uint64_t now_ms);
+
+void rate_reserve(struct rate *rate, uint32_t count, uint64_t now_ms);
 
 /* Of `count` reserved, `used` went. */
 void rate_settle(struct rate *rate, uint32_t count, uint32_t used,

@@ -24,6 +24,7 @@
 static void creep_rate(struct relay *relay, uint64_t now_ms);
 static void creep_connections(struct relay *relay, uint64_t now_ms);
 static void bind_rates(struct relay *relay);
+static uint64_t calm_until_ms(struct relay *relay, uint64_t now_ms);
 
 struct relay *relay_new(struct scheduler *scheduler, uint32_t id)
 {
@@ -146,6 +147,21 @@ uint32_t relay_room(struct relay *relay, uint64_t now_ms)
 	return room;
 }
 
+uint32_t relay_calm_room(struct relay *relay, uint64_t now_ms)
+{
+	uint32_t room = relay_room(relay, now_ms);
+	uint32_t one = rate_calm_room(&relay->learned, now_ms);
+
+	if (one < room)
+		room = one;
+	for (size_t i = 0; i < relay->rate_count && room > 0; i++) {
+		one = rate_calm_room(&relay->rates[i], now_ms);
+		if (one < room)
+			room = one;
+	}
+	return room;
+}
+
 uint64_t relay_next_ms(struct relay *relay, uint64_t now_ms)
 {
 	uint64_t next_ms;
@@ -160,7 +176,23 @@ uint64_t relay_next_ms(struct relay *relay, uint64_t now_ms)
 	if (relay->in_use >= relay_connection_limit(relay, now_ms))
 		return UINT64_MAX;
 	next_ms = relay_rate_until_ms(relay, now_ms);
+	if (next_ms == 0)
+		next_ms = calm_until_ms(relay, now_ms);
 	return next_ms == 0 ? UINT64_MAX : next_ms;
+}
+
+/* There is room, but none for mail that has time; 0: for that, too. */
+static uint64_t calm_until_ms(struct relay *relay, uint64_t now_ms)
+{
+	uint64_t until_ms = rate_calm_next_ms(&relay->learned, now_ms);
+
+	for (size_t i = 0; i < relay->rate_count; i++) {
+		uint64_t one_ms = rate_calm_next_ms(&relay->rates[i], now_ms);
+
+		if (one_ms > until_ms)
+			until_ms = one_ms;
+	}
+	return until_ms <= now_ms || until_ms == UINT64_MAX ? 0 : until_ms;
 }
 
 uint64_t relay_rate_until_ms(struct relay *relay, uint64_t now_ms)
@@ -242,13 +274,13 @@ void relay_release_ticket(struct relay *relay, struct ticket *ticket)
 	TAILQ_INSERT_HEAD(&relay->free_tickets, ticket, links);
 }
 
-void relay_reserve(struct relay *relay, unsigned parts)
+void relay_reserve(struct relay *relay, unsigned parts, uint64_t now_ms)
 {
 	relay->covered -= parts < relay->covered ? parts : relay->covered;
 	relay->covering -= parts < relay->covering ? parts : relay->covering;
-	rate_reserve(&relay->learned, parts);
+	rate_reserve(&relay->learned, parts, now_ms);
 	for (size_t i = 0; i < relay->rate_count; i++)
-		rate_reserve(&relay->rates[i], parts);
+		rate_reserve(&relay->rates[i], parts, now_ms);
 }
 
 /* A crash wastes no more than that, a sixteenth of the smallest limit. */

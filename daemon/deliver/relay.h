@@ -127,6 +127,9 @@ unsigned relay_connection_limit(struct relay *relay, uint64_t now_ms);
 /* How many messages may start now, 0 where nothing may. */
 uint32_t relay_room(struct relay *relay, uint64_t now_ms);
 
+/* Of these, mail that has time: bulk. */
+uint32_t relay_calm_room(struct relay *relay, uint64_t now_ms);
+
 /* When relay_room() is to be asked again; UINT64_MAX: by an event only. */
 uint64_t relay_next_ms(struct relay *relay, uint64_t now_ms);
 
@@ -145,7 +148,7 @@ struct ticket *relay_take_ticket(struct relay *relay, const struct hop *hop,
     uint32_t *next_id, unsigned worker_count);
 void relay_release_ticket(struct relay *relay, struct ticket *ticket);
 
-void relay_reserve(struct relay *relay, unsigned parts);
+void relay_reserve(struct relay *relay, unsigned parts, uint64_t now_ms);
 void relay_settle(struct relay *relay, unsigned parts, unsigned used,
     uint64_t now_ms);
 

@@ -97,7 +97,7 @@ static void put_rate(struct cursor *cursor, const struct rate *rate,
 	struct rate whole = *rate;
 	unsigned count;
 
-	rate_reserve(&whole, ahead);
+	rate_reserve(&whole, ahead, now_ms);
 	count = rate_export(&whole, now_ms, entries, ENTRIES_MAX);
 
 	put(cursor, rate->limit.period_s, 4);

@@ -41,7 +41,7 @@ bool scheduler_assign(struct scheduler *scheduler, struct relay *relay)
 {
 	struct part *parts[ASSIGNMENT_PARTS_MAX];
 	struct relay *server = relay_server(relay);
-	uint32_t room;
+	uint32_t room, calm_room;
 	struct lane *lane;
 	unsigned count;
 
@@ -50,9 +50,13 @@ bool scheduler_assign(struct scheduler *scheduler, struct relay *relay)
 	room = relay_room(server, scheduler->now_ms);
 	if (room == 0 || !scheduler_has_turn(scheduler, relay))
 		return false;
-	lane = line_next_lane(relay, kinds_that_may_start(scheduler, relay));
+	calm_room = relay_calm_room(server, scheduler->now_ms);
+	lane = line_next_lane(relay, kinds_that_may_start(scheduler, relay),
+	    calm_room > 0 ? PRIORITY_BULK : PRIORITY_NORMAL);
 	if (lane == NULL)
 		return false;
+	if (lane->priority == PRIORITY_BULK)
+		room = calm_room;
 	if (lane->next_due_ms <= scheduler->now_ms &&
 	    lane->retries.count < ASSIGNMENT_PARTS_MAX)
 		scheduler_fill_window(scheduler, lane);
@@ -99,7 +103,7 @@ static void take_ticket(struct scheduler *scheduler, struct relay *server,
 	ticket->hop = hop;
 	ticket->lane = lane;
 	hop->in_use++;
-	relay_reserve(server, count);
+	relay_reserve(server, count, scheduler->now_ms);
 	line_charge(lane, count);
 	scheduler_send(scheduler, ticket, parts, count);
 	if (hop->domain != NULL || ticket->is_probe)

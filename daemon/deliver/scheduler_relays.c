@@ -158,6 +158,7 @@ void scheduler_remember(struct scheduler *scheduler, struct relay *relay)
 	relay->covering = scheduler->is_draining ? 0 : relay_to_cover(relay);
 	if (scheduler->is_draining)
 		relay->covered = 0;
+	memory->is_awaited = relay->wants_cover;
 	relay->wants_cover = false;
 	relay_export(relay, relay->covering, scheduler->now_ms, memory);
 	memory->event = relay->event;

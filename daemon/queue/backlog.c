@@ -62,7 +62,9 @@ static struct job_list *line_of(struct backlog *backlog,
 	case QUEUE_CHANGE:
 		return &backlog->verdicts;
 	case QUEUE_REMEMBER:
-		return &backlog->memories;
+		return ((const struct relay_memory *)job)->is_awaited
+		    ? &backlog->verdicts
+		    : &backlog->memories;
 	case QUEUE_UPLOAD:
 	case QUEUE_DISCARD: /* behind the slices it is about */
 		return &backlog->bulk;

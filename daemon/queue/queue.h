@@ -325,6 +325,7 @@ void change_free(struct change *change);
 struct relay_memory {
 	struct queue_job job;
 	uint32_t relay;
+	bool is_awaited; /* mail waits for it: it goes at once */
 	/* TIMELINE_TROUBLE or _RELIEF goes into the feed; ACCEPTED: nothing. */
 	enum timeline_kind event;
 	size_t len;

@@ -28,7 +28,7 @@ static uint64_t send_greedily(struct rate *rate, uint64_t for_ms,
 			continue;
 		}
 		room = 1 + (uint32_t)rand() % room;
-		rate_reserve(rate, room);
+		rate_reserve(rate, room, now);
 		rate_settle(rate, room, room, now);
 		for (uint32_t i = 0; i < room; i++)
 			sent_ms[count++] = now;
@@ -58,14 +58,63 @@ static void never_exceeds_a_large_limit_and_loses_little(void **state)
 	assert_in_range(send_greedily(&rate, 1800000, 13), 145000, 150000);
 }
 
+/* A message each time there is room for one that has time; longest pause. */
+static uint64_t send_calmly(struct rate *rate, uint64_t for_ms,
+    uint64_t *ret_count)
+{
+	uint64_t last = START_MS, longest = 0;
+
+	*ret_count = 0;
+	for (uint64_t now = START_MS; now < START_MS + for_ms; now++) {
+		if (rate_calm_room(rate, now) == 0) {
+			assert_true(rate_calm_next_ms(rate, now) > now);
+			continue;
+		}
+		if (now - last > longest)
+			longest = now - last;
+		last = now;
+		rate_reserve(rate, 1, now);
+		rate_settle(rate, 1, 1, now);
+		++*ret_count;
+	}
+	return longest;
+}
+
+static void spreads_what_has_time_and_uses_it_up(void **state)
+{
+	struct rate rate = { .limit = { .count = 30, .period_s = 60 } };
+	uint64_t count;
+
+	(void)state;
+	/* A slot is two seconds. */
+	assert_in_range(send_calmly(&rate, 1800000, &count), 2000, 4000);
+	assert_in_range(count, 870, 915);
+}
+
+static void leaves_room_for_what_is_urgent(void **state)
+{
+	struct rate rate = { .limit = { .count = 30, .period_s = 60 } };
+
+	(void)state;
+	assert_int_equal(rate_calm_room(&rate, START_MS), 15);
+	rate_reserve(&rate, 15, START_MS);
+	rate_settle(&rate, 15, 15, START_MS);
+	assert_in_range(rate_calm_room(&rate, START_MS), 0, 1);
+	assert_int_equal(rate_room(&rate, START_MS), 15);
+	rate_reserve(&rate, 1, START_MS);
+	assert_int_equal(rate_calm_room(&rate, START_MS), 0);
+	assert_in_range(rate_calm_next_ms(&rate, START_MS), START_MS + 2000,
+	    START_MS + 8000);
+}
+
 static void counts_what_is_on_its_way(void **state)
 {
 	struct rate rate = { .limit = { .count = 3, .period_s = 10 } };
 
 	(void)state;
-	rate_reserve(&rate, 2);
+	rate_reserve(&rate, 2, START_MS);
 	assert_int_equal(rate_room(&rate, START_MS), 1);
-	rate_reserve(&rate, 1);
+	rate_reserve(&rate, 1, START_MS);
 	assert_int_equal(rate_room(&rate, START_MS + 60000), 0);
 	assert_true(rate_next_ms(&rate, START_MS + 60000) == UINT64_MAX);
 	/* Came back after a minute: one of three was not tried. */
@@ -81,9 +130,9 @@ static void says_when_there_will_be_room(void **state)
 
 	(void)state;
 	rate_settle(&rate, 0, 0, START_MS);
-	rate_reserve(&rate, 1);
+	rate_reserve(&rate, 1, START_MS);
 	rate_settle(&rate, 1, 1, START_MS);
-	rate_reserve(&rate, 1);
+	rate_reserve(&rate, 1, START_MS);
 	rate_settle(&rate, 1, 1, START_MS + 4000);
 	assert_int_equal(rate_next_ms(&rate, START_MS + 5000),
 	    START_MS + 10001);
@@ -100,10 +149,10 @@ static void remembers_no_less_than_what_was_used(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 40; i++) {
-		rate_reserve(&rate, 1);
+		rate_reserve(&rate, 1, START_MS);
 		rate_settle(&rate, 1, 1, START_MS + i * 1000);
 	}
-	rate_reserve(&rate, 3);
+	rate_reserve(&rate, 3, START_MS);
 	count = rate_export(&rate, START_MS + 40000, entries, 12);
 	assert_true(count <= 12);
 	rate_import(&copy, entries, count);
@@ -119,7 +168,7 @@ static void has_no_limit_where_none_is_set(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 1000; i++) {
-		rate_reserve(&rate, 9);
+		rate_reserve(&rate, 9, START_MS);
 		rate_settle(&rate, 9, 9, START_MS + i);
 	}
 	assert_true(rate_room(&rate, START_MS) == UINT32_MAX);
@@ -131,6 +180,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(never_exceeds_a_small_limit_and_uses_it_up),
 		cmocka_unit_test(never_exceeds_a_large_limit_and_loses_little),
+		cmocka_unit_test(spreads_what_has_time_and_uses_it_up),
+		cmocka_unit_test(leaves_room_for_what_is_urgent),
 		cmocka_unit_test(counts_what_is_on_its_way),
 		cmocka_unit_test(says_when_there_will_be_room),
 		cmocka_unit_test(remembers_no_less_than_what_was_used),
