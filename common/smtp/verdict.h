@@ -112,7 +112,7 @@ struct verdict {
 
 /*
  * What a reply means at this place of the dialogue, by the rules of the table
- * in verdict.c. A positive reply gives DELIVERED at PHASE_DOT, and NONE
+ * in verdict_rules.c. A positive reply gives DELIVERED at PHASE_DOT, and NONE
  * before it.
  */
 void verdict_from_reply(struct verdict *ret_verdict,

@@ -121,7 +121,7 @@ static const struct verdict_rule rules[] = {
 	"per hour|per day|messages limit reached|messaging limits|"
 	"mail limit|relay limit|maximum credits|frequency limited|"
 	"not allowed to send: * limit|not allowed to send: * quota|"
-	"quota exceeded for|rp:orq|hl:itc",
+	"failure sending mail*try again|quota exceeded for|rp:orq|hl:itc",
 	TEMPORARY, RELAY, FAULT_QUOTA, HOURS(1) },
 { TRANSACTION, "4xx|5xx", NULL, "too many * connections|"
 	"too many connections|thread limit|concurrent connections|"
@@ -177,17 +177,29 @@ static const struct verdict_rule rules[] = {
 /* Postfix to a client without a login; Microsoft says 5.4.1 for nobody. */
 { AT(RCPT), "4xx|5xx", "5.7.1", "rejected: access denied",
 	TEMPORARY, RELAY, FAULT_CONFIG, 0 },
-{ AT(MAIL) | CONTENT, "4xx|5xx", NULL, "please activate|"
-	"is not allowed to send|not authorized to perform|not subscribed|"
-	"sending paused|sending suspended|unusual sending|unauthorized ip|"
-	"ip address is not allowed|account * disabled|account * suspended|"
+{ TRANSACTION, "4xx|5xx", "5.7.705|5.7.708|5.7.68", NULL,
+	TEMPORARY, RELAY, FAULT_CONFIG, 0 },
+{ TRANSACTION, "4xx|5xx", NULL, "please activate|"
+	"not authorized to perform|sending paused|sending suspended|"
+	"unusual sending|unauthorized ip|ip address is not allowed|"
+	"sending for this account|outgoing blocked|bad outbound sender|"
+	"sender address blocked|tenant has exceeded",
+	TEMPORARY, RELAY, FAULT_CONFIG, 0 },
+/* At RCPT it may be the recipient's account. */
+{ AT(MAIL) | CONTENT, "4xx|5xx", NULL, "is not allowed to send|"
+	"not subscribed|account * disabled|account * suspended|"
 	"account * locked|account * blocked|account * expired|"
-	"outgoing blocked|bad outbound sender|mailbox full*storedrv|"
-	"shutoffquota",
+	"mailbox full*storedrv|shutoffquota",
 	TEMPORARY, RELAY, FAULT_CONFIG, 0 },
 { TRANSACTION, "4xx|5xx", NULL, "blocked using|client host * blocked|"
-	"our block list|banned sending ip|reverse dns|reverse hostname|"
-	"ptr record|cannot find your|ip reputation|tls 1.0|tls 1.1",
+	"client host blocked|connections will not be accepted|"
+	"our block list|banned sending ip|ip source bloquee|reverse dns|"
+	"reverse hostname|ptr record|cannot find your|ip reputation|"
+	"tls 1.0|tls 1.1",
+	TEMPORARY, RELAY, FAULT_CONFIG, HOURS(1) },
+/* Of what was said long before, as many servers do it. */
+{ TRANSACTION, "4xx|5xx", NULL, "helo command rejected|"
+	"ehlo command rejected",
 	TEMPORARY, RELAY, FAULT_CONFIG, HOURS(1) },
 
 /* --- A sender this login may not use ------------------------------------- */

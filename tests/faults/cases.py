@@ -62,10 +62,12 @@ def opens(kind, seconds=None, with_message=False, **more):
     """Without a wish the first step is 30 seconds."""
     relay_s = (seconds, seconds) if seconds else around(30)
     next_s = tuple(max(MINUTE, s) for s in relay_s)
+    # Whoever was too fast with one message gets one a minute.
+    is_later = with_message or kind == "rate"
     return Outcome(relay="open", kind=kind, relay_s=relay_s,
                    events=("deferred",) if with_message else (),
                    scope="relay" if with_message else None,
-                   next_s=next_s if with_message else relay_s, **more)
+                   next_s=next_s if is_later else relay_s, **more)
 
 
 def holds(kind, seconds=None, **more):
@@ -280,6 +282,8 @@ ROWS = [
      "QuotaExceededException", holds("config")),
     ("MAIL", "554 5.7.1 Client host blocked using zen.spamhaus.org",
      holds("config", HOUR)),
+    ("MAIL", "550 5.7.705 Access denied, tenant has exceeded threshold",
+     holds("config")),
 
     # --- RCPT --------------------------------------------------------------
     ("RCPT", "DROP", LOST),
@@ -313,6 +317,10 @@ ROWS = [
      failed("recipient")),
     ("RCPT", "550 5.4.5 Daily sending quota exceeded", opens("quota", HOUR)),
     ("RCPT", "550 5.7.1 Relaying denied", holds("config")),
+    ("RCPT", "504 5.5.2 <localhost>: Helo command rejected: need "
+     "fully-qualified hostname", holds("config", HOUR)),
+    ("RCPT", "550 5.1.8 Access denied, bad outbound sender",
+     holds("config")),
     ("RCPT", "552 5.2.2 mailbox is over quota",
      later("recipient", (4 * HOUR, 4 * HOUR))),
     ("RCPT", "553 5.1.3 bad syntax", failed("recipient")),
@@ -341,6 +349,7 @@ ROWS = [
     ("DATA", "<flood> 354-more\r\n", OUT_OF_STEP),
     ("DATA", "<octets> garbage\r\n", OUT_OF_STEP),
     ("DATA", "250 2.0.0 ok", OUT_OF_STEP),
+    ("DATA", "<early> 250 2.0.0 taken", OUT_OF_STEP),
     ("DATA", "354", DELIVERED),
     ("DATA", "421 4.3.2 shutting down", opens("other", with_message=True)),
     ("DATA", "451 4.3.0 Local error", later()),
@@ -400,6 +409,7 @@ ROWS = [
     (".", "550 5.4.5 Daily user sending limit exceeded", opens("quota", HOUR)),
     (".", "550 5.7.0 Requested action not taken: too many emails per second",
      opens("rate")),
+    (".", "550 Failure sending mail. Try again later", opens("quota", HOUR)),
     (".", "550 5.7.1 looks like spam", FAILED),
     (".", "550 5.7.26 This mail is unauthenticated, the sender must "
      "authenticate with SPF or DKIM", FAILED),

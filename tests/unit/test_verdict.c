@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "hints.h"
 #include "smtp/reply.h"
 #include "smtp/verdict.h"
 
@@ -142,6 +143,40 @@ static const struct sample samples[] = {
 	{ PHASE_RCPT, "254 Suppression for b@x.test",
 	  P, SCOPE_RECIPIENT, FAULT_NONE },
 
+	/* the account or the host, in a message's or a recipient's clothes */
+	{ PHASE_MAIL, "550 5.7.705 Access denied, tenant has exceeded "
+	  "threshold", T, SCOPE_RELAY, FAULT_CONFIG },
+	{ PHASE_DOT, "550 5.7.708 Service unavailable. Access denied, traffic "
+	  "not accepted from this IP.", T, SCOPE_RELAY, FAULT_CONFIG },
+	{ PHASE_RCPT, "550 5.7.68 TenantInboundAttribution; Direct Send not "
+	  "allowed for this organization", T, SCOPE_RELAY, FAULT_CONFIG },
+	{ PHASE_DOT, "554 5.1.8 Sender Address Blocked", T, SCOPE_RELAY,
+	  FAULT_CONFIG },
+	{ PHASE_MAIL, "553 5.7.1 [BL21] Connections will not be accepted from "
+	  "203.0.113.7", T, SCOPE_RELAY, FAULT_CONFIG },
+	{ PHASE_DOT, "550 Requested action not taken: mailbox unavailable "
+	  "Failure sending mail. Try again later", T, SCOPE_RELAY,
+	  FAULT_QUOTA },
+	{ PHASE_RCPT, "550 mwinf5c14 ME Adresse IP source bloquee pour "
+	  "incident de spam. Client host blocked for spamming issues.",
+	  T, SCOPE_RELAY, FAULT_CONFIG },
+	{ PHASE_RCPT, "550 5.1.8 Access denied, bad outbound sender.",
+	  T, SCOPE_RELAY, FAULT_CONFIG },
+	{ PHASE_RCPT, "525 5.7.1 Unauthorized IP address", T, SCOPE_RELAY,
+	  FAULT_CONFIG },
+	{ PHASE_RCPT, "554 Message rejected: Sending paused for this account.",
+	  T, SCOPE_RELAY, FAULT_CONFIG },
+	{ PHASE_RCPT, "550 message sending for this account is disabled",
+	  T, SCOPE_RELAY, FAULT_CONFIG },
+	/* of the recipient's account */
+	{ PHASE_RCPT, "550 5.2.1 The email account is disabled", P,
+	  SCOPE_RECIPIENT, FAULT_NONE },
+	/* Postfix says it of HELO when it hears RCPT. */
+	{ PHASE_RCPT, "504 5.5.2 <localhost>: Helo command rejected: need "
+	  "fully-qualified hostname", T, SCOPE_RELAY, FAULT_CONFIG },
+	{ PHASE_RCPT, "450 4.7.1 <nas.local>: Helo command rejected: Host not "
+	  "found", T, SCOPE_RELAY, FAULT_CONFIG },
+
 	/* codes alone */
 	{ PHASE_RCPT, "421 bye", T, SCOPE_CONNECTION, FAULT_OTHER },
 	{ PHASE_RCPT, "503 what", T, SCOPE_CONNECTION, FAULT_PROTOCOL },
@@ -150,6 +185,15 @@ static const struct sample samples[] = {
 	{ PHASE_DOT, "554 x", P, SCOPE_MESSAGE, FAULT_NONE },
 };
 /* clang-format on */
+
+/* Does this place fit what a hint of the data says of its reply? */
+static bool is_relays(const struct hint *hint)
+{
+	return strncmp(hint->action, "hold_relay", 10) == 0 ||
+	       strncmp(hint->action, "pause_relay", 11) == 0 ||
+	       strcmp(hint->action, "rate_down") == 0 ||
+	       strcmp(hint->action, "reduce_concurrency") == 0;
+}
 
 static struct verdict judge(const char *text, enum smtp_phase phase)
 {
@@ -178,6 +222,41 @@ static void judges_what_real_servers_say(void **state)
 			         verdict_class_name(v.class),
 			         verdict_scope_name(v.scope),
 			         verdict_fault_name(v.fault));
+	}
+}
+
+/*
+ * What people are told and what becomes of the mail come from two tables: where
+ * the one says that it is the relay's fault, the other bounces nothing.
+ */
+static void bounces_nothing_that_the_hints_call_the_relays(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < hints_table_size; i++) {
+		const struct hint *hint = &hints_table[i];
+		bool is_login = strcmp(hint->class, "auth") == 0 ||
+		    strstr(hint->id, "auth") != NULL ||
+		    strcmp(hint->id, "m365-mech") == 0 ||
+		    strcmp(hint->id, "helo-invalid") == 0;
+
+		if (!is_relays(hint) || hint->sample[0] < '4' ||
+		    hint->sample[0] > '5')
+			continue;
+		for (int phase = PHASE_MAIL; phase <= PHASE_DOT; phase++) {
+			struct verdict v;
+			char text[512];
+
+			if (is_login || phase == PHASE_DATA ||
+			    strncmp(hint->id, "fallback", 8) == 0)
+				continue;
+			(void)snprintf(text, sizeof(text), "%s", hint->sample);
+			text[3] = ' ';
+			v = judge(text, (enum smtp_phase)phase);
+			if (v.class == P)
+				fail_msg("%s at %s: %s", hint->id,
+				         smtp_phase_name(v.phase),
+				         hint->sample);
+		}
 	}
 }
 
@@ -250,6 +329,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(judges_what_real_servers_say),
+		cmocka_unit_test(
+		    bounces_nothing_that_the_hints_call_the_relays),
 		cmocka_unit_test(lets_nothing_before_mail_be_final),
 		cmocka_unit_test(delivers_only_by_the_reply_to_the_dot),
 		cmocka_unit_test(hears_when_to_come_back),
