@@ -90,31 +90,6 @@ void oauth_free(struct oauth *oauth)
 	free(oauth);
 }
 
-struct oauth_ask *oauth_ask_new(const struct settings *settings,
-    const struct relay_settings *relay)
-{
-	struct oauth_ask *ask = xcalloc(1, sizeof(*ask));
-
-	ask->settings = settings_ref(settings);
-	ask->relay = relay;
-	return ask;
-}
-
-void oauth_ask_free(struct oauth_ask *ask)
-{
-	if (!ask)
-		return;
-	settings_unref(ask->settings);
-	oauth_wipe(&ask->token);
-	free(ask);
-}
-
-void oauth_news_free(struct oauth_news *news)
-{
-	free(news->relay);
-	free(news);
-}
-
 void oauth_listen(struct oauth *oauth, struct mailbox *home,
     void (*on_news)(struct letter *letter), void *context)
 {
@@ -124,22 +99,6 @@ void oauth_listen(struct oauth *oauth, struct mailbox *home,
 }
 
 /* ---------------------------------------------------------------- accounts */
-
-char *oauth_purpose_dup(const struct relay_settings *relay)
-{
-	return xasprintf("%s:%u %s %s %s %s %s",
-	    relay->host ? relay->host : relay->path, relay->port,
-	    relay_security_name(relay->security), relay->username,
-	    oauth_grant_name(relay->oauth.grant), relay->oauth.token_url,
-	    relay->oauth.client_id ? relay->oauth.client_id
-				   : relay->oauth.issuer);
-}
-
-bool oauth_needs_login(const struct relay_settings *relay)
-{
-	return relay->oauth.grant == OAUTH_DEVICE ||
-	    relay->oauth.grant == OAUTH_AUTHORIZATION_CODE;
-}
 
 static void read_login(struct oauth_account *account)
 {
@@ -281,6 +240,11 @@ static void apply_settings(struct oauth *oauth)
 
 /* -------------------------------------------------------------------- asks */
 
+static bool is_usable(const struct oauth_account *account, int64_t now_ms)
+{
+	return account->token && now_ms < account->usable_until_ms;
+}
+
 static void on_errand(struct letter *letter)
 {
 	struct errand *errand = LETTER_OF(letter, struct errand, letter);
@@ -293,15 +257,19 @@ static void on_errand(struct letter *letter)
 	free(errand);
 	if (ask->refused != 0 && ask->refused == account->number)
 		oauth_account_forget_token(account);
-	if (!account->call &&
-	    ((account->token && now_ms < account->fresh_until_ms) ||
-		(must_wait && !ask->is_urgent))) {
+	if (account->token && now_ms < account->fresh_until_ms) {
 		answer(account, ask);
-		return;
+	} else if (!ask->is_urgent &&
+	    (must_wait || is_usable(account, now_ms))) {
+		/* Nobody waits for the new one while the old one is good. */
+		answer(account, ask);
+		if (!must_wait)
+			fetch(account);
+	} else {
+		ask->letter.next = account->waiters;
+		account->waiters = &ask->letter;
+		fetch(account);
 	}
-	ask->letter.next = account->waiters;
-	account->waiters = &ask->letter;
-	fetch(account);
 }
 
 void oauth_ask_take(struct oauth *oauth, struct oauth_ask *ask)
@@ -318,10 +286,14 @@ void oauth_ask_take(struct oauth *oauth, struct oauth_ask *ask)
 /* What there is: a token that is still good helps, whatever is wrong. */
 static void answer(struct oauth_account *account, struct oauth_ask *ask)
 {
-	if (account->token && clock_boottime_ms() < account->usable_until_ms) {
+	int64_t now_ms = clock_boottime_ms();
+
+	if (is_usable(account, now_ms)) {
 		ask->token = xstrdup(account->token);
 		ask->number = account->number;
-		ask->fresh_until_ms = account->fresh_until_ms;
+		ask->fresh_until_ms = now_ms < account->fresh_until_ms
+		    ? account->fresh_until_ms
+		    : account->usable_until_ms;
 		ask->expires_wall_ms = account->expires_wall_ms;
 	} else {
 		ask->problem = account->problem;
@@ -485,8 +457,7 @@ static void tell(struct oauth_account *account)
 	news = xcalloc(1, sizeof(*news));
 	news->context = oauth->news_context;
 	news->relay = xstrdup(account->relay->name);
-	news->has_token = account->token != NULL &&
-	    clock_boottime_ms() < account->usable_until_ms;
+	news->has_token = is_usable(account, clock_boottime_ms());
 	news->expires_wall_ms = account->expires_wall_ms;
 	news->problem = account->problem;
 	news->letter.open = oauth->on_news;

@@ -3,6 +3,7 @@
  *
  * oauth.c          accounts, who asks, and when a token is renewed
  * oauth_answer.c   what a service's answer means for an account
+ * oauth_letters.c  what travels to the accounts and from them
  * oauth_login.c    a person's login
  */
 #ifndef RELAIS_DELIVER_OAUTH_PRIVATE_H

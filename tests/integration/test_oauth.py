@@ -258,6 +258,23 @@ def test_a_token_is_renewed_before_it_ends(login, relay, service):
     relay.wait_for_messages(1)
 
 
+def test_a_token_serves_to_its_end_while_no_other_can_be_had(login, relay,
+                                                             service):
+    """Between the renewal that fails and the end mail goes on, and the service
+    is not asked for each message."""
+    service.life = 40
+    daemon = login().start()
+    wait_for_state(daemon, "ready")
+    service.answer("/token", *[(503, "")] * 50)
+    wait_for_state(daemon, "failing")
+    for number in range(2):
+        daemon.send(to=f"user{number}@example.net")
+        relay.wait_for_messages(number + 1)
+        relay.drop_all()
+    assert len(service.forms()) <= 4
+    assert shown(daemon)["state"] == "closed"
+
+
 def test_many_that_ask_cause_one_request(login, relay, service):
     daemon = login().start()
     wait_for_state(daemon, "ready")
