@@ -195,6 +195,9 @@ void request_ask_scheduler(
 	query->home = request->control->mailbox;
 	query->on_done = on_scheduler_answer;
 	query->context = request;
+	/* Messages are shown without the counts, which cost a row a lane. */
+	query->is_brief = strncmp(request->endpoint->path, "/v1/messages",
+	    strlen("/v1/messages")) == 0;
 	request->then = then;
 	scheduler_ask_take(request->control->scheduler, query);
 }

@@ -106,6 +106,8 @@ struct scheduler_query {
 	struct mailbox *home;
 	void (*on_done)(struct letter *letter);
 	void *context; /* the asker's */
+	/* Nothing is counted that waits: relays as they are, and claims. */
+	bool is_brief;
 	/* out */
 	struct relay_status *relays;
 	size_t relay_count;

@@ -86,7 +86,7 @@ static void on_ask(struct letter *letter)
 	for (relay = scheduler->relays; relay != NULL; relay = relay->next)
 		fill_relay(scheduler, &query->relays[query->relay_count++],
 		    relay);
-	if (scheduler->is_started) {
+	if (scheduler->is_started && !query->is_brief) {
 		count_waiting(scheduler, query);
 		find_oldest(scheduler, query);
 	}
