@@ -73,6 +73,7 @@ static const struct line {
 	{ "limits.rate", "limits", "rates", FORM_RATES },
 	{ "limits.recipients", "limits", "recipients", FORM_COUNT },
 	{ "limits.size", "limits", "size", FORM_SIZE },
+	{ "  the provider's, if not said", "limits", "usual_size", FORM_SIZE },
 	{ "limits.idle", "limits", "idle_s", FORM_TIME },
 	{ "limits.lifetime", "limits", "lifetime_s", FORM_TIME },
 	{ "In trouble", NULL, NULL, FORM_TITLE },

@@ -192,6 +192,7 @@ static void apply_provider(struct settings_reader *reader,
     struct relay_draft *draft, const struct settings_node *node)
 {
 	const struct settings_node *id = settings_node_find(node, "provider");
+	const struct settings_node *limits;
 	const struct provider *provider;
 	struct relay_settings *relay = &draft->relay;
 
@@ -220,6 +221,9 @@ static void apply_provider(struct settings_reader *reader,
 		relay->host = xstrdup(provider->host);
 	relay->port = provider->port;
 	apply_provider_limits(&relay->limits, provider);
+	limits = settings_node_find(node, "limits");
+	if (limits && settings_node_find(limits, "size"))
+		relay->limits.usual_size_bytes = 0;
 	if (provider->username && provider->username[0] == '=')
 		relay->username = xstrdup(provider->username + 1);
 	if (provider->tls_minimum && strcmp(provider->tls_minimum, "1.3") == 0)
@@ -241,6 +245,7 @@ static void apply_provider_limits(struct relay_limits *limits,
 		    provider->messages_per_connection;
 	if (provider->recipients)
 		limits->recipients = provider->recipients;
+	limits->usual_size_bytes = (uint64_t)provider->size_mib << 20;
 	if (provider->idle_s)
 		limits->idle_s = provider->idle_s;
 	if (provider->lifetime_s)

@@ -443,7 +443,8 @@ const struct settings_key settings_keys_relay[] = {
 	{ "limits.size", TYPE(size), RELAY(limits.size_bytes), .initial = "off",
 	  RANGE(0, 16 * GIB),
 	  .sentence = "The largest message the relay takes, beside what it "
-		      "says itself." },
+		      "says itself. Default: a provider's, where it says "
+		      "nothing." },
 	{ "limits.idle", TYPE(time), RELAY(limits.idle_s), .initial = "30s",
 	  RANGE(0, 5 * 60),
 	  .sentence = "An idle connection is kept for so long." },

@@ -86,6 +86,8 @@ struct smtp_client_options {
 	unsigned recipients_max;
 	/* no larger message is offered; 0: what the server says */
 	uint64_t size_max_bytes;
+	/* nor a larger one than this where neither says anything; 0: any */
+	uint64_t size_usual_bytes;
 };
 
 /* Borrowed until the message is no longer being sent. */

@@ -139,6 +139,8 @@ static bool refuse_unsendable(struct smtp_client *client,
 	}
 	if (limit == 0 || (offered > 0 && offered < limit))
 		limit = offered;
+	if (limit == 0)
+		limit = client->options.size_usual_bytes;
 
 	if (!is_clean) {
 		refuse_message(client, 1, 3,

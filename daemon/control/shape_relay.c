@@ -277,6 +277,7 @@ static void shape_limits(
 	    emit, "messages_per_connection", limits->messages_per_connection);
 	emit_number(emit, "recipients", limits->recipients);
 	emit_number(emit, "size", (int64_t)limits->size_bytes);
+	emit_number(emit, "usual_size", (int64_t)limits->usual_size_bytes);
 	emit_array(emit, "rates");
 	for (i = 0; i < limits->rate_count; i++) {
 		emit_object(emit, NULL);

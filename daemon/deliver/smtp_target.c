@@ -92,6 +92,7 @@ struct smtp_client_options smtp_target_options(const struct smtp_target *target,
 		.own_rules = &relay->rules,
 		.recipients_max = relay->limits.recipients,
 		.size_max_bytes = relay->limits.size_bytes,
+		.size_usual_bytes = relay->limits.usual_size_bytes,
 	};
 }
 
