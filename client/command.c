@@ -194,6 +194,7 @@ void command_print_usage(FILE *file)
 void command_print_help(FILE *file, const struct command *command)
 {
 	bool is_mail = command->options & HAS(OPTION_SUBJECT);
+	const char *example = command_examples(command);
 	int i;
 
 	fprintf(file, "usage: relaisctl %s [OPTION...]%s%s\n\n%c%s.\n",
@@ -214,6 +215,13 @@ void command_print_help(FILE *file, const struct command *command)
 		    is_mail && command_mail_options[i]
 			? command_mail_options[i]
 			: command_options[i].help);
+	}
+	if (example)
+		fputs("\nFor example:\n", file);
+	for (; example; example = strchr(example, '\n')) {
+		example += strspn(example, "\n");
+		fprintf(file, "  %.*s\n", (int)strcspn(example, "\n"),
+		    example);
 	}
 }
 

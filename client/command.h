@@ -154,6 +154,9 @@ struct command {
 extern const struct command commands[];
 extern const size_t command_count;
 
+/* What people type, a line each; NULL: none. */
+const char *command_examples(const struct command *command);
+
 struct option_words {
 	const char *name;
 	const char *value; /* what it takes; NULL: it is a flag */

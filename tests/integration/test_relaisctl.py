@@ -280,6 +280,19 @@ def test_zsh_is_offered_every_command_and_option(peers):
             assert f"'{option}=[" in here or f"'{option}[" in here, name
 
 
+def test_every_help_has_examples_that_make_sense():
+    for name, options in documented().items():
+        said = subprocess.run(
+            [str(BUILD / "relaisctl"), *name.split(), "--help"],
+            capture_output=True, check=True, text=True).stdout
+        lines = said.split("For example:\n")[1].splitlines()
+        assert lines, name
+        for line in lines:
+            assert f"relaisctl {name}" in line, line
+            given = set(re.findall(r" (--[a-z-]+)", line))
+            assert given <= options, (name, given - options)
+
+
 def test_the_manual_has_every_command_and_option():
     page = (SOURCE / "docs" / "man" / "relaisctl.8").read_text()
     for name, options in documented().items():
