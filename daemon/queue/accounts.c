@@ -139,6 +139,24 @@ int accounts_flush(struct ledger *ledger)
 	return r;
 }
 
+int accounts_clear(struct ledger *ledger)
+{
+	struct store_cursor *cursor = NULL;
+	int r;
+
+	accounts_forget(&ledger->accounts);
+	r = store_cursor_open(ledger->txn, TABLE_ACCOUNT, &cursor);
+	if (r < 0)
+		return r;
+	while ((r = store_cursor_first(cursor, NULL, NULL)) == 0) {
+		r = store_cursor_delete(cursor);
+		if (r < 0)
+			break;
+	}
+	store_cursor_close(cursor);
+	return r == -ENOENT ? 0 : r;
+}
+
 void accounts_forget(struct accounts *accounts)
 {
 	memset(accounts, 0, sizeof(*accounts));

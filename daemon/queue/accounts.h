@@ -53,6 +53,9 @@ int accounts_add(struct ledger *ledger, uint32_t uid, unsigned messages,
 int accounts_drop(struct ledger *ledger, uint32_t uid, unsigned messages,
     uint64_t bytes);
 
+/* Nobody has anything any more, for who counts again. */
+int accounts_clear(struct ledger *ledger);
+
 /* Writes what changed; before the commit. */
 int accounts_flush(struct ledger *ledger);
 /* After an abort: what is in memory is not what is on disk. */

@@ -10,6 +10,7 @@
 #include "queue/ledger.h"
 #include "queue/message_rows.h"
 #include "queue/record.h"
+#include "queue/submit.h"
 #include "runtime/xalloc.h"
 
 struct owned {
@@ -28,6 +29,9 @@ static int list_bodies(struct sweep *sweep);
 static int count_owners(struct sweep *sweep);
 static int find_under_way(struct sweep *sweep);
 static int settle_body(struct sweep *sweep, const struct owned *body);
+static int count_accounts(struct ledger *ledger);
+static int count_messages(struct ledger *ledger);
+static int count_uploads(struct ledger *ledger);
 
 int orphans_sweep(struct ledger *ledger)
 {
@@ -41,6 +45,8 @@ int orphans_sweep(struct ledger *ledger)
 		r = find_under_way(&sweep);
 	for (size_t i = 0; i < sweep.count && r == 0; i++)
 		r = settle_body(&sweep, &sweep.bodies[i]);
+	if (r == 0)
+		r = count_accounts(ledger);
 	free(sweep.bodies);
 	return r == -EBADMSG ? 0 : r;
 }
@@ -154,4 +160,63 @@ static int settle_body(struct sweep *sweep, const struct owned *body)
 	if (r == 0 && body->owners == 0)
 		r = body_rows_delete(ledger, body->body_id);
 	return r;
+}
+
+/* Whose the lost message was is not known either: all accounts are new. */
+static int count_accounts(struct ledger *ledger)
+{
+	int r = accounts_clear(ledger);
+
+	if (r == 0)
+		r = count_messages(ledger);
+	return r == 0 ? count_uploads(ledger) : r;
+}
+
+static int count_messages(struct ledger *ledger)
+{
+	struct store_cursor *cursor = NULL;
+	struct store_bytes key, row;
+	struct record_summary summary;
+	int r;
+
+	r = store_cursor_open(ledger->txn, TABLE_MSG, &cursor);
+	if (r < 0)
+		return r;
+	for (r = store_cursor_first(cursor, &key, &row); r == 0;
+	     r = store_cursor_next(cursor, &key, &row)) {
+		r = record_peek(&summary, row.data, row.len);
+		if (r < 0)
+			break;
+		r = accounts_add(ledger, summary.uid, summary.ended_ms == 0,
+		    summary.body_id != 0
+			? summary.size + ACCOUNT_MESSAGE_BYTES
+			: 0);
+		if (r < 0)
+			break;
+	}
+	store_cursor_close(cursor);
+	return r == -ENOENT ? 0 : r;
+}
+
+static int count_uploads(struct ledger *ledger)
+{
+	struct store_cursor *cursor = NULL;
+	struct store_bytes key, row;
+	struct upload_row upload;
+	int r;
+
+	r = store_cursor_open(ledger->txn, TABLE_STATE, &cursor);
+	if (r < 0)
+		return r;
+	for (r = store_cursor_first(cursor, &key, &row);
+	     r == 0 && key.data[0] == MESSAGE_RECEIVING;
+	     r = store_cursor_next(cursor, &key, &row)) {
+		r = upload_row_read(&upload, &row);
+		if (r == 0)
+			r = accounts_add(ledger, upload.uid, 0, upload.bytes);
+		if (r < 0)
+			break;
+	}
+	store_cursor_close(cursor);
+	return r == -ENOENT ? 0 : r;
 }

@@ -20,12 +20,6 @@
 #define BODY_KEY_SIZE 12
 #define UPLOAD_ROW_SIZE 12
 
-/* A body that is coming in: whose it is, and how much has come. */
-struct upload_row {
-	uint32_t uid;
-	uint64_t bytes;
-};
-
 static int add_message(struct ledger *ledger, struct submission *submission);
 static int store_body(struct ledger *ledger, struct submission *submission);
 static int may_keep(struct ledger *ledger, const struct submission *submission);
@@ -258,12 +252,15 @@ static int read_upload(struct ledger *ledger, uint64_t body_id,
 
 	state_key_put(key, MESSAGE_RECEIVING, body_id);
 	r = store_get(ledger->txn, TABLE_STATE, key, sizeof(key), &bytes);
-	if (r < 0)
-		return r;
-	if (bytes.len != UPLOAD_ROW_SIZE)
+	return r < 0 ? r : upload_row_read(ret_row, &bytes);
+}
+
+int upload_row_read(struct upload_row *ret_row, const struct store_bytes *row)
+{
+	if (row->len != UPLOAD_ROW_SIZE)
 		return -EBADMSG;
-	ret_row->uid = be32_get(bytes.data);
-	ret_row->bytes = be64_get(bytes.data + 4);
+	ret_row->uid = be32_get(row->data);
+	ret_row->bytes = be64_get(row->data + 4);
 	return 0;
 }
 

@@ -10,8 +10,18 @@
 #define RELAIS_QUEUE_SUBMIT_H
 
 #include "queue/queue.h"
+#include "queue/store.h"
 
 struct ledger;
+
+/* A body that is coming in: whose it is, and how much has come. Its row is in
+ * `state`, under the number of the body. */
+struct upload_row {
+	uint32_t uid;
+	uint64_t bytes;
+};
+/* 0 or -EBADMSG. */
+int upload_row_read(struct upload_row *ret_row, const struct store_bytes *row);
 
 /* 0, -EEXIST (the key is another's), or what spoilt the transaction. */
 int submit_apply(struct ledger *ledger, struct submission *submission);
