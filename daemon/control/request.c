@@ -233,7 +233,8 @@ const char *request_input(struct request *request, size_t *ret_len)
 	struct evbuffer *input = evhttp_request_get_input_buffer(request->http);
 
 	*ret_len = evbuffer_get_length(input);
-	return (const char *)evbuffer_pullup(input, -1);
+	/* Of nothing it makes NULL. */
+	return *ret_len == 0 ? "" : (const char *)evbuffer_pullup(input, -1);
 }
 
 bool request_is_yaml(const struct request *request)
