@@ -475,6 +475,9 @@ static enum client_state fail_reply(struct smtp_client *client,
 		verdict.fault = FAULT_PROTOCOL;
 	}
 	verdict.scope = SCOPE_RELAY;
+	if (client->state == AWAIT_AUTH && client->options.auth->explain)
+		client->options.auth->explain(client->options.auth->context,
+		                              &verdict);
 	return client_fail(client, &verdict);
 }
 

@@ -65,6 +65,8 @@ struct smtp_client_auth {
 	/* Refused with this code: is there another way worth a start()? */
 	bool (*may_retry)(void *context, uint16_t code);
 	void *context;
+	/* Refused for good: adds what only a challenge said; or NULL. */
+	void (*explain)(void *context, struct verdict *verdict);
 };
 
 /* Strings and auth are borrowed until smtp_client_free(). */

@@ -19,6 +19,8 @@
 #include <strings.h>
 
 #include "buffer.h"
+#include "smtp/reply.h"
+#include "smtp/verdict.h"
 
 /*
  * A server names the work that a SCRAM login costs us, and our loop waits for
@@ -28,6 +30,9 @@
 #define SCRAM_ITERATIONS_MAX 250000
 
 #define MESSAGE_MAX 12288
+
+/* Of the JSON that tells why a token is refused (RFC 7628 3.2.2). */
+#define REFUSAL_SIZE 160
 
 struct mechanism {
 	unsigned bit;
@@ -63,6 +68,7 @@ struct sasl {
 	unsigned only;
 	unsigned refused;
 	const struct mechanism *current;
+	char refusal[REFUSAL_SIZE]; /* what a challenge said of it, or "" */
 	bool is_without_initial;
 	bool is_initial_due;
 	bool is_complete;
@@ -74,6 +80,7 @@ static int on_step(void *context, const char *challenge, size_t len,
                    struct buffer *out);
 static int on_finish(void *context);
 static bool on_may_retry(void *context, uint16_t code);
+static void on_explain(void *context, struct verdict *verdict);
 
 static int choose(struct sasl *sasl, unsigned offered, bool has_tls);
 static int begin(struct sasl *sasl);
@@ -106,7 +113,8 @@ int sasl_new(struct sasl **ret_sasl, const struct sasl_options *options)
 	if (!sasl)
 		return -ENOMEM;
 	sasl->auth = (struct smtp_client_auth){ on_start, on_step, on_finish,
-		                                on_may_retry, sasl };
+		                                on_may_retry, sasl,
+		                                on_explain };
 	sasl->port = options->port;
 	sasl->is_loopback = options->is_loopback;
 	if (copy(&sasl->username, options->username) < 0 ||
@@ -221,6 +229,7 @@ static int begin(struct sasl *sasl)
 	if (sasl->session)
 		gsasl_finish(sasl->session);
 	sasl->session = NULL;
+	sasl->refusal[0] = '\0';
 	sasl->is_complete = !sasl->current->is_mutual;
 	if (sasl->current->has_token)
 		return 0;
@@ -280,6 +289,29 @@ static int say(struct sasl *sasl, const char *challenge, struct buffer *out)
 	return r;
 }
 
+static void note_refusal(struct sasl *sasl, const char *challenge)
+{
+	char *text;
+	size_t len;
+
+	if (gsasl_base64_from(challenge, strlen(challenge), &text, &len) !=
+	    GSASL_OK)
+		return;
+	smtp_text_clean(sasl->refusal, sizeof sasl->refusal, text, len);
+	gsasl_free(text);
+}
+
+static void on_explain(void *context, struct verdict *verdict)
+{
+	struct sasl *sasl = context;
+	char text[VERDICT_TEXT_SIZE];
+
+	if (!*sasl->refusal)
+		return;
+	snprintf(text, sizeof text, "%.230s %s", verdict->text, sasl->refusal);
+	verdict_set_text(verdict, text);
+}
+
 /*
  * XOAUTH2 (Google's and Microsoft's) and OAUTHBEARER (RFC 7628 3.1). A
  * challenge can only be the reason of a refusal; it wants an answer before
@@ -294,8 +326,10 @@ static int say_token(struct sasl *sasl, const char *challenge,
 	int r;
 	int n;
 
-	if (*challenge)
+	if (*challenge) {
+		note_refusal(sasl, challenge);
 		return is_bearer ? buffer_append_string(out, "AQ==") : 0;
+	}
 	/* These two would end the name's field early. */
 	if (is_bearer && strpbrk(user, ",="))
 		return -EINVAL;

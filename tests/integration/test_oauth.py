@@ -486,6 +486,8 @@ def test_a_fresh_token_that_is_refused_counts(login, relay, service):
     relay.users[USER] = "never"
     seen = hold_by(daemon, "held")
     assert seen["fault"]["code"] == 535
+    assert '{"status":"401"}' in seen["reason"]
+    assert "refused the OAuth access token" in seen["fault"]["explain"]
     assert len(service.forms()) == 2
     assert waits_uncharged(daemon)
 
