@@ -396,33 +396,39 @@ static bool text_fits(const char *phrases, const char *text)
 	while (*phrases) {
 		size_t len = strcspn(phrases, "|");
 
-		for (const char *at = text; *at; at++) {
-			if (phrase_fits(phrases, len, at))
-				return true;
-		}
+		if (phrase_fits(phrases, len, text))
+			return true;
 		phrases += len;
 		phrases += *phrases == '|';
 	}
 	return false;
 }
 
-/* Does the phrase fit right here? `*` is any text, `?` any one octet. */
+/*
+ * Does the phrase fit anywhere? `*` is any text, `?` any one octet. Only the
+ * last `*` is ever tried again, so that no text of a relay takes long: what an
+ * earlier one took more than it had to, the later one could have taken as well.
+ */
 static bool phrase_fits(const char *phrase, size_t len, const char *text)
 {
-	while (len > 0) {
+	const char *end = phrase + len;
+	/* As if a star stood in front. */
+	const char *star = phrase, *resume = text;
+
+	while (phrase < end) {
 		if (*phrase == '*') {
-			for (; *text; text++) {
-				if (phrase_fits(phrase + 1, len - 1, text))
-					return true;
-			}
+			star = ++phrase;
+			resume = text;
+		} else if (*text == '\0') {
 			return false;
+		} else if (*phrase == '?' ||
+		           *phrase == tolower((unsigned char)*text)) {
+			phrase++;
+			text++;
+		} else {
+			phrase = star;
+			text = ++resume;
 		}
-		if (!*text || (*phrase != '?' &&
-		               *phrase != tolower((unsigned char)*text)))
-			return false;
-		phrase++;
-		text++;
-		len--;
 	}
 	return true;
 }

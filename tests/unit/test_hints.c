@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -224,10 +225,55 @@ static void knows_providers_settings_would_take(void **state)
 	}
 }
 
+static double cpu_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* What nearly fits keeps an expression busy: its own words, over and over. */
+static void repeat(char text[VERDICT_TEXT_SIZE], const char *words)
+{
+	size_t len = strlen(words);
+
+	for (size_t i = 0; i + 1 < VERDICT_TEXT_SIZE; i++)
+		text[i] = len > 0 ? words[i % len] : 'a';
+	text[VERDICT_TEXT_SIZE - 1] = '\0';
+}
+
+/* A relay chooses the text; no choice of it keeps a worker busy. */
+static void looks_at_no_text_for_long(void **state)
+{
+	char text[VERDICT_TEXT_SIZE];
+	double worst_s = 0;
+
+	(void)state;
+	for (size_t i = 0; i < hints_table_size; i++) {
+		const struct hint *hint = &hints_table[i];
+		const char *words[] = { hint->regex, hint->sample, "a", " ",
+			"0", "try again in 0 ", "(((" };
+
+		for (size_t n = 0; n < sizeof(words) / sizeof(words[0]); n++) {
+			double start_s = cpu_s();
+
+			repeat(text, words[n] != NULL ? words[n] : "");
+			(void)hints_find(hint->provider, 550, "5.7.1", text);
+			(void)hints_find(NULL, 421, NULL, text);
+			if (cpu_s() - start_s > worst_s)
+				worst_s = cpu_s() - start_s;
+		}
+	}
+	print_message("# the slowest took %.1f ms\n", 1000 * worst_s);
+	assert_true(worst_s < 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_each_by_its_sample),
+		cmocka_unit_test(looks_at_no_text_for_long),
 		cmocka_unit_test(says_what_to_do),
 		cmocka_unit_test(says_what_relais_does),
 		cmocka_unit_test(believes_the_user_first),

@@ -4,14 +4,17 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 #include "hints.h"
 #include "smtp/reply.h"
 #include "smtp/verdict.h"
+#include "smtp/verdict_rules.h"
 
 #define T VERDICT_TEMPORARY
 #define P VERDICT_PERMANENT
@@ -325,6 +328,49 @@ static void keeps_the_relays_own_words(void **state)
 	assert_false(verdict_is_final(&v));
 }
 
+static bool fits(const char *pattern, const char *text)
+{
+	static const uint16_t none[3];
+
+	return verdict_pattern_fits(NULL, NULL, pattern, 550, none, text);
+}
+
+static void compares_with_stars_and_alternatives(void **state)
+{
+	(void)state;
+	assert_true(fits("quota*exceeded", "Mail quota was EXCEEDED today"));
+	assert_false(fits("quota*exceeded", "exceeded quota"));
+	assert_true(fits("no|quota", "the quota"));
+	assert_true(fits("a*bc*d", "a bb bc c cd"));
+	assert_false(fits("a*bc*d", "a bb b c cd"));
+	assert_true(fits("code ?5", "code x5"));
+	assert_false(fits("code ?5", "code 5"));
+	assert_true(fits("end*", "the end"));
+	assert_true(fits("aab", "aaab"));
+	assert_true(fits("a*aab", "aaaaab"));
+	assert_false(fits("*x*", "abc"));
+}
+
+/* A relay chooses the text, and an administrator's stars are no trap. */
+static void compares_no_text_for_long(void **state)
+{
+	char text[VERDICT_TEXT_SIZE];
+	struct timespec before, after;
+	double seconds;
+
+	(void)state;
+	memset(text, 'a', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
+	for (unsigned i = 0; i < 100; i++)
+		assert_false(fits("a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b|"
+				  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", text));
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+	seconds = (double)(after.tv_sec - before.tv_sec) +
+	    (double)(after.tv_nsec - before.tv_nsec) / 1e9;
+	assert_true(seconds < 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -334,6 +380,8 @@ int main(void)
 		cmocka_unit_test(lets_nothing_before_mail_be_final),
 		cmocka_unit_test(delivers_only_by_the_reply_to_the_dot),
 		cmocka_unit_test(hears_when_to_come_back),
+		cmocka_unit_test(compares_with_stars_and_alternatives),
+		cmocka_unit_test(compares_no_text_for_long),
 		cmocka_unit_test(keeps_the_relays_own_words),
 	};
 
