@@ -63,12 +63,14 @@ hostname: mail1.example.com
 relays: {capture: {url: "maildir:/var/lib/relais/captured"}}
 END
     install -d -o relais -g relais /run/relais
+    install -d -o relais -g relais -m 0700 /var/lib/relais
     setpriv --reuid=relais --regid=relais --init-groups relaisd 2>/root/log &
     pid=$!
     for i in $(seq 300); do
         [ ! -S /run/relais/submit.sock ] || break
         timeout 0.1 tail -f /dev/null || :
     done
+    [ -S /run/relais/submit.sock ] || cat /root/log
     echo hello | /usr/lib/sendmail -i user@example.org
     kill $pid && wait $pid
     grep -r hello /var/lib/relais/captured/new'
