@@ -31,6 +31,7 @@ build libc-ares-dev        c-ares-devel           c-ares-dev      c-ares        
 build libcurl4-openssl-dev libcurl-devel          curl-dev        curl                 fetches OAuth tokens
 build libgsasl-dev         libgsasl-devel         gsasl-dev       gsasl                logs in to relays
 build libgmime-3.0-dev     gmime30-devel          gmime-dev       gmime3               writes messages that come as JSON
+check curl                 curl                   curl            curl                 a stock HTTP client in the tests
 demo  python3              python3                python3         python               the stock client of the demo
 check libcmocka-dev        libcmocka-devel        cmocka-dev      cmocka               unit tests
 check python3-pytest       python3-pytest         py3-pytest      python-pytest        integration tests

@@ -149,7 +149,8 @@ const struct settings_key settings_keys_main[] = {
 	{ "receive.memory", TYPE(size), SETTING(receive.memory_bytes),
 	  .initial = "64MiB", RANGE(4 * MIB, 64 * GIB),
 	  .sentence = "What all sessions together may hold in memory; above "
-		      "it they are read more slowly." },
+		      "it they are read more slowly. Bodies of mail at the "
+		      "control socket may hold as much again." },
 	{ "receive.connections", TYPE(count), SETTING(receive.connections),
 	  .initial = "1000", RANGE(1, 100000),
 	  .sentence = "The most clients at a time." },

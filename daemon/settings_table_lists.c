@@ -115,7 +115,8 @@ const struct settings_key settings_keys_submitter[] = {
 		      "be fewer than receive.recipients." },
 	{ "connections", TYPE(count), SUBMITTER(connections), .initial = "64",
 	  RANGE(1, 100000),
-	  .sentence = "Connections at a time." },
+	  .sentence = "Connections at a time, at each of the two "
+		      "sockets." },
 	{ "priority", TYPE(choice), SUBMITTER(priority_limit),
 	  .initial = "normal", .choices = settings_choices_priority,
 	  .sentence = "The best priority that may be asked for." },

@@ -175,9 +175,13 @@ static void go_on(struct visit *visit)
 	for (i = 0; i < visit->guest_count && most > 0; i++) {
 		struct guest *guest = &visit->guests[i];
 
-		if (guest->state == GUEST_NEW)
+		if (guest->state == GUEST_NEW) {
+			size_t len = guest->message->commands_len;
+
 			talk(guest);
-		if (guest->state == GUEST_POURS)
+			most -= len < most ? len : most;
+		}
+		if (guest->state == GUEST_POURS && most > 0)
 			most -= pour(guest, most);
 	}
 	visit->is_busy = false;
