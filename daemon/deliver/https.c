@@ -63,48 +63,48 @@ static void transfer_free(struct https_transfer *transfer);
 int https_new(struct https **ret_https, struct loop *loop,
     struct resolver *resolver)
 {
-	struct https *https;
-	int r = -ENOMEM;
+	struct https *https = xcalloc(1, sizeof(*https));
+	int r;
 
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		return -ENOMEM;
-	https = xcalloc(1, sizeof(*https));
 	https->base = loop_base(loop);
 	https->resolver = resolver;
+	r = mailbox_new(&https->inbox, loop);
+	if (r < 0)
+		free(https);
+	else
+		*ret_https = https;
+	return r;
+}
+
+/* Most hosts never need it, which saves them its memory. */
+static void start_libcurl(struct https *https)
+{
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		abort();
 	https->multi = curl_multi_init();
 	https->timer = evtimer_new(https->base, on_timeout, https);
 	https->headers = curl_slist_append(NULL, "Accept: application/json");
 	if (!https->multi || !https->timer || !https->headers)
-		goto out;
-	r = mailbox_new(&https->inbox, loop);
-	if (r < 0)
-		goto out;
+		abort();
 	(void)curl_multi_setopt(https->multi, CURLMOPT_SOCKETFUNCTION,
 	    on_socket);
 	(void)curl_multi_setopt(https->multi, CURLMOPT_SOCKETDATA, https);
 	(void)curl_multi_setopt(https->multi, CURLMOPT_TIMERFUNCTION, on_timer);
 	(void)curl_multi_setopt(https->multi, CURLMOPT_TIMERDATA, https);
-
-	*ret_https = https;
-	https = NULL;
-out:
-	https_free(https);
-	return r;
 }
 
 void https_free(struct https *https)
 {
 	if (!https)
 		return;
-	if (https->multi)
+	if (https->multi) {
 		(void)curl_multi_cleanup(https->multi);
-	if (https->timer)
 		event_free(https->timer);
-	if (https->inbox)
-		mailbox_free(https->inbox);
-	curl_slist_free_all(https->headers);
+		curl_slist_free_all(https->headers);
+		curl_global_cleanup();
+	}
+	mailbox_free(https->inbox);
 	free(https);
-	curl_global_cleanup();
 }
 
 struct https_call *https_call_new(const char *url, const char *ca_file)
@@ -190,6 +190,8 @@ void https_start(struct https *https, struct https_call *call)
 	struct resolver_query *query;
 
 	assert(!call->transfer);
+	if (!https->multi)
+		start_libcurl(https);
 	call->transfer = transfer;
 	transfer->https = https;
 	transfer->call = call;

@@ -49,7 +49,7 @@ void https_call_free(struct https_call *call);
 /* The host and port of an URL as libcurl understands it; yours; or NULL. */
 char *https_host_dup(const char *url);
 
-/* Before threads are started; resolver is of this loop. 0, -ENOMEM, -errno */
+/* Before its loop runs, which is the resolver's, too. 0 or -errno */
 int https_new(struct https **ret_https, struct loop *loop,
     struct resolver *resolver);
 /* With its loop stopped; calls that are under way are freed by their owners
