@@ -773,3 +773,13 @@ def test_a_client_that_goes_away_has_sent_its_mail(relaisd):
     connection.close()
     wait_until(relaisd.captured, "the message")
     assert relaisd.api("/v1/status")[0] == 200
+
+
+def test_without_gmime_messages_are_taken_but_not_written(daemon, directory):
+    broken = pathlib.Path(directory) / "libgmime-3.0.so.0"
+    broken.write_bytes(b"")
+    daemon.start(env={"LD_LIBRARY_PATH": directory})
+    status, answer, _ = post(daemon, {**ADDRESSES, "text": "x"})
+    assert status == 503 and answer["error"]["code"] == "no_mime"
+    assert "libgmime-3.0-0" in answer["error"]["next"]
+    assert post_raw(daemon)[0] == 201
