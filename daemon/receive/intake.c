@@ -15,8 +15,8 @@
 
 /* Most messages fit the first chunk; it grows to a whole piece when not. */
 #define FIRST_CHUNK 8192
-/* Half of what one may have, so that gathering and storing overlap. */
-#define SLICE_PIECES (QUEUE_SLICE_PIECES / 2)
+/* One is stored while the next gathers. */
+#define SLICE_PIECES QUEUE_SLICE_PIECES
 #define SLICE_BYTES  (SLICE_PIECES * BODY_PIECE_MAX)
 
 /* Outlives its intake while letters are under way. */
