@@ -39,6 +39,7 @@ check python3-pytest-xdist python3-pytest-xdist   py3-pytest-xdist python-pytest
 check openssl              openssl                openssl         openssl              certificates for the tests
 check mandoc               mandoc                 mandoc          mandoc               checks the manual pages
 check codespell              codespell              codespell       codespell            checks the spelling
+check valgrind             valgrind               valgrind        valgrind             counts what a message costs
 check xz-utils             xz                     xz              xz                   make distcheck
 '
 
@@ -213,6 +214,7 @@ check()
 	mkdir build/results
 	suite "unit tests, dialogues and rules" make_in build check
 	suite "integration tests" make_in build check-integration
+	suite "what a message costs" make_in build check-cost
 	build build-asan --enable-sanitizers=address,undefined
 	suite "unit tests under AddressSanitizer" make_in build-asan check \
 	    TESTS='$(unit_tests) $(fuzz_tests)'

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 from machine import HERE, Bench, Relaisd, Sink, relay_at
 
@@ -56,34 +57,46 @@ def count_mail(bench, messages):
     return counted(file)
 
 
-def main():
-    if shutil.which("valgrind") is None:
-        print("skipped: there is no valgrind")
-        return 77
+def measure():
+    """Instructions of one message, and of the calibration."""
     folder = tempfile.mkdtemp(prefix="relais-cost-", dir="/tmp")
     bench = Bench(os.environ.get("RELAIS_BUILD", "."), "/nonexistent", folder,
                   1)
     try:
         work = count_calibration(bench)
-        each = (count_mail(bench, MANY) - count_mail(bench, FEW)) / \
-            (MANY - FEW)
+        both = [count_mail(bench, count) for count in (FEW, MANY)]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    ratio = each / work
-    print(f"{each:,.0f} instructions a message, {work:,} of calibration: "
-          f"ratio {ratio:.4f}")
-    if "--record" in sys.argv:
-        EXPECTED.write_text(f"{ratio:.4f}\n")
-        return 0
+    return (both[1] - both[0]) / (MANY - FEW), work
+
+
+def judge(ratio):
     expected = float(EXPECTED.read_text())
     change = (ratio / expected - 1) * 100
-    if ratio > expected * TOLERANCE:
-        print(f"{change:+.1f} % of the recorded {expected}: a message costs "
-              "more than it did. Find out why (callgrind_annotate), or record "
-              "the new cost with a reason: cost.py --record")
-        return 1
-    print(f"{change:+.1f} % of the recorded {expected}: as it was")
-    return 0
+    if ratio <= expected * TOLERANCE:
+        print(f"{change:+.1f} % of the recorded {expected}: as it was")
+        return True
+    print(f"{change:+.1f} % of the recorded {expected}: a message costs more "
+          "than it did. Find out why (callgrind_annotate), or record the new "
+          "cost with a reason: cost.py --record")
+    return False
+
+
+def main():
+    start = time.monotonic()
+    if shutil.which("valgrind") is None:
+        print("there is no valgrind\n1 skipped in 0.0s")
+        return 0
+    each, work = measure()
+    print(f"{each:,.0f} instructions a message, {work:,} of calibration: "
+          f"ratio {each / work:.4f}")
+    if "--record" in sys.argv:
+        EXPECTED.write_text(f"{each / work:.4f}\n")
+        return 0
+    is_good = judge(each / work)
+    print(f"1 {'passed' if is_good else 'failed'} in "
+          f"{time.monotonic() - start:.1f}s")
+    return 0 if is_good else 1
 
 
 sys.exit(main())
