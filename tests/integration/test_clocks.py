@@ -73,6 +73,30 @@ def test_a_relay_in_trouble_is_asked_once_after_a_sleep(daemon, relay, clock):
         daemon.wait_for_state(queue_id, "delivered")
 
 
+@pytest.mark.parametrize("how", ["hold", "release"])
+def test_what_waits_for_a_time_goes_after_a_sleep(daemon, relay, clock, how):
+    daemon.use_relay(relay)
+    if how == "hold":
+        relay.answer("RCPT", "451 4.3.0 later")
+    clock.start()
+    queue_id = daemon.send(
+        mail=["HOLDFOR=7200"] if how == "release" else [])
+    if how == "hold":
+        wait_until(lambda: daemon.show(queue_id)["recipients"][0]["attempts"],
+                   "the attempt")
+        until = datetime.datetime.now(datetime.timezone.utc) + \
+            datetime.timedelta(hours=2)
+        done = daemon.ctl("hold", queue_id, "--until",
+                          until.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        assert done.returncode == 0, done.stderr
+        daemon.wait_for_state(queue_id, "held")
+    clock.sleep(HOUR)
+    assert daemon.relay_state() and relay.messages == []
+    clock.sleep(HOUR + 60)
+    relay.wait_for_messages(1, 90)
+    daemon.wait_for_state(queue_id, "delivered")
+
+
 def test_a_wall_clock_that_jumps_in_trouble_changes_no_pause(
         daemon, relay, clock):
     relay.always("CONNECT", DOWN)
