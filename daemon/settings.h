@@ -149,9 +149,7 @@ struct relay_oauth {
 	char *ca_file;      /* of their certificates; NULL: the system's */
 	struct secret *key; /* PEM; JWT_BEARER only, as all that follow */
 	char *key_id;       /* or NULL */
-	char *issuer;
-	char *subject;
-	char *audience;
+	char *issuer, *subject, *audience;
 };
 
 /* Trouble made on purpose, at random; all 0: none. */
