@@ -164,8 +164,7 @@ struct settings_chaos {
 /* What is done to mail before it leaves, so that nobody gets it by mistake. */
 struct settings_staging {
 	char *redirect; /* whoever it was for, it goes there; NULL: off */
-	/* Patterns, for recipients as submitted. `allow` empty: everybody. */
-	struct settings_words allow, refuse;
+	struct settings_words allow, refuse; /* patterns; none to allow: all */
 	struct settings_chaos chaos;
 };
 

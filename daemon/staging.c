@@ -10,6 +10,8 @@
 #include "runtime/xalloc.h"
 #include "settings_errors.h"
 
+#define PARTS_SIZE 128
+
 /* One set of settings that is told of. */
 struct telling {
 	const struct settings_staging *staging;
@@ -195,6 +197,28 @@ void staging_describe(const struct settings *settings,
 	}
 }
 
+/* "5% refused, 2 s late" */
+static void describe_chaos(const struct settings_chaos *chaos,
+    char text[PARTS_SIZE])
+{
+	const struct {
+		uint32_t number;
+		const char *what;
+	} parts[] = {
+		{ chaos->refuse_percent, "% refused" },
+		{ chaos->defer_percent, "% put off" },
+		{ chaos->cut_percent, "% cut" },
+		{ chaos->delay_s, " s late" },
+	};
+	size_t len = 0;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (parts[i].number != 0)
+			len += (size_t)snprintf(text + len, PARTS_SIZE - len,
+			    "%s%u%s", len > 0 ? ", " : "",
+			    (unsigned)parts[i].number, parts[i].what);
+}
+
 static void tell_all(const struct telling *telling)
 {
 	const struct settings_staging *staging = telling->staging;
@@ -202,7 +226,7 @@ static void tell_all(const struct telling *telling)
 	char *of_relay = telling->relay
 	    ? xasprintf(" of relay %s", telling->relay->name)
 	    : xstrdup("");
-	char what[STAGING_TEXT_SIZE];
+	char what[STAGING_TEXT_SIZE], parts[PARTS_SIZE];
 
 	if (staging->redirect) {
 		(void)snprintf(what, sizeof(what), "all mail%s goes to %s",
@@ -217,12 +241,10 @@ static void tell_all(const struct telling *telling)
 		tell(telling, "recipients", what);
 	}
 	if (has_chaos(staging)) {
+		describe_chaos(chaos, parts);
 		(void)snprintf(what, sizeof(what),
-		    "trouble is made on purpose for mail%s: %u%% refused, "
-		    "%u%% put off, %u%% cut, %u s late", of_relay,
-		    (unsigned)chaos->refuse_percent,
-		    (unsigned)chaos->defer_percent,
-		    (unsigned)chaos->cut_percent, (unsigned)chaos->delay_s);
+		    "trouble is made on purpose for mail%s: %s", of_relay,
+		    parts);
 		tell(telling, "chaos", what);
 	}
 	free(of_relay);

@@ -361,6 +361,8 @@ def test_a_delay_comes_before_each_message(daemon, relay):
     message = daemon.wait_for_state(daemon.send(), "delivered")
     # Timers are a little coarse.
     assert last_event(message)["ms"] >= 900
+    assert problems(daemon) == ["staging: trouble is made on purpose for mail "
+                                "of relay office: 1 s late"]
 
 
 def test_more_than_everything_is_an_error(daemon):
