@@ -114,8 +114,7 @@ struct relay_limits {
 	size_t rate_count;
 	uint32_t recipients; /* in one transaction */
 	uint64_t size_bytes;
-	/* the provider's, for where the relay itself announces none */
-	uint64_t usual_size_bytes;
+	uint64_t usual_size_bytes; /* where the relay announces none */
 	uint32_t idle_s;     /* a pooled connection is kept this long */
 	uint32_t lifetime_s; /* of one connection */
 };

@@ -1,7 +1,9 @@
 """The relay test: each step, each cause, and what it never touches."""
 
+import contextlib
 import json
 import socket
+import subprocess
 
 import pytest
 
@@ -235,20 +237,74 @@ def test_a_refused_login_names_itself(daemon, certificates, reply, words,
     assert "wrong" not in step["detail"]
 
 
-@pytest.mark.parametrize("verb, reply, step_name", [
+@pytest.mark.parametrize("verb, reply, step_name, words", [
     ("MAIL", "553 5.7.1 <x@y>: Sender address rejected: not owned by user app",
-     "sender"),
-    ("RCPT", "550 5.4.5 Daily user sending limit exceeded", "recipient"),
+     "sender", "sender"),
+    ("RCPT", "550 5.4.5 Daily user sending limit exceeded", "recipient",
+     "24 hours"),
     (".", "554 5.7.1 Message rejected: email address is not verified",
-     "message"),
+     "message", "verified"),
 ])
-def test_a_refused_mail_names_itself(daemon, relay, verb, reply, step_name):
+def test_a_refused_mail_names_itself(daemon, relay, verb, reply, step_name,
+                                     words):
     relay.always(verb, reply)
     start(daemon, relay)
     code, steps, result = ask(daemon, "--to", "me@example.net")
     step = failed(steps)
     assert code == 1 and step["step"] == step_name
     assert step["cause"] and step["next"], step
+    assert words in (step["cause"] + step["next"]).lower(), step
+
+
+@pytest.fixture
+def lonely():
+    """Words that run a program where there is loopback and nothing else."""
+    words = ["unshare", "--net", "sh", "-c",
+             'ip link set lo up && exec "$@"', "sh"]
+    try:
+        tried = subprocess.run([*words, "true"], capture_output=True,
+                               timeout=60)
+    except FileNotFoundError as missing:
+        pytest.skip(str(missing))
+    if tried.returncode != 0:
+        pytest.skip(f"no network of its own: {tried.stderr.decode()}")
+    return words
+
+
+def test_a_host_without_a_route_names_itself(daemon, lonely):
+    daemon.settings["relays"] = {"office": {
+        "host": "192.0.2.1", "port": 587, "security": "none"}}
+    daemon.start(wrapper=lonely)
+    code, steps, result = ask(daemon)
+    step = failed(steps)
+    assert code == 1 and step["step"] == "connect"
+    assert "unreachable" in step["detail"], step
+    assert "no way to the host" in step["cause"], step
+    assert "ip route" in step["next"] and result["works_with"] is None
+
+
+@pytest.fixture
+def blocked_port():
+    """Nothing comes back from it, as where a firewall drops what is sent: it
+    listens, but its queue is full."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(8):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+def test_a_blocked_port_names_itself(daemon, blocked_port):
+    start(daemon, blocked_port, host="127.0.0.1")
+    code, steps, result = ask(daemon)
+    step = failed(steps)
+    assert code == 1 and step["step"] == "connect"
+    assert "timed out" in step["detail"], step
+    assert "firewall" in step["cause"] and "587" in step["next"], step
 
 
 def test_a_silent_port_does_not_take_for_ever(daemon):
