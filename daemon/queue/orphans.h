@@ -13,7 +13,8 @@ struct ledger;
 
 /*
  * Deletes the bodies that nobody has, corrects how many share one, and counts
- * anew what each submitter has. Does nothing while some other record is unreadable: it may have one of them.
+ * anew what each submitter has. Does nothing while some other record is
+ * unreadable: it may have one of them.
  */
 int orphans_sweep(struct ledger *ledger);
 

@@ -101,8 +101,10 @@ single_includers()
 config_first()
 {
 	# Helpers of the benchmark are compiled alone, inside other systems.
+	# clocks.c is compiled by a test, alone.
 	find common daemon client tests -name '*.c' |
-	    grep -v '^tests/bench/' | sort | xargs awk '
+	    grep -v -e '^tests/bench/' -e '^tests/support/clocks\.c' |
+	    sort | xargs awk '
 	FNR == 1 { seen = 0 }
 	/^#[ \t]*include/ && !seen++ && !/"config.h"/ {
 		print FILENAME ":" FNR ": \"config.h\" comes first"
