@@ -47,8 +47,9 @@ int loop_prepare_process(void)
 		return -errno;
 	allow_descriptors();
 	/* evhttp of libevent 2.1 crashes where one of its small allocations
-	 * fails; ours end the process in order. */
-	event_set_mem_functions(xmalloc, xrealloc, free);
+	 * fails; ours end the process in order. What passes through its buffers
+	 * may be a password on its way to a relay's settings. */
+	event_set_mem_functions(xmalloc, xrealloc_wiping, xfree_wiping);
 	event_set_log_callback(on_libevent_message);
 	return evthread_use_pthreads() < 0 ? -ENOMEM : 0;
 }

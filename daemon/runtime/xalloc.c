@@ -65,6 +65,27 @@ void *xrealloc(void *old, size_t size)
 	return memory;
 }
 
+void *xrealloc_wiping(void *old, size_t size)
+{
+	size_t old_size = old != NULL ? malloc_usable_size(old) : 0;
+	void *memory;
+
+	if (old != NULL && size <= old_size)
+		return old;
+	memory = xmalloc(size);
+	if (old != NULL)
+		memcpy(memory, old, old_size);
+	xfree_wiping(old);
+	return memory;
+}
+
+void xfree_wiping(void *memory)
+{
+	if (memory != NULL)
+		explicit_bzero(memory, malloc_usable_size(memory));
+	free(memory);
+}
+
 char *xstrdup(const char *text)
 {
 	size_t size = strlen(text) + 1;

@@ -21,6 +21,9 @@ void xalloc_give_back(void);
 void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *old, size_t size);
+/* The same, and free(), for what may hold a secret: nothing stays behind. */
+void *xrealloc_wiping(void *old, size_t size);
+void xfree_wiping(void *memory);
 char *xstrdup(const char *text);
 char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
