@@ -17,6 +17,11 @@ import time
 
 import pyte
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]
+                       / "tests" / "support"))
+
+from relay import Relay  # noqa: E402
+
 HERE = pathlib.Path(__file__).resolve().parent
 COLOURS = {"default": "#d8dee9", "red": "#e06c75", "green": "#98c379",
            "brown": "#e5c07b", "yellow": "#e5c07b", "blue": "#61afef",
@@ -24,8 +29,10 @@ COLOURS = {"default": "#d8dee9", "red": "#e06c75", "green": "#98c379",
 CELL, LINE, PAD = 8.4, 19, 14
 
 
-def run(command, columns, env, keys=None, patience=8):
-    """The screen that the command leaves, or shows when keys are pressed."""
+def run(command, columns, env, keys=None, patience=8, answers=()):
+    """The screen that the command leaves, or shows when keys are pressed.
+    answers: pairs of what is asked and what is typed then."""
+    answers = list(answers)
     child, master = pty.fork()
     if child == 0:
         os.environ.update(env)
@@ -46,6 +53,8 @@ def run(command, columns, env, keys=None, patience=8):
         if b"\033[?1049l" in data:  # the other screen goes with its contents
             break
         stream.feed(data)
+        if answers and answers[0][0] in "\n".join(screen.display):
+            os.write(master, answers.pop(0)[1].encode() + b"\n")
         if keys and time.monotonic() > end - patience + 5:
             shown = [dict(screen.buffer[row]) for row in range(60)]
             os.write(master, keys)
@@ -81,15 +90,22 @@ def svg(title, rows, columns):
 
 def main():
     build = pathlib.Path(sys.argv[1]).resolve()
-    with tempfile.TemporaryDirectory(prefix="relais-") as folder:
-        settings = pathlib.Path(folder, "relais.yaml")
-        settings.write_text(f"""\
-hostname: web1.example.com
+    serve(build, draw, """\
 default_relay: office
 relays:
-  office: {{url: "maildir:{folder}/office"}}
-  newsletter: {{host: 127.0.0.1, port: 9, security: none}}
-routes: [{{to: "*@example.org", relay: newsletter, priority: bulk}}]
+  office: {url: "maildir:FOLDER/office"}
+  newsletter: {host: 127.0.0.1, port: 9, security: none}
+routes: [{to: "*@example.org", relay: newsletter, priority: bulk}]
+""")
+    serve(build, draw_setup, "aliases_file: FOLDER/aliases\n")
+
+
+def serve(build, draw, more):
+    """Draws while a relaisd with these settings runs."""
+    with tempfile.TemporaryDirectory(prefix="relais-") as folder:
+        settings = pathlib.Path(folder, "relais.yaml")
+        settings.write_text(more.replace("FOLDER", folder) + f"""\
+hostname: web1.example.com
 queue: {{directory: {folder}/queue}}
 receive: {{socket: {folder}/submit.sock}}
 control: {{socket: {folder}/control.sock}}
@@ -133,6 +149,21 @@ def draw(env):
         rows = run(["relaisctl", *command], 100, env, keys)
         (HERE / f"{name}.svg").write_text(
             svg(" ".join(["relaisctl", *command]), rows, 100))
+
+
+def draw_setup(env):
+    """A newcomer's, at a relay of the tests."""
+    with Relay(users={"shop@example.com": "secret"}) as relay:
+        rows = run(["relaisctl", "setup", "shop"], 100, env, answers=(
+            ("mail address, the provider", "127.0.0.1"),
+            ("Port [", str(relay.port)),
+            ("Security:", "none"),
+            ("Login (", "shop@example.com"),
+            ("Password (", "secret"),
+            ("Mail leaves as", ""),
+            ("Where does mail to root go", "admin@example.com"),
+            ("Is that right?", "y")), patience=20)
+    (HERE / "setup.svg").write_text(svg("relaisctl setup shop", rows, 100))
 
 
 main()
