@@ -59,12 +59,14 @@ void relays_login(struct request *request)
 {
 	static const struct timeval often = { HEARTBEAT_S, 0 };
 	const struct relay_settings *relay = find_relay(request);
-	struct control *control = request->control;
 	struct login_order given;
 	struct sign_in *sign_in;
+	struct control *control;
 
+	/* What answers the request ends it. */
 	if (!relay || !read_order(request, &given))
 		return;
+	control = request->control;
 	if (count_logins(control) >= LOGINS_MAX) {
 		request_fail(request, 429, "too_many_logins", NULL,
 		    "%d logins are under way already", LOGINS_MAX);
@@ -99,12 +101,14 @@ void relays_login(struct request *request)
 void relays_login_url(struct request *request)
 {
 	const struct relay_settings *relay = find_relay(request);
-	struct control *control = request->control;
 	struct login_order given;
 	struct sign_in *sign_in;
+	struct control *control;
 
+	/* What answers the request ends it. */
 	if (!relay || !read_order(request, &given))
 		return;
+	control = request->control;
 	LIST_FOREACH (sign_in, &control->logins, link)
 		if (strcmp(sign_in->request->parameter, request->parameter) ==
 		    0)
