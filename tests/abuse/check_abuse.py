@@ -220,7 +220,7 @@ def very_many_allowed(path, ready):
 
 
 silent_allowed.user = very_many_allowed.user = ALLOWED_USER
-very_many.has_end = very_many_allowed.has_end = IS_WHOLE
+very_many_allowed.has_end = IS_WHOLE
 
 
 # -------------------------------------------------------------------- judging
