@@ -18,11 +18,11 @@
 #define FILE_MAX (16 * 1024 * 1024)
 
 static int read_old(const char *path, struct buffer *text,
-    struct stat *ret_status);
+                    struct stat *ret_status);
 static int change(const struct buffer *old, const char *name,
-    const char *target, struct buffer *text);
+                  const char *target, struct buffer *text);
 static int replace(const char *path, const struct buffer *text,
-    const struct stat *status);
+                   const struct stat *status);
 
 /* A new file beside it takes its place. */
 static bool is_folder_writable(const char *path)
@@ -38,7 +38,7 @@ bool alias_file_is_writable(const char *path)
 {
 	char *real = realpath(path, NULL);
 	bool is_writable = is_folder_writable(real ? real : path) &&
-	    (!real || access(real, W_OK) == 0);
+	                   (!real || access(real, W_OK) == 0);
 
 	free(real);
 	return is_writable;
@@ -66,7 +66,7 @@ int alias_file_set(const char *path, const char *name, const char *target)
 
 /* One that isn't there is empty, and everybody may read it. */
 static int read_old(const char *path, struct buffer *text,
-    struct stat *ret_status)
+                    struct stat *ret_status)
 {
 	FILE *file = fopen(path, "re");
 	int r = 0;
@@ -84,8 +84,8 @@ static int read_old(const char *path, struct buffer *text,
 	while (r == 0 && !feof(file)) {
 		r = buffer_reserve(text, 8192);
 		if (r == 0)
-			buffer_grow(text,
-			    fread(text->data + text->len, 1, 8192, file));
+			buffer_grow(
+			    text, fread(text->data + text->len, 1, 8192, file));
 		if (r == 0 && ferror(file))
 			r = -EIO;
 	}
@@ -99,15 +99,15 @@ static bool is_of(const char *line, size_t len, const char *name)
 
 	if (len < name_len || strncasecmp(line, name, name_len) != 0)
 		return false;
-	while (name_len < len && (line[name_len] == ' ' ||
-				     line[name_len] == '\t'))
+	while (name_len < len &&
+	       (line[name_len] == ' ' || line[name_len] == '\t'))
 		name_len++;
 	return name_len < len && line[name_len] == ':';
 }
 
 /* Lines that begin with a space go on with the one before (aliases(5)). */
 static int change(const struct buffer *old, const char *name,
-    const char *target, struct buffer *text)
+                  const char *target, struct buffer *text)
 {
 	const char *at = (const char *)old->data, *end = at + old->len;
 	bool is_ours = false, is_put = false;
@@ -115,8 +115,8 @@ static int change(const struct buffer *old, const char *name,
 
 	while (at < end && r == 0) {
 		const char *stop = memchr(at, '\n', (size_t)(end - at));
-		size_t len = stop ? (size_t)(stop - at) + 1
-				  : (size_t)(end - at);
+		size_t len =
+		    stop ? (size_t)(stop - at) + 1 : (size_t)(end - at);
 
 		if (*at != ' ' && *at != '\t')
 			is_ours = is_of(at, len, name);
@@ -167,7 +167,7 @@ static int sync_folder(const char *path)
 }
 
 static int replace(const char *path, const struct buffer *text,
-    const struct stat *status)
+                   const struct stat *status)
 {
 	char *draft = NULL;
 	int fd, r;
@@ -182,7 +182,7 @@ static int replace(const char *path, const struct buffer *text,
 	}
 	r = write_all(fd, text);
 	if (r == 0 && (fchown(fd, status->st_uid, status->st_gid) < 0 ||
-			  fchmod(fd, status->st_mode & 07777) < 0))
+	               fchmod(fd, status->st_mode & 07777) < 0))
 		r = -errno;
 	if (close(fd) < 0 && r == 0)
 		r = -errno;

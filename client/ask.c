@@ -14,11 +14,11 @@
 #include "json.h"
 
 static int read_answer(const struct invocation *invocation, struct http *http,
-    struct json **ret_answer);
+                       struct json **ret_answer);
 static int refused(int status, const struct json *answer);
 
 int ask(const struct invocation *invocation, const char *method,
-    const char *target, const struct json *body, struct json **ret_answer)
+        const char *target, const struct json *body, struct json **ret_answer)
 {
 	struct ask_text text = { .type = NULL };
 	char *printed = NULL;
@@ -38,8 +38,8 @@ int ask(const struct invocation *invocation, const char *method,
 }
 
 static int open_http(struct http **ret_http,
-    const struct invocation *invocation, const char *method,
-    const char *target, const struct ask_text *body)
+                     const struct invocation *invocation, const char *method,
+                     const char *target, const struct ask_text *body)
 {
 	struct http_question question = { .method = method, .target = target };
 
@@ -55,7 +55,8 @@ static int open_http(struct http **ret_http,
 }
 
 int ask_with(const struct invocation *invocation, const char *method,
-    const char *target, const struct ask_text *body, struct json **ret_answer)
+             const char *target, const struct ask_text *body,
+             struct json **ret_answer)
 {
 	struct http *http;
 	int status;
@@ -76,7 +77,8 @@ int ask_with(const struct invocation *invocation, const char *method,
 }
 
 int ask_stream(const struct invocation *invocation, const char *method,
-    const char *target, const struct ask_text *body, struct http **ret_http)
+               const char *target, const struct ask_text *body,
+               struct http **ret_http)
 {
 	struct json *answer = NULL;
 	struct http *http;
@@ -98,7 +100,7 @@ int ask_stream(const struct invocation *invocation, const char *method,
 }
 
 static int read_answer(const struct invocation *invocation, struct http *http,
-    struct json **ret_answer)
+                       struct json **ret_answer)
 {
 	char *body;
 	size_t len;
@@ -119,28 +121,28 @@ int ask_complain(const struct invocation *invocation, int error)
 	switch (-error) {
 	case ENOENT:
 	case ECONNREFUSED:
-		command_complain(
-		    "relaisd does not listen at %s", invocation->socket);
+		command_complain("relaisd does not listen at %s",
+		                 invocation->socket);
 		fputs("  Does it run? systemctl status relaisd\n"
 		      "  Elsewhere? --socket PATH, or RELAIS_CONTROL_SOCKET\n",
-		    stderr);
+		      stderr);
 		return EXIT_NO_SERVICE;
 	case EACCES:
 	case EPERM:
-		command_complain(
-		    "no permission to reach %s", invocation->socket);
+		command_complain("no permission to reach %s",
+		                 invocation->socket);
 		return EXIT_NO_PERMISSION;
 	case EPROTO:
-		command_complain(
-		    "what answers at %s is not relaisd", invocation->socket);
+		command_complain("what answers at %s is not relaisd",
+		                 invocation->socket);
 		return EXIT_NO_SERVICE;
 	case ETIMEDOUT:
-		command_complain(
-		    "relaisd says nothing for %d s", HTTP_SILENCE_S);
+		command_complain("relaisd says nothing for %d s",
+		                 HTTP_SILENCE_S);
 		return EXIT_NO_SERVICE;
 	default:
 		command_complain("cannot talk to relaisd at %s: %s",
-		    invocation->socket, strerror(-error));
+		                 invocation->socket, strerror(-error));
 		return EXIT_NO_SERVICE;
 	}
 }
@@ -190,7 +192,8 @@ int ask_add_query(struct buffer *target, const char *name, const char *value)
 
 	if (!value)
 		return 0;
-	r = buffer_appendf(target, "%c%s=",
+	r = buffer_appendf(
+	    target, "%c%s=",
 	    target->len > 0 && memchr(target->data, '?', target->len) ? '&'
 								      : '?',
 	    name);

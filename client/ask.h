@@ -19,7 +19,7 @@ struct json;
  * code; but for EXIT_FINE it has been said on stderr why, and what to do.
  */
 int ask(const struct invocation *invocation, const char *method,
-    const char *target, const struct json *body, struct json **ret_answer);
+        const char *target, const struct json *body, struct json **ret_answer);
 
 /* What is sent along as it is; both NULL: nothing. */
 struct ask_text {
@@ -29,11 +29,13 @@ struct ask_text {
 	unsigned silence_s; /* until the answer comes; 0: the usual time */
 };
 int ask_with(const struct invocation *invocation, const char *method,
-    const char *target, const struct ask_text *body, struct json **ret_answer);
+             const char *target, const struct ask_text *body,
+             struct json **ret_answer);
 
 /* The same for an answer that is read line by line. body: NULL: nothing. */
 int ask_stream(const struct invocation *invocation, const char *method,
-    const char *target, const struct ask_text *body, struct http **ret_http);
+               const char *target, const struct ask_text *body,
+               struct http **ret_http);
 
 /* Says what went wrong with the connection; an exit code. */
 int ask_complain(const struct invocation *invocation, int error);

@@ -10,8 +10,8 @@
 #define SOCKET_DEFAULT  "/run/relais/control.sock"
 
 static int take_options(struct invocation *invocation, int argc, char **argv);
-static int take_option(
-    struct invocation *invocation, char **argv, int argc, int *index);
+static int take_option(struct invocation *invocation, char **argv, int argc,
+                       int *index);
 static int find_option(const char *name, size_t len);
 static int find_command(struct invocation *invocation);
 static int check_options(const struct invocation *invocation);
@@ -64,8 +64,8 @@ static int take_options(struct invocation *invocation, int argc, char **argv)
 	return EXIT_FINE;
 }
 
-static int take_option(
-    struct invocation *invocation, char **argv, int argc, int *index)
+static int take_option(struct invocation *invocation, char **argv, int argc,
+                       int *index)
 {
 	const char *word = argv[*index];
 	const char *name = word + 2;
@@ -79,19 +79,19 @@ static int take_option(
 	option =
 	    find_option(name, value ? (size_t)(value - name) : strlen(name));
 	if (option < 0) {
-		command_complain(
-		    "there is no option %s; see relaisctl --help", word);
+		command_complain("there is no option %s; see relaisctl --help",
+		                 word);
 		return EXIT_BAD_USAGE;
 	}
 	if (!command_options[option].value && value) {
-		command_complain(
-		    "--%s takes no value", command_options[option].name);
+		command_complain("--%s takes no value",
+		                 command_options[option].name);
 		return EXIT_BAD_USAGE;
 	}
 	if (command_options[option].value && !value && ++*index >= argc) {
 		command_complain("--%s needs a value: %s",
-		    command_options[option].name,
-		    command_options[option].value);
+		                 command_options[option].name,
+		                 command_options[option].value);
 		return EXIT_BAD_USAGE;
 	}
 	if (!command_options[option].value)
@@ -144,7 +144,8 @@ static int find_command(struct invocation *invocation)
 		return EXIT_FINE;
 	}
 	command_complain("there is no command %s%s%s; see relaisctl --help",
-	    words[0], count > 1 ? " " : "", count > 1 ? words[1] : "");
+	                 words[0], count > 1 ? " " : "",
+	                 count > 1 ? words[1] : "");
 	return EXIT_BAD_USAGE;
 }
 
@@ -157,17 +158,17 @@ static int check_options(const struct invocation *invocation)
 		if (invocation->values[i] &&
 		    !((command->options | HAS_GLOBAL) & HAS(i))) {
 			command_complain("%s has no option --%s; see "
-					 "relaisctl %s --help",
-			    command->name, command_options[i].name,
-			    command->name);
+			                 "relaisctl %s --help",
+			                 command->name, command_options[i].name,
+			                 command->name);
 			return EXIT_BAD_USAGE;
 		}
 	if (invocation->operand_count < command->operands_least ||
 	    (command->operands_most >= 0 &&
-		invocation->operand_count > command->operands_most)) {
+	     invocation->operand_count > command->operands_most)) {
 		command_complain("usage: relaisctl %s%s%s", command->name,
-		    command->operands ? " " : "",
-		    command->operands ? command->operands : "");
+		                 command->operands ? " " : "",
+		                 command->operands ? command->operands : "");
 		return EXIT_BAD_USAGE;
 	}
 	return EXIT_FINE;
@@ -184,11 +185,11 @@ void command_print_usage(FILE *file)
 		char left[40];
 
 		snprintf(left, sizeof(left), "%s %s", commands[i].name,
-		    commands[i].operands ? commands[i].operands : "");
+		         commands[i].operands ? commands[i].operands : "");
 		fprintf(file, "  %-21s %s\n", left, commands[i].summary);
 	}
 	fputs("\nrelaisctl COMMAND --help says more; relaisctl(8) says all.\n",
-	    file);
+	      file);
 }
 
 void command_print_help(FILE *file, const struct command *command)
@@ -198,9 +199,9 @@ void command_print_help(FILE *file, const struct command *command)
 	int i;
 
 	fprintf(file, "usage: relaisctl %s [OPTION...]%s%s\n\n%c%s.\n",
-	    command->name, command->operands ? " " : "",
-	    command->operands ? command->operands : "",
-	    command->summary[0] - 'a' + 'A', command->summary + 1);
+	        command->name, command->operands ? " " : "",
+	        command->operands ? command->operands : "",
+	        command->summary[0] - 'a' + 'A', command->summary + 1);
 	if (command->help)
 		fprintf(file, "%s\n", command->help);
 	fputc('\n', file);
@@ -210,18 +211,18 @@ void command_print_help(FILE *file, const struct command *command)
 		if (!((command->options | HAS_GLOBAL) & HAS(i)))
 			continue;
 		snprintf(left, sizeof(left), "--%s %s", command_options[i].name,
-		    command_options[i].value ? command_options[i].value : "");
+		         command_options[i].value ? command_options[i].value
+		                                  : "");
 		fprintf(file, "  %-21s %s\n", left,
-		    is_mail && command_mail_options[i]
-			? command_mail_options[i]
-			: command_options[i].help);
+		        is_mail && command_mail_options[i]
+		            ? command_mail_options[i]
+		            : command_options[i].help);
 	}
 	if (example)
 		fputs("\nFor example:\n", file);
 	for (; example; example = strchr(example, '\n')) {
 		example += strspn(example, "\n");
-		fprintf(file, "  %.*s\n", (int)strcspn(example, "\n"),
-		    example);
+		fprintf(file, "  %.*s\n", (int)strcspn(example, "\n"), example);
 	}
 }
 

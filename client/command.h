@@ -99,26 +99,26 @@ _Static_assert(OPTIONS <= 64, "a set of options is a 64-bit word");
 #define HAS_GLOBAL  (HAS(OPTION_HELP) | HAS(OPTION_JSON) | HAS(OPTION_SOCKET))
 #define HAS_SELECTION                                                          \
 	(HAS(OPTION_STATE) | HAS(OPTION_RELAY) | HAS(OPTION_SENDER) |          \
-	    HAS(OPTION_RECIPIENT) | HAS(OPTION_SUBMITTER) | HAS(OPTION_TAG) |  \
-	    HAS(OPTION_SINCE))
+	 HAS(OPTION_RECIPIENT) | HAS(OPTION_SUBMITTER) | HAS(OPTION_TAG) |     \
+	 HAS(OPTION_SINCE))
 #define HAS_RELAY_KEYS                                                         \
 	(HAS(OPTION_PROVIDER) | HAS(OPTION_URL) | HAS(OPTION_HOST) |           \
-	    HAS(OPTION_PORT) | HAS(OPTION_SECURITY) |                          \
-	    HAS(OPTION_AUTHENTICATION) | HAS(OPTION_USERNAME) |                \
-	    HAS(OPTION_PASSWORD) | HAS(OPTION_PASSWORD_FILE) |                 \
-	    HAS(OPTION_PASSWORD_COMMAND) | HAS(OPTION_CREDENTIAL) |            \
-	    HAS(OPTION_FROM) | HAS(OPTION_FROM_NAME) | HAS(OPTION_REPLY_TO) |  \
-	    HAS(OPTION_REPLY_TO_NAME) | HAS(OPTION_DESCRIPTION) |              \
-	    HAS(OPTION_YAML))
+	 HAS(OPTION_PORT) | HAS(OPTION_SECURITY) |                             \
+	 HAS(OPTION_AUTHENTICATION) | HAS(OPTION_USERNAME) |                   \
+	 HAS(OPTION_PASSWORD) | HAS(OPTION_PASSWORD_FILE) |                    \
+	 HAS(OPTION_PASSWORD_COMMAND) | HAS(OPTION_CREDENTIAL) |               \
+	 HAS(OPTION_FROM) | HAS(OPTION_FROM_NAME) | HAS(OPTION_REPLY_TO) |     \
+	 HAS(OPTION_REPLY_TO_NAME) | HAS(OPTION_DESCRIPTION) |                 \
+	 HAS(OPTION_YAML))
 
 #define HAS_MAIL                                                               \
 	(HAS(OPTION_FROM) | HAS(OPTION_TO) | HAS(OPTION_CC) |                  \
-	    HAS(OPTION_BCC) | HAS(OPTION_REPLY_TO) | HAS(OPTION_SUBJECT) |     \
-	    HAS(OPTION_TEXT) | HAS(OPTION_TEXT_FILE) | HAS(OPTION_HTML) |      \
-	    HAS(OPTION_HTML_FILE) | HAS(OPTION_ATTACH) | HAS(OPTION_HEADER) |  \
-	    HAS(OPTION_KEY) | HAS(OPTION_TAG) | HAS(OPTION_META) |             \
-	    HAS(OPTION_RELAY) | HAS(OPTION_PRIORITY) | HAS(OPTION_WAIT) |      \
-	    HAS(OPTION_AT) | HAS(OPTION_HOLD_FOR) | HAS(OPTION_DEADLINE))
+	 HAS(OPTION_BCC) | HAS(OPTION_REPLY_TO) | HAS(OPTION_SUBJECT) |        \
+	 HAS(OPTION_TEXT) | HAS(OPTION_TEXT_FILE) | HAS(OPTION_HTML) |         \
+	 HAS(OPTION_HTML_FILE) | HAS(OPTION_ATTACH) | HAS(OPTION_HEADER) |     \
+	 HAS(OPTION_KEY) | HAS(OPTION_TAG) | HAS(OPTION_META) |                \
+	 HAS(OPTION_RELAY) | HAS(OPTION_PRIORITY) | HAS(OPTION_WAIT) |         \
+	 HAS(OPTION_AT) | HAS(OPTION_HOLD_FOR) | HAS(OPTION_DEADLINE))
 
 /* An option as it was given; those that may come again come all. */
 struct given {
@@ -185,18 +185,18 @@ void command_complain(const char *format, ...)
 /* HAS(…) of every option that was given. */
 uint64_t command_options_given(const struct invocation *invocation);
 
-void command_print_json(
-    const struct invocation *invocation, const struct json *json);
+void command_print_json(const struct invocation *invocation,
+                        const struct json *json);
 
 /*
  * The options that say which messages, into a query string or an order's
  * filter. 0; an exit code (said on stderr); the first also -errno. Without
  * --state and --all a query asks for what waits.
  */
-int command_add_selection(
-    const struct invocation *invocation, struct buffer *target);
-int command_put_selection(
-    const struct invocation *invocation, struct json *filter);
+int command_add_selection(const struct invocation *invocation,
+                          struct buffer *target);
+int command_put_selection(const struct invocation *invocation,
+                          struct json *filter);
 
 /* --for and --until, into an order. 0 or an exit code. */
 int command_put_until(const struct invocation *invocation, struct json *order);
@@ -206,11 +206,11 @@ int command_put_at(const struct invocation *invocation, struct json *order);
 
 /* A path with one encoded segment. 0 or -errno. */
 int command_add_segment(struct buffer *target, const char *before,
-    const char *segment, const char *after);
+                        const char *segment, const char *after);
 
 /* The row of a relay, and why it doesn't work below; command_status.c. */
-void command_add_relay(
-    struct table *table, const struct output *output, const struct json *relay);
+void command_add_relay(struct table *table, const struct output *output,
+                       const struct json *relay);
 
 /* --------------------------------------------------------- the commands */
 

@@ -16,8 +16,8 @@
 #include "json.h"
 #include "progress.h"
 
-static int fill(const struct invocation *invocation, struct http *http,
-    int fd, uint64_t *ret_bytes);
+static int fill(const struct invocation *invocation, struct http *http, int fd,
+                uint64_t *ret_bytes);
 static int write_all(int fd, const char *data, size_t len);
 static int64_t ask_size(const struct invocation *invocation);
 
@@ -50,8 +50,10 @@ int command_backup(struct invocation *invocation)
 	if (r < 0) {
 		if (fd >= 0)
 			(void)unlink(draft);
-		command_complain("no backup was made: %s", r == -EPROTO
-		    ? "relaisd ended before it was whole" : strerror(-r));
+		command_complain("no backup was made: %s",
+		                 r == -EPROTO
+		                     ? "relaisd ended before it was whole"
+		                     : strerror(-r));
 		return EXIT_NOT_SO;
 	}
 	output_size((int64_t)bytes, words);
@@ -59,8 +61,8 @@ int command_backup(struct invocation *invocation)
 	return EXIT_FINE;
 }
 
-static int fill(const struct invocation *invocation, struct http *http,
-    int fd, uint64_t *ret_bytes)
+static int fill(const struct invocation *invocation, struct http *http, int fd,
+                uint64_t *ret_bytes)
 {
 	char words[OUTPUT_WORDS_SIZE];
 	struct progress progress;

@@ -24,35 +24,37 @@ struct wording {
 	const char *accepted; /* while it is being delivered */
 };
 
-static int change_all(
-    struct invocation *invocation, const struct wording *change);
+static int change_all(struct invocation *invocation,
+                      const struct wording *change);
 static int change_one(struct invocation *invocation,
-    const struct wording *change, const char *id);
-static int change_selected(
-    struct invocation *invocation, const struct wording *change);
+                      const struct wording *change, const char *id);
+static int change_selected(struct invocation *invocation,
+                           const struct wording *change);
 static int ask_bulk(struct invocation *invocation, const struct wording *change,
-    bool is_dry_run, int64_t total, struct json **ret_answer);
+                    bool is_dry_run, int64_t total, struct json **ret_answer);
 static int ask_in_lines(struct invocation *invocation, const char *target,
-    const struct json *order, int64_t total, struct json **ret_answer);
-static void show_count(
-    struct progress *progress, int64_t done, int64_t total);
+                        const struct json *order, int64_t total,
+                        struct json **ret_answer);
+static void show_count(struct progress *progress, int64_t done, int64_t total);
 static struct json *make_order(struct invocation *invocation, int *ret_error);
 static bool is_confirmed(const struct wording *change, int64_t count);
 static void print_counts(const struct invocation *invocation,
-    const struct wording *change, const struct json *answer);
+                         const struct wording *change,
+                         const struct json *answer);
 
 int command_retry(struct invocation *invocation)
 {
 	static const struct wording change = { "retry", "due now",
-		"being tried right now" };
+		                               "being tried right now" };
 
 	return change_all(invocation, &change);
 }
 
 int command_hold(struct invocation *invocation)
 {
-	static const struct wording change = { "hold", "held",
-		"being delivered; held if that fails" };
+	static const struct wording change = {
+		"hold", "held", "being delivered; held if that fails"
+	};
 
 	return change_all(invocation, &change);
 }
@@ -60,28 +62,30 @@ int command_hold(struct invocation *invocation)
 int command_release(struct invocation *invocation)
 {
 	static const struct wording change = { "release", "on its way again",
-		"on its way already" };
+		                               "on its way already" };
 
 	return change_all(invocation, &change);
 }
 
 int command_cancel(struct invocation *invocation)
 {
-	static const struct wording change = { "cancel", "cancelled",
-		"being delivered; cancelled if that fails" };
+	static const struct wording change = {
+		"cancel", "cancelled",
+		"being delivered; cancelled if that fails"
+	};
 
 	return change_all(invocation, &change);
 }
 
 int command_reschedule(struct invocation *invocation)
 {
-	static const struct wording change = { "reschedule",
-		"scheduled anew", "on its way already" };
+	static const struct wording change = { "reschedule", "scheduled anew",
+		                               "on its way already" };
 
 	if (!invocation->values[OPTION_AT] ==
 	    !invocation->values[OPTION_HOLD_FOR]) {
 		command_complain("when? Either --at 2026-11-23T18:40:01Z, or "
-				 "--hold-for 2h");
+		                 "--hold-for 2h");
 		return EXIT_BAD_USAGE;
 	}
 	return change_all(invocation, &change);
@@ -90,13 +94,13 @@ int command_reschedule(struct invocation *invocation)
 int command_resend(struct invocation *invocation)
 {
 	static const struct wording change = { "resend", "sent again",
-		"sent again" };
+		                               "sent again" };
 
 	return change_all(invocation, &change);
 }
 
-static int change_all(
-    struct invocation *invocation, const struct wording *change)
+static int change_all(struct invocation *invocation,
+                      const struct wording *change)
 {
 	uint64_t given = command_options_given(invocation);
 	int worst = EXIT_FINE;
@@ -106,7 +110,7 @@ static int change_all(
 		if (given & (HAS_SELECTION | HAS(OPTION_ALL)))
 			return change_selected(invocation, change);
 		command_complain("which messages? Ids, or a selection as in "
-				 "relaisctl list, or --all");
+		                 "relaisctl list, or --all");
 		return EXIT_BAD_USAGE;
 	}
 	if (given & (HAS_SELECTION | HAS(OPTION_ALL) | HAS(OPTION_DRY_RUN))) {
@@ -122,8 +126,8 @@ static int change_all(
 	return worst;
 }
 
-static int change_one(
-    struct invocation *invocation, const struct wording *change, const char *id)
+static int change_one(struct invocation *invocation,
+                      const struct wording *change, const char *id)
 {
 	const struct output *output = &invocation->output;
 	struct json *order;
@@ -144,7 +148,7 @@ static int change_one(
 		r = buffer_take(&target, &text, NULL);
 	buffer_done(&target);
 	r = r < 0 ? ask_complain(invocation, r)
-		  : ask(invocation, "POST", text, order, &message);
+	          : ask(invocation, "POST", text, order, &message);
 	free(text);
 	json_free(order);
 	if (r != EXIT_FINE)
@@ -154,12 +158,13 @@ static int change_one(
 		command_print_json(invocation, message);
 	} else {
 		output_format(output, STYLE_PLAIN, "%s is %s", id,
-		    state && strcmp(state, "delivering") == 0 ? change->accepted
-							      : change->done);
+		              state && strcmp(state, "delivering") == 0
+		                  ? change->accepted
+		                  : change->done);
 		/* The answer is about the new message. */
 		if (strcmp(change->verb, "resend") == 0)
 			output_format(output, STYLE_PLAIN, " as %s",
-			    json_text(message, "id"));
+			              json_text(message, "id"));
 		fputc('\n', output->file);
 	}
 	json_free(message);
@@ -168,12 +173,12 @@ static int change_one(
 
 /* ---------------------------------------------------------------- several */
 
-static int change_selected(
-    struct invocation *invocation, const struct wording *change)
+static int change_selected(struct invocation *invocation,
+                           const struct wording *change)
 {
 	bool is_dry_run = invocation->values[OPTION_DRY_RUN];
 	bool asks = !is_dry_run && !invocation->values[OPTION_YES] &&
-	    isatty(STDIN_FILENO);
+	            isatty(STDIN_FILENO);
 	struct json *answer;
 	int64_t matched = 0;
 	int r;
@@ -201,7 +206,7 @@ static int change_selected(
 
 /* total: how many there will be; 0: that isn't known. */
 static int ask_bulk(struct invocation *invocation, const struct wording *change,
-    bool is_dry_run, int64_t total, struct json **ret_answer)
+                    bool is_dry_run, int64_t total, struct json **ret_answer)
 {
 	struct json *order;
 	char target[64];
@@ -214,8 +219,8 @@ static int ask_bulk(struct invocation *invocation, const struct wording *change,
 	json_put_flag(order, "progress", true);
 	r = command_put_selection(invocation, json_put_object(order, "filter"));
 	if (r == EXIT_FINE) {
-		snprintf(
-		    target, sizeof(target), "/v1/messages:%s", change->verb);
+		snprintf(target, sizeof(target), "/v1/messages:%s",
+		         change->verb);
 		r = ask_in_lines(invocation, target, order, total, ret_answer);
 	}
 	json_free(order);
@@ -224,7 +229,8 @@ static int ask_bulk(struct invocation *invocation, const struct wording *change,
 
 /* Lines with `progress` come first, the answer is the last one. */
 static int ask_in_lines(struct invocation *invocation, const char *target,
-    const struct json *order, int64_t total, struct json **ret_answer)
+                        const struct json *order, int64_t total,
+                        struct json **ret_answer)
 {
 	char *printed = json_print(order);
 	struct ask_text body = { .text = printed };
@@ -248,7 +254,7 @@ static int ask_in_lines(struct invocation *invocation, const char *target,
 		line = json_parse(text, strlen(text));
 		if (line && json_member(line, "progress"))
 			show_count(&progress, json_number(line, "progress"),
-			    total);
+			           total);
 	}
 	progress_end(&progress);
 	http_close(http);
@@ -294,14 +300,15 @@ static bool is_confirmed(const struct wording *change, int64_t count)
 	char line[16];
 
 	fprintf(stderr, "%c%s %" PRId64 " message%s? [y/N] ",
-	    change->verb[0] - 'a' + 'A', change->verb + 1, count,
-	    count == 1 ? "" : "s");
+	        change->verb[0] - 'a' + 'A', change->verb + 1, count,
+	        count == 1 ? "" : "s");
 	return fgets(line, sizeof(line), stdin) &&
-	    (line[0] == 'y' || line[0] == 'Y');
+	       (line[0] == 'y' || line[0] == 'Y');
 }
 
 static void print_counts(const struct invocation *invocation,
-    const struct wording *change, const struct json *answer)
+                         const struct wording *change,
+                         const struct json *answer)
 {
 	FILE *file = invocation->output.file;
 	const char *failure = json_text(answer, "failure");
@@ -316,12 +323,12 @@ static void print_counts(const struct invocation *invocation,
 	if (json_flag(answer, "dry_run")) {
 		output_number(json_number(answer, "matched"), number);
 		fprintf(file, "%s message%s would be %s.\n", number,
-		    strcmp(number, "1") == 0 ? "" : "s", change->done);
+		        strcmp(number, "1") == 0 ? "" : "s", change->done);
 		return;
 	}
 	output_number(changed, number);
 	fprintf(file, "%s message%s: %s.\n", number, changed == 1 ? "" : "s",
-	    change->done);
+	        change->done);
 	output_number(accepted, number);
 	if (accepted > 0)
 		fprintf(file, "%s more: %s.\n", number, change->accepted);

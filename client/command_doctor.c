@@ -80,13 +80,13 @@ int command_doctor(struct invocation *invocation)
 /* ------------------------------------------------------------------- words */
 
 /* next: what to do; NULL where nothing is. */
-static void __attribute__((format(printf, 5, 6))) say(struct doctor *doctor,
-    const char *check, enum result result, const char *next,
-    const char *format, ...)
+static void __attribute__((format(printf, 5, 6)))
+say(struct doctor *doctor, const char *check, enum result result,
+    const char *next, const char *format, ...)
 {
 	static const char *const words[] = { "fine", "doubtful", "bad" };
-	static const enum output_style styles[] = { STYLE_GOOD,
-		STYLE_WARNING, STYLE_BAD };
+	static const enum output_style styles[] = { STYLE_GOOD, STYLE_WARNING,
+		                                    STYLE_BAD };
 	const struct output *output = &doctor->invocation->output;
 	struct json *line;
 	va_list args;
@@ -131,13 +131,11 @@ static void check_settings(struct doctor *doctor)
 		    "%s: %s; the built-in settings hold", path,
 		    strerror(errno));
 	else if (status.st_mode & 07)
-		say(doctor, "settings", BAD,
-		    "chmod o= " SYSCONFDIR "/relais",
-		    "%s, which may have passwords, is open to everybody",
-		    path);
+		say(doctor, "settings", BAD, "chmod o= " SYSCONFDIR "/relais",
+		    "%s, which may have passwords, is open to everybody", path);
 	else
-		say(doctor, "settings", FINE, NULL,
-		    "%s is closed to others", path);
+		say(doctor, "settings", FINE, NULL, "%s is closed to others",
+		    path);
 }
 
 static void check_sockets(struct doctor *doctor)
@@ -149,8 +147,8 @@ static void check_sockets(struct doctor *doctor)
 		path = "/run/relais/submit.sock";
 	if (stat(path, &status) < 0)
 		say(doctor, "socket", BAD,
-		    "systemctl restart relaisd-submit.socket",
-		    "%s: %s", path, strerror(errno));
+		    "systemctl restart relaisd-submit.socket", "%s: %s", path,
+		    strerror(errno));
 	else if ((status.st_mode & 0666) != 0666)
 		say(doctor, "socket", DOUBTFUL, NULL,
 		    "not everybody may submit at %s (mode %03o)", path,
@@ -187,23 +185,23 @@ static const struct {
 	const char *next; /* and why */
 } disks[] = {
 	{ 0x01021994, "tmpfs", BAD,
-	    "set queue.directory to a disk: mail is gone with the next boot" },
+	  "set queue.directory to a disk: mail is gone with the next boot" },
 	{ 0x858458f6, "ramfs", BAD,
-	    "set queue.directory to a disk: mail is gone with the next boot" },
+	  "set queue.directory to a disk: mail is gone with the next boot" },
 	{ 0x794c7630, "overlayfs", DOUBTFUL,
-	    "mount a volume there: mail is gone with the container" },
+	  "mount a volume there: mail is gone with the container" },
 	{ 0x6969, "NFS", BAD,
-	    "set queue.directory to a local disk: locks and syncs of a "
-	    "network are not to be trusted" },
+	  "set queue.directory to a local disk: locks and syncs of a "
+	  "network are not to be trusted" },
 	{ 0xff534d42, "CIFS", BAD,
-	    "set queue.directory to a local disk: locks and syncs of a "
-	    "network are not to be trusted" },
+	  "set queue.directory to a local disk: locks and syncs of a "
+	  "network are not to be trusted" },
 	{ 0x65735546, "FUSE", DOUBTFUL,
-	    "make sure that fsync is real there, or use a local disk" },
+	  "make sure that fsync is real there, or use a local disk" },
 	{ 0x9123683e, "btrfs", DOUBTFUL,
-	    "chattr +C the empty directory: else room cannot be reserved" },
+	  "chattr +C the empty directory: else room cannot be reserved" },
 	{ 0x2fc12fc1, "ZFS", DOUBTFUL,
-	    "give the dataset a reservation: relais cannot reserve room" },
+	  "give the dataset a reservation: relais cannot reserve room" },
 	{ 0xef53, "ext4", FINE, NULL },
 	{ 0x58465342, "XFS", FINE, NULL },
 };
@@ -226,8 +224,8 @@ static void check_disk(struct doctor *doctor)
 		    "%s is of a kind that relais does not know (0x%lx)", path,
 		    (unsigned long)status.f_type);
 	else
-		say(doctor, "disk", disks[i].result, disks[i].next,
-		    "%s is %s", path, disks[i].name);
+		say(doctor, "disk", disks[i].result, disks[i].next, "%s is %s",
+		    path, disks[i].name);
 	output_size(json_number(store, "disk_free"), words);
 	if ((uint64_t)json_number(store, "disk_free") < SPACE_MIN)
 		say(doctor, "room", BAD, "free some of that disk",
@@ -246,8 +244,7 @@ static void check_clock(struct doctor *doctor)
 		say(doctor, "clock", BAD, "set the clock",
 		    "the clock is wrong: certificates will seem invalid");
 	else if (adjtimex(&state) < 0 || (state.status & STA_UNSYNC))
-		say(doctor, "clock", DOUBTFUL,
-		    "timedatectl set-ntp true",
+		say(doctor, "clock", DOUBTFUL, "timedatectl set-ntp true",
 		    "nobody keeps the clock right, or says so");
 	else
 		say(doctor, "clock", FINE, NULL, "the clock is kept right");
@@ -260,10 +257,8 @@ static void check_name(struct doctor *doctor)
 	if (name && strchr(name, '.'))
 		say(doctor, "name", FINE, NULL, "this host is %s", name);
 	else
-		say(doctor, "name", DOUBTFUL,
-		    "set hostname in relais.yaml",
-		    "%s is no full name; servers want one",
-		    name ? name : "?");
+		say(doctor, "name", DOUBTFUL, "set hostname in relais.yaml",
+		    "%s is no full name; servers want one", name ? name : "?");
 }
 
 /* ------------------------------------------------------------------ relays */
@@ -277,7 +272,7 @@ static int connect_within(const struct addrinfo *address, int timeout_ms)
 	int r = 0;
 
 	wait.fd = socket(address->ai_family,
-	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	                 SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (wait.fd < 0)
 		return -errno;
 	if (connect(wait.fd, address->ai_addr, address->ai_addrlen) < 0)
@@ -286,7 +281,7 @@ static int connect_within(const struct addrinfo *address, int timeout_ms)
 		if (poll(&wait, 1, timeout_ms) != 1)
 			r = -ETIMEDOUT;
 		else if (getsockopt(wait.fd, SOL_SOCKET, SO_ERROR, &error,
-			     &len) < 0)
+		                    &len) < 0)
 			r = -errno;
 		else
 			r = -error;
@@ -295,8 +290,8 @@ static int connect_within(const struct addrinfo *address, int timeout_ms)
 	return r;
 }
 
-static void try_host(struct doctor *doctor, const char *relay,
-    const char *host, const char *port)
+static void try_host(struct doctor *doctor, const char *relay, const char *host,
+                     const char *port)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
 	struct addrinfo *addresses = NULL, *address;
@@ -307,13 +302,11 @@ static void try_host(struct doctor *doctor, const char *relay,
 	if (r != 0) {
 		say(doctor, "relay", BAD,
 		    "look at the name and at /etc/resolv.conf",
-		    "%s: %s has no address: %s", relay, host,
-		    gai_strerror(r));
+		    "%s: %s has no address: %s", relay, host, gai_strerror(r));
 		return;
 	}
 	r = -ENOENT;
-	for (address = addresses; address && r != 0;
-	     address = address->ai_next)
+	for (address = addresses; address && r != 0; address = address->ai_next)
 		r = connect_within(address, CONNECT_MS);
 	freeaddrinfo(addresses);
 	if (r == 0) {
@@ -321,11 +314,14 @@ static void try_host(struct doctor *doctor, const char *relay,
 		    relay, host, port);
 		return;
 	}
-	snprintf(next, sizeof(next), strcmp(port, "25") == 0
+	snprintf(
+	    next, sizeof(next),
+	    strcmp(port, "25") == 0
 		? "many networks block port 25: use a relay at port 465 or 587"
-		: "relaisctl relay test %s", relay);
-	say(doctor, "relay", BAD, next, "%s: %s port %s: %s", relay, host,
-	    port, strerror(-r));
+		: "relaisctl relay test %s",
+	    relay);
+	say(doctor, "relay", BAD, next, "%s: %s port %s: %s", relay, host, port,
+	    strerror(-r));
 }
 
 static void check_relay(struct doctor *doctor, const struct json *relay)
@@ -338,15 +334,15 @@ static void check_relay(struct doctor *doctor, const struct json *relay)
 	if (!name || !json_flag(relay, "enabled"))
 		return;
 	snprintf(port, sizeof(port), "%lld",
-	    (long long)json_number(relay, "port"));
+	         (long long)json_number(relay, "port"));
 	if (host && *host != '\0' && json_number(relay, "port") > 0)
 		try_host(doctor, name, host, port);
 	else if (url && strncmp(url, "direct:", 7) == 0)
 		try_host(doctor, name,
-		    doctor->invocation->values[OPTION_HOST]
-			? doctor->invocation->values[OPTION_HOST]
-			: PORT_25_HOST,
-		    "25");
+		         doctor->invocation->values[OPTION_HOST]
+		             ? doctor->invocation->values[OPTION_HOST]
+		             : PORT_25_HOST,
+		         "25");
 }
 
 static void check_relays(struct doctor *doctor)

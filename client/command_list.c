@@ -31,9 +31,9 @@ static int read_limit(const char *text, long *ret_limit);
 static int read_page(struct listing *listing, struct json **ret_page);
 static void add_page(struct listing *listing, const struct json *page);
 static void add_message(struct table *table, const struct output *output,
-    const struct json *message);
+                        const struct json *message);
 static void add_next(struct table *table, const struct output *output,
-    const struct json *message);
+                     const struct json *message);
 static void add_note(struct table *table, const struct json *message);
 
 int command_list(struct invocation *invocation)
@@ -60,7 +60,7 @@ int command_list(struct invocation *invocation)
 	}
 	listing.table = table_new(columns, 7);
 	is_waiting = !invocation->values[OPTION_STATE] &&
-	    !invocation->values[OPTION_ALL];
+	             !invocation->values[OPTION_ALL];
 	is_selection = command_options_given(invocation) & HAS_SELECTION;
 	if (is_waiting) {
 		/* What needs somebody comes first. */
@@ -76,13 +76,13 @@ int command_list(struct invocation *invocation)
 		else if (is_waiting && !is_selection)
 			fputs("Nothing waits. relaisctl list --all shows what "
 			      "was.\n",
-			    invocation->output.file);
+			      invocation->output.file);
 		else
 			fputs("No message is like that.\n",
-			    invocation->output.file);
+			      invocation->output.file);
 		if (listing.has_more)
 			fputs("There are more: --limit NUMBER\n",
-			    invocation->output.file);
+			      invocation->output.file);
 	}
 	table_free(listing.table);
 	return r;
@@ -125,7 +125,7 @@ static int read_page(struct listing *listing, struct json **ret_page)
 
 	buffer_init(&target, 0);
 	snprintf(limit, sizeof(limit), "%ld",
-	    listing->left < PAGE_LIMIT ? listing->left : (long)PAGE_LIMIT);
+	         listing->left < PAGE_LIMIT ? listing->left : (long)PAGE_LIMIT);
 	r = buffer_append_string(&target, "/v1/messages");
 	if (r == 0)
 		r = ask_add_query(&target, "limit", limit);
@@ -158,16 +158,16 @@ static void add_page(struct listing *listing, const struct json *page)
 			command_print_json(listing->invocation, message);
 		else
 			add_message(listing->table,
-			    &listing->invocation->output, message);
+			            &listing->invocation->output, message);
 		listing->left--;
 	}
 	listing->has_more = next;
-	snprintf(
-	    listing->cursor, sizeof(listing->cursor), "%s", next ? next : "");
+	snprintf(listing->cursor, sizeof(listing->cursor), "%s",
+	         next ? next : "");
 }
 
 static void add_message(struct table *table, const struct output *output,
-    const struct json *message)
+                        const struct json *message)
 {
 	const struct json *recipients = json_member(message, "recipients");
 	const char *state = json_text(message, "state");
@@ -177,15 +177,15 @@ static void add_message(struct table *table, const struct output *output,
 
 	table_cell(table, STYLE_PLAIN, json_text(message, "id"));
 	table_cell(table, narrate_style(state), state);
-	output_age(
-	    output, output_parse_time(json_text(message, "submitted")), words);
+	output_age(output, output_parse_time(json_text(message, "submitted")),
+	           words);
 	table_cell(table, STYLE_PLAIN, words);
 	output_size(json_number(message, "size"), words);
 	table_cell(table, STYLE_PLAIN, words);
 	table_cell(table, STYLE_PLAIN, sender && *sender ? sender : "<>");
 	if (json_count(recipients) > 1)
 		table_format(table, STYLE_PLAIN, "%s +%zu", first ? first : "",
-		    json_count(recipients) - 1);
+		             json_count(recipients) - 1);
 	else
 		table_cell(table, STYLE_PLAIN, first);
 	add_next(table, output, message);
@@ -194,7 +194,7 @@ static void add_message(struct table *table, const struct output *output,
 
 /* When the first of them is tried next. */
 static void add_next(struct table *table, const struct output *output,
-    const struct json *message)
+                     const struct json *message)
 {
 	const struct json *recipients = json_member(message, "recipients");
 	char words[OUTPUT_WORDS_SIZE] = "";

@@ -14,7 +14,7 @@
 #include "relay_discovery.h"
 
 static bool is_wanted(const struct invocation *invocation,
-    const struct json *provider);
+                      const struct json *provider);
 static void add_provider(struct table *table, const struct json *provider);
 static void describe(const struct output *output, const struct json *provider);
 static int discover(struct invocation *invocation, const char *address);
@@ -67,10 +67,10 @@ int command_providers(struct invocation *invocation)
 }
 
 static bool is_wanted(const struct invocation *invocation,
-    const struct json *provider)
+                      const struct json *provider)
 {
 	static const char *const members[] = { "id", "name", "kind", "domains",
-		"host" };
+		                               "host" };
 	int operand;
 	size_t i;
 
@@ -80,7 +80,8 @@ static bool is_wanted(const struct invocation *invocation,
 		for (i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
 			const char *text = json_text(provider, members[i]);
 
-			is_found |= text &&
+			is_found |=
+			    text &&
 			    strcasestr(text, invocation->operands[operand]);
 		}
 		if (!is_found)
@@ -97,10 +98,9 @@ static void add_provider(struct table *table, const struct json *provider)
 	size_t i;
 
 	for (i = 0; i < sizeof(members) / sizeof(members[0]); i++)
-		table_cell(
-		    table, STYLE_PLAIN, json_text(provider, members[i]));
-	table_format(
-	    table, STYLE_PLAIN, "%" PRId64, json_number(provider, "port"));
+		table_cell(table, STYLE_PLAIN, json_text(provider, members[i]));
+	table_format(table, STYLE_PLAIN, "%" PRId64,
+	             json_number(provider, "port"));
 	table_cell(table, STYLE_PLAIN, json_text(provider, "security"));
 	table_cell(table, STYLE_PLAIN, json_text(provider, "authentication"));
 	table_cell(table, STYLE_PLAIN, json_text(limits, "rates"));
@@ -120,8 +120,8 @@ static void describe(const struct output *output, const struct json *provider)
 		if (!json_text(provider, members[i]))
 			continue;
 		fputc('\n', output->file);
-		output_text(
-		    output, STYLE_PLAIN, json_text(provider, members[i]));
+		output_text(output, STYLE_PLAIN,
+		            json_text(provider, members[i]));
 		fputc('\n', output->file);
 	}
 }

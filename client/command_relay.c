@@ -14,9 +14,10 @@
 #include "relay_view.h"
 
 static int each_relay(struct invocation *invocation, const char *method,
-    const char *action, const struct json *order);
+                      const char *action, const struct json *order);
 static int one_relay(struct invocation *invocation, const char *method,
-    const char *name, const char *action, const struct json *order);
+                     const char *name, const char *action,
+                     const struct json *order);
 
 int command_relay_show(struct invocation *invocation)
 {
@@ -31,8 +32,8 @@ int command_relay_pause(struct invocation *invocation)
 	if (!order)
 		return ask_complain(invocation, -ENOMEM);
 	if (invocation->values[OPTION_REASON])
-		json_put_text(
-		    order, "reason", invocation->values[OPTION_REASON]);
+		json_put_text(order, "reason",
+		              invocation->values[OPTION_REASON]);
 	r = command_put_until(invocation, order);
 	if (r == EXIT_FINE)
 		r = each_relay(invocation, "POST", "/pause", order);
@@ -46,7 +47,7 @@ int command_relay_resume(struct invocation *invocation)
 }
 
 static int each_relay(struct invocation *invocation, const char *method,
-    const char *action, const struct json *order)
+                      const char *action, const struct json *order)
 {
 	int worst = EXIT_FINE;
 	int i;
@@ -56,8 +57,8 @@ static int each_relay(struct invocation *invocation, const char *method,
 
 		if (i > 0 && !invocation->is_json)
 			fputc('\n', invocation->output.file);
-		r = one_relay(
-		    invocation, method, invocation->operands[i], action, order);
+		r = one_relay(invocation, method, invocation->operands[i],
+		              action, order);
 		if (r > worst)
 			worst = r;
 	}
@@ -65,7 +66,8 @@ static int each_relay(struct invocation *invocation, const char *method,
 }
 
 static int one_relay(struct invocation *invocation, const char *method,
-    const char *name, const char *action, const struct json *order)
+                     const char *name, const char *action,
+                     const struct json *order)
 {
 	struct json *relay = NULL;
 	struct buffer target;
@@ -78,7 +80,7 @@ static int one_relay(struct invocation *invocation, const char *method,
 		r = buffer_take(&target, &text, NULL);
 	buffer_done(&target);
 	r = r < 0 ? ask_complain(invocation, r)
-		  : ask(invocation, method, text, order, &relay);
+	          : ask(invocation, method, text, order, &relay);
 	free(text);
 	if (r != EXIT_FINE)
 		return r;
@@ -110,8 +112,8 @@ int command_reload(struct invocation *invocation)
 	} else {
 		warnings = json_member(answer, "warnings");
 		for (i = 0; i < json_count(warnings); i++) {
-			output_text(
-			    output, STYLE_WARNING, json_item_text(warnings, i));
+			output_text(output, STYLE_WARNING,
+			            json_item_text(warnings, i));
 			fputc('\n', output->file);
 		}
 		fputs("The new settings are in use.\n", output->file);

@@ -17,20 +17,21 @@
 #include "relay_questions.h"
 
 static int send_relay(struct invocation *invocation, const char *method,
-    const char *name, struct json *order);
-static int each_relay(
-    struct invocation *invocation, const char *action, const char *done);
+                      const char *name, struct json *order);
+static int each_relay(struct invocation *invocation, const char *action,
+                      const char *done);
 static int ask_about(struct invocation *invocation, const char *method,
-    const char *name, const char *action, struct json **ret_answer);
+                     const char *name, const char *action,
+                     struct json **ret_answer);
 static void print_change(const struct invocation *invocation,
-    const struct json *relay, const char *done);
+                         const struct json *relay, const char *done);
 static int make_default(struct invocation *invocation, const char *name);
 static bool is_unsaid(const struct invocation *invocation,
-    const struct json *order);
-static int ask_for_all(const struct invocation *invocation,
-    struct json *order, const struct json *current);
+                      const struct json *order);
+static int ask_for_all(const struct invocation *invocation, struct json *order,
+                       const struct json *current);
 static int ask_what_changes(struct invocation *invocation, const char *name,
-    struct json *order);
+                            struct json *order);
 
 int command_relay_add(struct invocation *invocation)
 {
@@ -42,7 +43,7 @@ int command_relay_add(struct invocation *invocation)
 
 	if (!name || strchr(name, '=')) {
 		command_complain("which name shall the relay have? "
-				 "relaisctl relay add NAME …");
+		                 "relaisctl relay add NAME …");
 		return EXIT_BAD_USAGE;
 	}
 	order = json_make();
@@ -51,14 +52,14 @@ int command_relay_add(struct invocation *invocation)
 	r = relay_order_read(invocation, 1, order);
 	if (r == EXIT_FINE && is_unsaid(invocation, order))
 		r = ask_for_all(invocation, order, NULL);
-	needs_password = json_text(order, "username") &&
-	    !json_member(order, "password") &&
+	needs_password =
+	    json_text(order, "username") && !json_member(order, "password") &&
 	    !json_member(order, "password_file") &&
-	    !json_member(order, "oauth") &&
-	    !json_member(order, "credential") && question_is_possible();
+	    !json_member(order, "oauth") && !json_member(order, "credential") &&
+	    question_is_possible();
 	if (r == EXIT_FINE && !json_has(order, "password"))
-		r = relay_order_read_password(
-		    invocation, order, needs_password);
+		r = relay_order_read_password(invocation, order,
+		                              needs_password);
 	if (r == EXIT_FINE)
 		r = send_relay(invocation, "POST", name, order);
 	json_free(order);
@@ -76,18 +77,18 @@ int command_relay_set(struct invocation *invocation)
 
 	if (!is_given && !question_is_possible()) {
 		command_complain("what is to change? KEY=VALUE, or an option; "
-				 "see relaisctl relay set --help");
+		                 "see relaisctl relay set --help");
 		return EXIT_BAD_USAGE;
 	}
 	order = json_make();
 	if (!order)
 		return ask_complain(invocation, -ENOMEM);
 	r = is_given ? relay_order_read(invocation, 1, order)
-		     : ask_what_changes(invocation, name, order);
+	             : ask_what_changes(invocation, name, order);
 	if (r == EXIT_FINE && is_given)
 		r = relay_order_read_password(invocation, order, false);
-	if (r == EXIT_FINE && (invocation->values[OPTION_YAML] ||
-		!json_is_empty(order)))
+	if (r == EXIT_FINE &&
+	    (invocation->values[OPTION_YAML] || !json_is_empty(order)))
 		r = send_relay(invocation, "PUT", name, order);
 	else if (r == EXIT_FINE)
 		fputs("Nothing is changed.\n", stderr);
@@ -99,15 +100,15 @@ int command_relay_set(struct invocation *invocation)
 
 /* Doesn't it say yet where the relay is, and can a person be asked? */
 static bool is_unsaid(const struct invocation *invocation,
-    const struct json *order)
+                      const struct json *order)
 {
 	return question_is_possible() && !invocation->values[OPTION_YAML] &&
-	    !json_has(order, "url") && !json_has(order, "host") &&
-	    !json_has(order, "provider");
+	       !json_has(order, "url") && !json_has(order, "host") &&
+	       !json_has(order, "provider");
 }
 
-static int ask_for_all(const struct invocation *invocation,
-    struct json *order, const struct json *current)
+static int ask_for_all(const struct invocation *invocation, struct json *order,
+                       const struct json *current)
 {
 	struct relay_questions questions = {
 		.invocation = invocation,
@@ -124,7 +125,7 @@ static int ask_for_all(const struct invocation *invocation,
 }
 
 static int ask_what_changes(struct invocation *invocation, const char *name,
-    struct json *order)
+                            struct json *order)
 {
 	struct json *relay = NULL;
 	const char *file;
@@ -135,9 +136,10 @@ static int ask_what_changes(struct invocation *invocation, const char *name,
 		return r;
 	file = json_text(relay, "file");
 	if (strcmp(json_text(relay, "managed") ? json_text(relay, "managed")
-					       : "", "api") != 0) {
+	                                       : "",
+	           "api") != 0) {
 		command_complain("relay %s is set in %s: change it there", name,
-		    file ? file : "the program itself");
+		                 file ? file : "the program itself");
 		r = EXIT_NOT_SO;
 	} else {
 		r = ask_for_all(invocation, order, relay);
@@ -149,7 +151,7 @@ static int ask_what_changes(struct invocation *invocation, const char *name,
 /* ------------------------------------------------------------------ orders */
 
 static int send_relay(struct invocation *invocation, const char *method,
-    const char *name, struct json *order)
+                      const char *name, struct json *order)
 {
 	bool is_new = strcmp(method, "POST") == 0;
 	struct json *relay = NULL;
@@ -168,18 +170,18 @@ static int send_relay(struct invocation *invocation, const char *method,
 		r = buffer_take(&target, &path, NULL);
 	buffer_done(&target);
 	r = r < 0 ? ask_complain(invocation, r)
-		  : ask_with(invocation, method, path, &body, &relay);
+	          : ask_with(invocation, method, path, &body, &relay);
 	free(path);
 	question_wipe(text);
 	if (r == EXIT_FINE)
-		print_change(
-		    invocation, relay, is_new ? "is there now" : "is changed");
+		print_change(invocation, relay,
+		             is_new ? "is there now" : "is changed");
 	json_free(relay);
 	return r;
 }
 
 static void print_change(const struct invocation *invocation,
-    const struct json *relay, const char *done)
+                         const struct json *relay, const char *done)
 {
 	const struct output *output = &invocation->output;
 	const struct json *warnings = json_member(relay, "warnings");
@@ -190,12 +192,11 @@ static void print_change(const struct invocation *invocation,
 		return;
 	}
 	output_format(output, STYLE_PLAIN, "Relay %s %s%s.",
-	    json_text(relay, "name") ? json_text(relay, "name") : "?", done,
-	    json_flag(relay, "default") ? ", the default" : "");
+	              json_text(relay, "name") ? json_text(relay, "name") : "?",
+	              done, json_flag(relay, "default") ? ", the default" : "");
 	fputc('\n', output->file);
 	for (i = 0; i < json_count(warnings); i++) {
-		output_text(
-		    output, STYLE_WARNING, json_item_text(warnings, i));
+		output_text(output, STYLE_WARNING, json_item_text(warnings, i));
 		fputc('\n', output->file);
 	}
 }
@@ -211,7 +212,7 @@ int command_relay_remove(struct invocation *invocation)
 
 	if (!invocation->values[OPTION_YES] && question_is_possible()) {
 		fprintf(stderr, "Relay %s and its password will be gone. ",
-		    name);
+		        name);
 		if (!question_is_yes("Remove it?", false))
 			return EXIT_NOT_SO;
 	}
@@ -223,14 +224,14 @@ int command_relay_remove(struct invocation *invocation)
 		r = buffer_take(&target, &path, NULL);
 	buffer_done(&target);
 	r = r < 0 ? ask_complain(invocation, r)
-		  : ask(invocation, "DELETE", path, NULL, &answer);
+	          : ask(invocation, "DELETE", path, NULL, &answer);
 	free(path);
 	if (r == EXIT_FINE && invocation->is_json)
 		command_print_json(invocation, answer);
 	else if (r == EXIT_FINE)
 		fprintf(invocation->output.file, "Relay %s is removed%s%s.\n",
-		    name, heir ? "; its mail goes through " : "",
-		    heir ? heir : "");
+		        name, heir ? "; its mail goes through " : "",
+		        heir ? heir : "");
 	json_free(answer);
 	return r;
 }
@@ -261,8 +262,8 @@ static int make_default(struct invocation *invocation, const char *name)
 	return r;
 }
 
-static int each_relay(
-    struct invocation *invocation, const char *action, const char *done)
+static int each_relay(struct invocation *invocation, const char *action,
+                      const char *done)
 {
 	int worst = EXIT_FINE;
 	int i;
@@ -270,7 +271,7 @@ static int each_relay(
 	for (i = 0; i < invocation->operand_count; i++) {
 		struct json *relay = NULL;
 		int r = ask_about(invocation, "POST", invocation->operands[i],
-		    action, &relay);
+		                  action, &relay);
 
 		if (r == EXIT_FINE)
 			print_change(invocation, relay, done);
@@ -282,7 +283,8 @@ static int each_relay(
 }
 
 static int ask_about(struct invocation *invocation, const char *method,
-    const char *name, const char *action, struct json **ret_answer)
+                     const char *name, const char *action,
+                     struct json **ret_answer)
 {
 	struct buffer target;
 	char *path = NULL;
@@ -294,7 +296,7 @@ static int ask_about(struct invocation *invocation, const char *method,
 		r = buffer_take(&target, &path, NULL);
 	buffer_done(&target);
 	r = r < 0 ? ask_complain(invocation, r)
-		  : ask(invocation, method, path, NULL, ret_answer);
+	          : ask(invocation, method, path, NULL, ret_answer);
 	free(path);
 	return r;
 }

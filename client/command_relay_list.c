@@ -37,18 +37,12 @@ enum relay_column {
 };
 
 static const char *const words[COLUMN_WORDS] = {
-	[COLUMN_NAME] = "name",
-	[COLUMN_PROVIDER] = "provider",
-	[COLUMN_HOST] = "host",
-	[COLUMN_PORT] = "port",
-	[COLUMN_SECURITY] = "security",
-	[COLUMN_LOGIN] = "login",
-	[COLUMN_SENDER] = "sender",
-	[COLUMN_STATE] = "state",
-	[COLUMN_QUEUED] = "queued",
-	[COLUMN_DELIVERED] = "delivered",
-	[COLUMN_ENABLED] = "enabled",
-	[COLUMN_DEFAULT] = "default",
+	[COLUMN_NAME] = "name",         [COLUMN_PROVIDER] = "provider",
+	[COLUMN_HOST] = "host",         [COLUMN_PORT] = "port",
+	[COLUMN_SECURITY] = "security", [COLUMN_LOGIN] = "login",
+	[COLUMN_SENDER] = "sender",     [COLUMN_STATE] = "state",
+	[COLUMN_QUEUED] = "queued",     [COLUMN_DELIVERED] = "delivered",
+	[COLUMN_ENABLED] = "enabled",   [COLUMN_DEFAULT] = "default",
 	[COLUMN_MANAGED] = "managed",
 };
 
@@ -79,10 +73,10 @@ static int find_column(const char *word, size_t len);
 static int check_options(const struct invocation *invocation);
 static void fill(struct row *row, const struct json *relay);
 static bool is_wanted(const struct invocation *invocation,
-    const struct row *row);
+                      const struct row *row);
 static int compare(const void *left, const void *right);
 static void print(const struct invocation *invocation, const struct row *rows,
-    size_t count);
+                  size_t count);
 
 int command_relay_list(struct invocation *invocation)
 {
@@ -111,7 +105,9 @@ int command_relay_list(struct invocation *invocation)
 	free(rows);
 	json_free(answer);
 	return count > 0 || (invocation->operand_count == 0 &&
-		!invocation->values[OPTION_FILTER]) ? EXIT_FINE : EXIT_NOT_SO;
+	                     !invocation->values[OPTION_FILTER])
+	           ? EXIT_FINE
+	           : EXIT_NOT_SO;
 }
 
 static int find_column(const char *word, size_t len)
@@ -128,9 +124,9 @@ static int find_column(const char *word, size_t len)
 static int refuse(const char *option, const char *word, size_t len)
 {
 	command_complain("--%s: there is no `%.*s`; expected name, provider, "
-			 "host, port, security, login, sender, state, queued, "
-			 "delivered, enabled, default or managed",
-	    option, (int)len, word);
+	                 "host, port, security, login, sender, state, queued, "
+	                 "delivered, enabled, default or managed",
+	                 option, (int)len, word);
 	return EXIT_BAD_USAGE;
 }
 
@@ -153,7 +149,8 @@ static int check_options(const struct invocation *invocation)
 
 		if (filter[len] != '=') {
 			command_complain("--filter: expected KEY=VALUE, not "
-					 "`%s`", filter);
+			                 "`%s`",
+			                 filter);
 			return EXIT_BAD_USAGE;
 		}
 		if (find_column(filter, len) < 0)
@@ -185,7 +182,7 @@ static void fill(struct row *row, const struct json *relay)
 	put(row, COLUMN_HOST, host ? host : json_text(relay, "url"));
 	if (host)
 		snprintf(row->text[COLUMN_PORT], WORD_SIZE, "%" PRId64,
-		    row->port);
+		         row->port);
 	if (host)
 		put(row, COLUMN_SECURITY, json_text(relay, "security"));
 	if (authentication && strcmp(authentication, "off") != 0)
@@ -193,8 +190,9 @@ static void fill(struct row *row, const struct json *relay)
 	put(row, COLUMN_SENDER,
 	    json_text(json_member(relay, "from"), "address"));
 	put(row, COLUMN_STATE,
-	    !json_flag(relay, "enabled") ? "disabled"
-		: state && strcmp(state, "closed") == 0 ? "works" : state);
+	    !json_flag(relay, "enabled")            ? "disabled"
+	    : state && strcmp(state, "closed") == 0 ? "works"
+	                                            : state);
 	output_number(row->queued, number);
 	put(row, COLUMN_QUEUED, number);
 	output_number(row->delivered, number);
@@ -217,7 +215,7 @@ static bool has_word(const struct row *row, const char *word)
 }
 
 static bool is_wanted(const struct invocation *invocation,
-    const struct row *row)
+                      const struct row *row)
 {
 	const char *filter = invocation->values[OPTION_FILTER];
 	int i;
@@ -227,8 +225,8 @@ static bool is_wanted(const struct invocation *invocation,
 			return false;
 	while (filter && *filter) {
 		const char *value = strchr(filter, '=');
-		const char *text = row->text[find_column(
-		    filter, (size_t)(value - filter))];
+		const char *text =
+		    row->text[find_column(filter, (size_t)(value - filter))];
 		size_t len = strcspn(++value, ",");
 
 		/* The API's word for it is as good. */
@@ -264,34 +262,34 @@ static int compare(const void *left, const void *right)
 		order = strcasecmp(a->text[sort_column], b->text[sort_column]);
 	if (order == 0)
 		order = sort_sign *
-		    strcasecmp(a->text[COLUMN_NAME], b->text[COLUMN_NAME]);
+		        strcasecmp(a->text[COLUMN_NAME], b->text[COLUMN_NAME]);
 	return sort_sign * order;
 }
 
 static void print_row(const struct output *output, struct table *table,
-    const struct row *row)
+                      const struct row *row)
 {
 	const char *managed = row->text[COLUMN_MANAGED];
 	char line[1024];
 	int i;
 
 	table_format(table, STYLE_PLAIN, "%s%s",
-	    strcmp(managed, "built-in") == 0 ? "(built-in)"
-					     : row->text[COLUMN_NAME],
-	    json_flag(row->relay, "default") ? " *" : "");
+	             strcmp(managed, "built-in") == 0 ? "(built-in)"
+	                                              : row->text[COLUMN_NAME],
+	             json_flag(row->relay, "default") ? " *" : "");
 	for (i = COLUMN_NAME + 1; i < COLUMNS; i++)
 		table_cell(table,
-		    i == COLUMN_STATE
-			? narrate_style(json_text(row->relay, "state"))
-			: STYLE_PLAIN,
-		    row->text[i]);
+		           i == COLUMN_STATE
+		               ? narrate_style(json_text(row->relay, "state"))
+		               : STYLE_PLAIN,
+		           row->text[i]);
 	narrate_breaker(output, row->relay, line, sizeof(line));
 	if (*line)
 		table_note(table, line);
 }
 
 static void print(const struct invocation *invocation, const struct row *rows,
-    size_t count)
+                  size_t count)
 {
 	struct table *table;
 	size_t i;

@@ -29,7 +29,7 @@ struct login {
 	struct http *http;
 	int listener; /* -1: none */
 	uint16_t port;
-	bool has_stdin; /* it may still say something */
+	bool has_stdin;  /* it may still say something */
 	bool is_waiting; /* for what the browser is sent to */
 	bool is_over;
 	int status;
@@ -40,7 +40,7 @@ static int read_line(struct login *login);
 static void show(struct login *login, const struct json *step);
 static void show_page(const struct login *login, const struct json *step);
 static void show_more(const struct output *output, enum output_style style,
-    const char *mark, const char *text);
+                      const char *mark, const char *text);
 static void show_result(struct login *login, const struct json *result);
 static int wait_for_url(struct login *login);
 static int hand_over(struct login *login, char *url_take);
@@ -89,14 +89,13 @@ static int begin(struct login *login)
 	if (login->listener >= 0)
 		body.text = order;
 	buffer_init(&target, 0);
-	r = command_add_segment(&target, "/v1/relays/", login->relay,
-	    "/login");
+	r = command_add_segment(&target, "/v1/relays/", login->relay, "/login");
 	if (r == 0)
 		r = buffer_take(&target, &path, NULL);
 	buffer_done(&target);
 	r = r < 0 ? ask_complain(login->invocation, r)
-		  : ask_stream(login->invocation, "POST", path, &body,
-			&login->http);
+	          : ask_stream(login->invocation, "POST", path, &body,
+	                       &login->http);
 	free(path);
 	return r;
 }
@@ -144,7 +143,7 @@ static void show(struct login *login, const struct json *step)
 		return;
 	}
 	output_text(output, is_ok ? STYLE_GOOD : STYLE_BAD,
-	    is_ok ? "ok  " : "FAIL");
+	            is_ok ? "ok  " : "FAIL");
 	fputs("  ", output->file);
 	output_text(output, STYLE_PLAIN, json_text(step, "detail"));
 	fputc('\n', output->file);
@@ -160,15 +159,16 @@ static void show_page(const struct login *login, const struct json *step)
 	int64_t minutes = (json_number(step, "expires_in") + 59) / 60;
 
 	fputs("Open this page, in a browser on any machine:\n\n  ",
-	    output->file);
+	      output->file);
 	output_text(output, STYLE_BOLD, json_text(step, "url"));
 	fputs("\n\n", output->file);
 	if (code) {
 		fputs("and enter the code  ", output->file);
 		output_text(output, STYLE_BOLD, code);
 		fprintf(output->file,
-		    "\n\nThere are %" PRId64 " minutes for that; this waits.\n",
-		    minutes);
+		        "\n\nThere are %" PRId64
+		        " minutes for that; this waits.\n",
+		        minutes);
 		return;
 	}
 	if (login->listener >= 0)
@@ -176,15 +176,15 @@ static void show_page(const struct login *login, const struct json *step)
 		      "ends at a page that cannot be\nshown, whose address "
 		      "begins with http://127.0.0.1 or http://localhost: paste "
 		      "that\naddress here.\n",
-		    output->file);
+		      output->file);
 	else
 		fputs("It ends at a page that cannot be shown; paste its "
 		      "address here.\n",
-		    output->file);
+		      output->file);
 }
 
 static void show_more(const struct output *output, enum output_style style,
-    const char *mark, const char *text)
+                      const char *mark, const char *text)
 {
 	if (!text)
 		return;
@@ -204,13 +204,13 @@ static void show_result(struct login *login, const struct json *result)
 		return;
 	if (is_good) {
 		output_format(output, STYLE_GOOD, "Relay %s is logged in.",
-		    login->relay);
+		              login->relay);
 		fprintf(output->file,
-		    "\n-> relaisctl relay test %s --to ADDRESS\n",
-		    login->relay);
+		        "\n-> relaisctl relay test %s --to ADDRESS\n",
+		        login->relay);
 	} else {
 		output_format(output, STYLE_BAD, "Relay %s is not logged in.",
-		    login->relay);
+		              login->relay);
 		fputc('\n', output->file);
 	}
 }
@@ -244,7 +244,7 @@ static int wait_for_url(struct login *login)
 		{ .fd = http_fd(login->http), .events = POLLIN },
 		{ .fd = login->listener, .events = POLLIN },
 		{ .fd = login->has_stdin ? STDIN_FILENO : -1,
-		    .events = POLLIN },
+		  .events = POLLIN },
 	};
 	char *url = NULL;
 
@@ -271,7 +271,7 @@ static int hand_over(struct login *login, char *url_take)
 	login->is_waiting = false;
 	buffer_init(&target, 0);
 	r = command_add_segment(&target, "/v1/relays/", login->relay,
-	    "/login/url");
+	                        "/login/url");
 	if (r == 0)
 		r = buffer_take(&target, &path, NULL);
 	buffer_done(&target);

@@ -19,13 +19,12 @@ static int test_unsaved(struct invocation *invocation);
 
 int command_relay_test(struct invocation *invocation)
 {
-	if (relay_order_is_given(
-		invocation, relay_order_first_key(invocation)))
+	if (relay_order_is_given(invocation, relay_order_first_key(invocation)))
 		return test_unsaved(invocation);
 	if (invocation->operand_count == 1)
 		return test_saved(invocation);
 	command_complain("which relay? A name, or the keys of one that is not "
-			 "saved");
+	                 "saved");
 	return EXIT_BAD_USAGE;
 }
 
@@ -36,15 +35,15 @@ static int test_saved(struct invocation *invocation)
 	int r;
 
 	buffer_init(&target, 0);
-	r = command_add_segment(
-	    &target, "/v1/relays/", invocation->operands[0], "/test");
+	r = command_add_segment(&target, "/v1/relays/", invocation->operands[0],
+	                        "/test");
 	if (r == 0)
 		r = ask_add_query(&target, "to", invocation->values[OPTION_TO]);
 	if (r == 0)
 		r = buffer_take(&target, &path, NULL);
 	buffer_done(&target);
 	r = r < 0 ? ask_complain(invocation, r)
-		  : relay_test_view(invocation, path, NULL, NULL);
+	          : relay_test_view(invocation, path, NULL, NULL);
 	free(path);
 	return r;
 }
@@ -60,10 +59,11 @@ static int test_unsaved(struct invocation *invocation)
 
 	if (!order)
 		return ask_complain(invocation, -ENOMEM);
-	r = relay_order_read(
-	    invocation, relay_order_first_key(invocation), order);
+	r = relay_order_read(invocation, relay_order_first_key(invocation),
+	                     order);
 	if (r == EXIT_FINE)
-		r = relay_order_read_password(invocation, order,
+		r = relay_order_read_password(
+		    invocation, order,
 		    json_text(order, "username") && question_is_possible() &&
 			!json_member(order, "password") &&
 			!json_member(order, "oauth"));
@@ -80,7 +80,7 @@ static int test_unsaved(struct invocation *invocation)
 		r = buffer_take(&target, &path, NULL);
 	buffer_done(&target);
 	r = r < 0 ? ask_complain(invocation, r)
-		  : relay_test_view(invocation, path, &body, NULL);
+	          : relay_test_view(invocation, path, &body, NULL);
 	free(path);
 	question_wipe(text);
 	return r;

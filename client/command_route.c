@@ -14,13 +14,14 @@
 #include "json.h"
 
 static int make_target(const struct invocation *invocation, char **ret_target);
-static void print_answer(
-    const struct output *output, const struct json *answer);
+static void print_answer(const struct output *output,
+                         const struct json *answer);
 static void print_recipient(const struct output *output,
-    const struct json *answer, const struct json *recipient);
+                            const struct json *answer,
+                            const struct json *recipient);
 static void print_rule(const struct output *output, const struct json *rule);
-static void print_fact(
-    const struct output *output, const char *name, const char *text);
+static void print_fact(const struct output *output, const char *name,
+                       const char *text);
 
 int command_route_explain(struct invocation *invocation)
 {
@@ -34,7 +35,7 @@ int command_route_explain(struct invocation *invocation)
 	}
 	r = make_target(invocation, &target);
 	r = r < 0 ? ask_complain(invocation, r)
-		  : ask(invocation, "GET", target, NULL, &answer);
+	          : ask(invocation, "GET", target, NULL, &answer);
 	free(target);
 	if (r != EXIT_FINE)
 		return r;
@@ -68,7 +69,7 @@ static int make_target(const struct invocation *invocation, char **ret_target)
 	r = buffer_append_string(&target, "/v1/routes:explain");
 	for (i = 0; i < sizeof(queries) / sizeof(queries[0]) && r == 0; i++)
 		r = ask_add_query(&target, queries[i].name,
-		    invocation->values[queries[i].option]);
+		                  invocation->values[queries[i].option]);
 	if (r == 0)
 		r = buffer_take(&target, ret_target, NULL);
 	buffer_done(&target);
@@ -85,7 +86,8 @@ static void print_answer(const struct output *output, const struct json *answer)
 		print_recipient(output, answer, json_item(recipients, i));
 	if (!name)
 		return;
-	output_format(output, STYLE_WARNING,
+	output_format(
+	    output, STYLE_WARNING,
 	    "%s means nothing elsewhere and has no alias: add the line "
 	    "`%s: you@example.com` to /etc/aliases, then relaisctl reload",
 	    name, name);
@@ -93,7 +95,8 @@ static void print_answer(const struct output *output, const struct json *answer)
 }
 
 static void print_recipient(const struct output *output,
-    const struct json *answer, const struct json *recipient)
+                            const struct json *answer,
+                            const struct json *recipient)
 {
 	const struct json *identity = json_member(recipient, "identity");
 	const struct json *fallback = json_member(recipient, "fallback");
@@ -102,21 +105,24 @@ static void print_recipient(const struct output *output,
 	size_t i;
 
 	output_format(output, STYLE_BOLD, "%s goes to %s",
-	    json_text(recipient, "address"), json_text(recipient, "relay"));
+	              json_text(recipient, "address"),
+	              json_text(recipient, "relay"));
 	fputc('\n', output->file);
 	print_rule(output, json_member(recipient, "rule"));
 	if (json_text(recipient, "instead_of"))
 		print_fact(output, "instead of",
-		    json_text(recipient, "instead_of"));
+		           json_text(recipient, "instead_of"));
 	print_fact(output, "now by", json_text(recipient, "carried_by"));
 	for (i = 0; i < json_count(fallback); i++)
 		print_fact(output, i == 0 ? "fallback" : "",
-		    json_item_text(fallback, i));
+		           json_item_text(fallback, i));
 	print_fact(output, "priority", json_text(recipient, "priority"));
 	if (json_member(rule, "number"))
 		print_rule(output, rule);
-	print_fact(output, "sender", *json_text(identity, "sender")
-		? json_text(identity, "sender") : "<>");
+	print_fact(output, "sender",
+	           *json_text(identity, "sender")
+	               ? json_text(identity, "sender")
+	               : "<>");
 	if (because) {
 		print_fact(output, "instead of", json_text(answer, "from"));
 		print_fact(output, "because", because);
@@ -124,7 +130,7 @@ static void print_recipient(const struct output *output,
 	print_fact(output, "replies", json_text(identity, "reply_to"));
 	print_fact(output, "held", json_text(recipient, "held"));
 	print_fact(output, "redirected to",
-	    json_text(recipient, "redirected_to"));
+	           json_text(recipient, "redirected_to"));
 	print_fact(output, "refused", json_text(recipient, "refused"));
 }
 
@@ -132,7 +138,7 @@ static void print_recipient(const struct output *output,
 static void print_rule(const struct output *output, const struct json *rule)
 {
 	static const char *const texts[] = { "from", "to", "tag",
-		"if_priority" };
+		                             "if_priority" };
 	static const char *const numbers[] = { "uid", "gid" };
 	char words[1024];
 	size_t len, i;
@@ -141,23 +147,24 @@ static void print_rule(const struct output *output, const struct json *rule)
 		print_fact(output, "by", "no rule: it is the default relay");
 		return;
 	}
-	len = (size_t)snprintf(words, sizeof(words),
-	    "rule %" PRId64 " of routes", json_number(rule, "number"));
+	len =
+	    (size_t)snprintf(words, sizeof(words), "rule %" PRId64 " of routes",
+	                     json_number(rule, "number"));
 	for (i = 0; i < 4 && len < sizeof(words); i++)
 		if (json_text(rule, texts[i]))
-			len += (size_t)snprintf(words + len,
-			    sizeof(words) - len, ", %s %s", texts[i],
-			    json_text(rule, texts[i]));
+			len += (size_t)snprintf(
+			    words + len, sizeof(words) - len, ", %s %s",
+			    texts[i], json_text(rule, texts[i]));
 	for (i = 0; i < 2 && len < sizeof(words); i++)
 		if (json_member(rule, numbers[i]))
-			len += (size_t)snprintf(words + len,
-			    sizeof(words) - len, ", %s %" PRId64, numbers[i],
-			    json_number(rule, numbers[i]));
+			len += (size_t)snprintf(
+			    words + len, sizeof(words) - len, ", %s %" PRId64,
+			    numbers[i], json_number(rule, numbers[i]));
 	print_fact(output, "by", words);
 }
 
-static void print_fact(
-    const struct output *output, const char *name, const char *text)
+static void print_fact(const struct output *output, const char *name,
+                       const char *text)
 {
 	if (!text)
 		return;

@@ -36,29 +36,24 @@ static const struct {
 	enum option option;
 	const char *member;
 } texts[] = {
-	{ OPTION_REPLY_TO, "reply_to" },
-	{ OPTION_SUBJECT, "subject" },
-	{ OPTION_KEY, "key" },
-	{ OPTION_TAG, "tag" },
-	{ OPTION_META, "meta" },
-	{ OPTION_RELAY, "relay" },
-	{ OPTION_PRIORITY, "priority" },
-	{ OPTION_WAIT, "wait" },
-	{ OPTION_HOLD_FOR, "hold_for" },
-	{ OPTION_DEADLINE, "deadline" },
+	{ OPTION_REPLY_TO, "reply_to" }, { OPTION_SUBJECT, "subject" },
+	{ OPTION_KEY, "key" },           { OPTION_TAG, "tag" },
+	{ OPTION_META, "meta" },         { OPTION_RELAY, "relay" },
+	{ OPTION_PRIORITY, "priority" }, { OPTION_WAIT, "wait" },
+	{ OPTION_HOLD_FOR, "hold_for" }, { OPTION_DEADLINE, "deadline" },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static int check(const struct invocation *invocation);
-static void put_envelope(
-    const struct invocation *invocation, struct json *mail);
+static void put_envelope(const struct invocation *invocation,
+                         struct json *mail);
 static int put_headers(const struct invocation *invocation, struct json *mail);
 static int put_words(const struct invocation *invocation, struct json *mail);
 static int hand_over(const struct invocation *invocation,
-    const struct json *mail, struct json **ret_answer);
-static int report(
-    const struct invocation *invocation, const struct json *answer);
+                     const struct json *mail, struct json **ret_answer);
+static int report(const struct invocation *invocation,
+                  const struct json *answer);
 
 int command_send(struct invocation *invocation)
 {
@@ -87,7 +82,8 @@ int command_send(struct invocation *invocation)
 static int complain_about_both(enum option one, enum option other)
 {
 	command_complain("--%s and --%s exclude each other",
-	    command_options[one].name, command_options[other].name);
+	                 command_options[one].name,
+	                 command_options[other].name);
 	return EXIT_BAD_USAGE;
 }
 
@@ -108,7 +104,7 @@ static int check(const struct invocation *invocation)
 	if (invocation->values[OPTION_AT] &&
 	    ask_parse_time(invocation->values[OPTION_AT], 1, time) < 0) {
 		command_complain("--at: expected a time such as "
-				 "2026-11-23T18:40:01Z");
+		                 "2026-11-23T18:40:01Z");
 		return EXIT_BAD_USAGE;
 	}
 	if (invocation->operand_count > 0 || invocation->values[OPTION_TO] ||
@@ -134,8 +130,7 @@ static void put_sender(const struct invocation *invocation, struct json *mail)
 	json_put_text(from, "name", person.full_name);
 }
 
-static void put_envelope(
-    const struct invocation *invocation, struct json *mail)
+static void put_envelope(const struct invocation *invocation, struct json *mail)
 {
 	char time[32];
 	unsigned i;
@@ -149,11 +144,11 @@ static void put_envelope(
 		for (k = 0; k < COUNT(lists); k++)
 			if (invocation->given[i].option == lists[k].option)
 				json_add_text(mail, lists[k].member,
-				    invocation->given[i].value);
+				              invocation->given[i].value);
 	for (k = 0; k < COUNT(texts); k++)
 		if (invocation->values[texts[k].option])
 			json_put_text(mail, texts[k].member,
-			    invocation->values[texts[k].option]);
+			              invocation->values[texts[k].option]);
 	if (invocation->values[OPTION_AT] &&
 	    ask_parse_time(invocation->values[OPTION_AT], 1, time) == 0)
 		json_put_text(mail, "hold_until", time);
@@ -207,15 +202,16 @@ static int put_file(struct json *mail, const char *member, const char *path)
 	buffer_done(&text);
 	if (r < 0) {
 		command_complain("%s cannot be read: %s",
-		    strcmp(path, "-") == 0 ? "stdin" : path, strerror(-r));
+		                 strcmp(path, "-") == 0 ? "stdin" : path,
+		                 strerror(-r));
 		return EXIT_NOT_SO;
 	}
 	json_put_text(mail, member, data);
 	/* Only what is UTF-8 without a NUL becomes a member. */
 	if (strlen(data) != len || !json_text(mail, member)) {
 		command_complain("%s is no text in UTF-8; --attach sends "
-				 "other files",
-		    strcmp(path, "-") == 0 ? "stdin" : path);
+		                 "other files",
+		                 strcmp(path, "-") == 0 ? "stdin" : path);
 		r = EXIT_NOT_SO;
 	}
 	free(data);
@@ -243,14 +239,14 @@ static int put_words(const struct invocation *invocation, struct json *mail)
 		return EXIT_FINE;
 	if (isatty(STDIN_FILENO))
 		fputs("The text, ended by Ctrl-D on a line of its own:\n",
-		    stderr);
+		      stderr);
 	return put_file(mail, "text", "-");
 }
 
 /* ------------------------------------------------------------------ asking */
 
-static int attach_all(
-    const struct invocation *invocation, struct mail_form *form)
+static int attach_all(const struct invocation *invocation,
+                      struct mail_form *form)
 {
 	unsigned i;
 	int r;
@@ -263,7 +259,7 @@ static int attach_all(
 		r = mail_form_attach(form, given->value);
 		if (r < 0) {
 			command_complain("%s cannot be attached: %s",
-			    given->value, strerror(-r));
+			                 given->value, strerror(-r));
 			return EXIT_NOT_SO;
 		}
 	}
@@ -271,7 +267,7 @@ static int attach_all(
 }
 
 static int hand_over(const struct invocation *invocation,
-    const struct json *mail, struct json **ret_answer)
+                     const struct json *mail, struct json **ret_answer)
 {
 	char *text = json_print(mail);
 	struct mail_form form;
@@ -307,7 +303,7 @@ out:
 
 /* The outcome that was waited for decides; without, it is queued. */
 static int report(const struct invocation *invocation,
-    const struct json *answer)
+                  const struct json *answer)
 {
 	const struct output *output = &invocation->output;
 	const char *id = json_text(answer, "id");
@@ -323,11 +319,11 @@ static int report(const struct invocation *invocation,
 		output_format(output, STYLE_PLAIN, "It would be taken.");
 	else if (json_flag(answer, "duplicate"))
 		output_format(output, STYLE_PLAIN,
-		    "Was sent before, as %s%s%s.", id, outcome ? ": " : "",
-		    outcome ? outcome : "");
+		              "Was sent before, as %s%s%s.", id,
+		              outcome ? ": " : "", outcome ? outcome : "");
 	else
 		output_format(output, STYLE_PLAIN, "Queued as %s%s%s.", id,
-		    outcome ? ": " : "", outcome ? outcome : "");
+		              outcome ? ": " : "", outcome ? outcome : "");
 	fputc('\n', output->file);
 	if (note) {
 		fputs("  ", output->file);

@@ -25,10 +25,10 @@
 
 struct setup {
 	struct invocation *invocation;
-	const char *name;     /* of the relay */
-	struct json *list;    /* the relays as they are */
+	const char *name;           /* of the relay */
+	struct json *list;          /* the relays as they are */
 	const struct json *current; /* this one of them; NULL: it is new */
-	bool is_ours;         /* not set in a file: it may be changed */
+	bool is_ours;               /* not set in a file: it may be changed */
 	bool may_ask;
 	struct json *order;
 	struct relay_questions questions;
@@ -89,12 +89,13 @@ static int begin(struct setup *setup)
 	setup->root.may_ask = setup->may_ask;
 	if (!setup->may_ask && !invocation->values[OPTION_YES]) {
 		command_complain("there is no terminal to ask at: say all by "
-				 "options, and --yes");
+		                 "options, and --yes");
 		fputs("  relaisctl setup --yes --address you@example.com "
 		      "--username you@example.com \\\n"
 		      "      --password-file FILE --root you@example.com\n"
 		      "  or with --provider, or --host, --port and --security; "
-		      "see relaisctl setup --help\n", stderr);
+		      "see relaisctl setup --help\n",
+		      stderr);
 		return EXIT_BAD_USAGE;
 	}
 	setup->order = json_make();
@@ -112,7 +113,7 @@ static int begin(struct setup *setup)
 
 /* The one that is named; else the default, unless it is the built-in one. */
 static const struct json *find_relay(const struct setup *setup,
-    const char *name)
+                                     const char *name)
 {
 	const struct json *relays = json_member(setup->list, "relays");
 	size_t i;
@@ -125,7 +126,7 @@ static const struct json *find_relay(const struct setup *setup,
 		if (!other || (managed && strcmp(managed, "built-in") == 0))
 			continue;
 		if (name ? strcmp(other, name) == 0
-			 : json_flag(relay, "default"))
+		         : json_flag(relay, "default"))
 			return relay;
 	}
 	return NULL;
@@ -135,7 +136,8 @@ static int choose_relay(struct setup *setup)
 {
 	struct invocation *invocation = setup->invocation;
 	const char *name = relay_order_first_key(invocation) > 0
-	    ? invocation->operands[0] : NULL;
+	                       ? invocation->operands[0]
+	                       : NULL;
 	const char *managed;
 	int r;
 
@@ -153,22 +155,23 @@ static int choose_relay(struct setup *setup)
 		return EXIT_FINE;
 	}
 	if (relay_order_is_given(invocation,
-		relay_order_first_key(invocation)) ||
+	                         relay_order_first_key(invocation)) ||
 	    invocation->values[OPTION_ADDRESS]) {
 		command_complain("relay %s is set in %s: change it there, or "
-				 "name another: relaisctl setup NAME",
-		    setup->name, json_text(setup->current, "file"));
+		                 "name another: relaisctl setup NAME",
+		                 setup->name,
+		                 json_text(setup->current, "file"));
 		return EXIT_NOT_SO;
 	}
 	fprintf(stderr, "Relay %s is set in %s, so it is only tried.\n",
-	    setup->name, json_text(setup->current, "file"));
+	        setup->name, json_text(setup->current, "file"));
 	return EXIT_FINE;
 }
 
 static bool has_place(const struct json *order)
 {
 	return json_has(order, "provider") || json_has(order, "host") ||
-	    json_has(order, "url");
+	       json_has(order, "url");
 }
 
 /* The options, and what they leave open. */
@@ -179,15 +182,15 @@ static int read_order(struct setup *setup)
 	const char *address = invocation->values[OPTION_ADDRESS];
 	int r;
 
-	r = relay_order_read(
-	    invocation, relay_order_first_key(invocation), setup->order);
+	r = relay_order_read(invocation, relay_order_first_key(invocation),
+	                     setup->order);
 	if (r == EXIT_FINE)
 		r = relay_order_read_password(invocation, setup->order, false);
 	if (r == EXIT_FINE)
 		r = relay_questions_find_provider(questions);
 	if (r == EXIT_FINE && address && !has_place(setup->order))
-		r = relay_questions_take_place(
-		    questions, address, setup->may_ask);
+		r = relay_questions_take_place(questions, address,
+		                               setup->may_ask);
 	else if (address)
 		questions->address = strdup(address);
 	if (r != EXIT_FINE && !(r == EXIT_NOT_SO && setup->may_ask))
@@ -195,12 +198,13 @@ static int read_order(struct setup *setup)
 	if (setup->may_ask) {
 		if (!setup->current)
 			fputs("Where does mail of this host go out? Nothing is "
-			      "saved before you have said yes.\n", stderr);
+			      "saved before you have said yes.\n",
+			      stderr);
 		return relay_questions_ask(questions);
 	}
 	if (!has_place(setup->order) && !setup->current) {
 		command_complain("where does mail go out? --address, "
-				 "--provider or --host");
+		                 "--provider or --host");
 		return EXIT_BAD_USAGE;
 	}
 	relay_questions_put_usual(questions);
@@ -237,10 +241,12 @@ static int try_until_good(struct setup *setup)
 static int try_once(struct setup *setup, char **ret_next)
 {
 	const struct invocation *invocation = setup->invocation;
-	bool is_saved = setup->current && (!setup->is_ours ||
-	    (!json_has(setup->order, "password") &&
-		!json_has(setup->order, "credential") &&
-		json_flag(json_member(setup->current, "password"), "set")));
+	bool is_saved =
+	    setup->current &&
+	    (!setup->is_ours ||
+	     (!json_has(setup->order, "password") &&
+	      !json_has(setup->order, "credential") &&
+	      json_flag(json_member(setup->current, "password"), "set")));
 	struct ask_text body = { .text = NULL };
 	char *target = NULL, *text = NULL;
 	struct buffer path;
@@ -248,19 +254,19 @@ static int try_once(struct setup *setup, char **ret_next)
 
 	buffer_init(&path, 0);
 	r = is_saved ? command_add_segment(&path, "/v1/relays/", setup->name,
-			   "/test")
-		     : command_add_segment(&path, "/v1/relays:test?name=",
-			   setup->name, "");
+	                                   "/test")
+	             : command_add_segment(
+			   &path, "/v1/relays:test?name=", setup->name, "");
 	if (r == 0)
 		r = buffer_take(&path, &target, NULL);
 	buffer_done(&path);
 	if (r < 0)
 		return ask_complain(invocation, r);
 	r = is_saved ? EXIT_FINE
-		     : relay_order_text(invocation, setup->order, &body, &text);
+	             : relay_order_text(invocation, setup->order, &body, &text);
 	if (r == EXIT_FINE)
-		r = relay_test_view(invocation, target,
-		    is_saved ? NULL : &body, ret_next);
+		r = relay_test_view(invocation, target, is_saved ? NULL : &body,
+		                    ret_next);
 	free(target);
 	question_wipe(text);
 	return r;
@@ -285,8 +291,10 @@ static void take_settings(struct json *order, char *words)
 /* It does not work. What works instead, other answers, or the end. */
 static int change_after(struct setup *setup, char *next, bool *ret_is_over)
 {
-	static const char *const asked[] = { "provider", "url", "host", "port",
-		"security", "username", "password", "from", "allowed_from" };
+	static const char *const asked[] = {
+		"provider", "url",      "host", "port",        "security",
+		"username", "password", "from", "allowed_from"
+	};
 	size_t i;
 
 	if (!setup->may_ask || !setup->is_ours) {
@@ -318,7 +326,7 @@ static int agree(struct setup *setup)
 		return EXIT_FINE;
 	if (setup->is_ours)
 		fprintf(stderr, "Relay %s will %s, the default.\n", setup->name,
-		    setup->current ? "be changed" : "be made");
+		        setup->current ? "be changed" : "be made");
 	setup_root_announce(&setup->root);
 	if (!setup->is_ours && !setup_root_is_to_write(&setup->root))
 		return EXIT_FINE;
@@ -329,7 +337,8 @@ static int agree(struct setup *setup)
 }
 
 static int send_order(struct setup *setup, const char *method,
-    const char *before, const char *after, const struct ask_text *body)
+                      const char *before, const char *after,
+                      const struct ask_text *body)
 {
 	struct json *answer = NULL;
 	char *target = NULL;
@@ -342,7 +351,7 @@ static int send_order(struct setup *setup, const char *method,
 		r = buffer_take(&path, &target, NULL);
 	buffer_done(&path);
 	r = r < 0 ? ask_complain(setup->invocation, r)
-		  : ask_with(setup->invocation, method, target, body, &answer);
+	          : ask_with(setup->invocation, method, target, body, &answer);
 	free(target);
 	json_free(answer);
 	return r;
@@ -360,8 +369,8 @@ static int save(struct setup *setup)
 	if (r != EXIT_FINE)
 		return r;
 	r = setup->current
-	    ? send_order(setup, "PUT", "/v1/relays/", "", &body)
-	    : send_order(setup, "POST", "/v1/relays?name=", "", &body);
+	        ? send_order(setup, "PUT", "/v1/relays/", "", &body)
+	        : send_order(setup, "POST", "/v1/relays?name=", "", &body);
 	question_wipe(text);
 	if (r == EXIT_FINE && !json_flag(setup->current, "default"))
 		r = send_order(setup, "POST", "/v1/relays/", "/default", NULL);
@@ -380,7 +389,7 @@ static int send_mail(struct setup *setup, struct json **ret_message)
 		to = address;
 	if (!to) {
 		fputs("No first mail was sent: --to ADDRESS says where to.\n",
-		    stderr);
+		      stderr);
 		return EXIT_FINE;
 	}
 	return first_mail_send(setup->invocation, to, ret_message);
@@ -395,24 +404,27 @@ static void report(const struct setup *setup, const struct json *message)
 	if (setup->invocation->is_json) {
 		json = json_make();
 		json_put_text(json, "relay", setup->name);
-		json_put_text(json, "root", setup->root.address
-			? setup->root.address : "");
-		json_put_text(json, "message", json_text(message, "id")
-			? json_text(message, "id") : "");
+		json_put_text(json, "root",
+		              setup->root.address ? setup->root.address : "");
+		json_put_text(
+		    json, "message",
+		    json_text(message, "id") ? json_text(message, "id") : "");
 		json_put_text(json, "state", state ? state : "");
 		command_print_json(setup->invocation, json);
 		json_free(json);
 		return;
 	}
 	output_format(output, STYLE_PLAIN, "Relay %s is the default.",
-	    setup->name);
+	              setup->name);
 	fputc('\n', output->file);
 	if (state && strcmp(state, "delivered") == 0) {
-		output_format(output, STYLE_GOOD,
+		output_format(
+		    output, STYLE_GOOD,
 		    "The first mail, %s, was accepted by the relay: look for "
-		    "it at %s.", json_text(message, "id"),
+		    "it at %s.",
+		    json_text(message, "id"),
 		    json_text(json_item(json_member(message, "recipients"), 0),
-			"address"));
+		              "address"));
 		fputc('\n', output->file);
 	}
 }

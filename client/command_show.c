@@ -20,15 +20,15 @@
 #define WAIT_MAX_S 300
 
 static int ask_message(const struct invocation *invocation, const char *id,
-    int64_t wait_s, struct json **ret_message);
+                       int64_t wait_s, struct json **ret_message);
 static int show_one(struct invocation *invocation, const char *id);
-static struct json *ask_relay(
-    const struct invocation *invocation, const struct json *message);
-static int wait_for_one(
-    struct invocation *invocation, const char *id, int64_t give_up_ms);
+static struct json *ask_relay(const struct invocation *invocation,
+                              const struct json *message);
+static int wait_for_one(struct invocation *invocation, const char *id,
+                        int64_t give_up_ms);
 static bool has_ended(const struct json *message);
 static void report(const struct invocation *invocation, const char *id,
-    const struct json *message);
+                   const struct json *message);
 static int take_event(const struct invocation *invocation, const char *line);
 
 /* ------------------------------------------------------------------- show */
@@ -72,7 +72,7 @@ static int show_one(struct invocation *invocation, const char *id)
 }
 
 static int ask_message(const struct invocation *invocation, const char *id,
-    int64_t wait_s, struct json **ret_message)
+                       int64_t wait_s, struct json **ret_message)
 {
 	struct buffer target;
 	char seconds[24];
@@ -95,8 +95,8 @@ static int ask_message(const struct invocation *invocation, const char *id,
 }
 
 /* How the relay does is the administrators' business: others go without. */
-static struct json *ask_relay(
-    const struct invocation *invocation, const struct json *message)
+static struct json *ask_relay(const struct invocation *invocation,
+                              const struct json *message)
 {
 	const char *name = json_text(message, "relay");
 	struct json *status = NULL;
@@ -136,8 +136,8 @@ int command_wait(struct invocation *invocation)
 	if (timeout)
 		give_up_ms = clock_boottime_ms() + seconds * 1000;
 	for (i = 0; i < invocation->operand_count; i++) {
-		int r = wait_for_one(
-		    invocation, invocation->operands[i], give_up_ms);
+		int r = wait_for_one(invocation, invocation->operands[i],
+		                     give_up_ms);
 
 		if (r > worst)
 			worst = r;
@@ -145,8 +145,8 @@ int command_wait(struct invocation *invocation)
 	return worst;
 }
 
-static int wait_for_one(
-    struct invocation *invocation, const char *id, int64_t give_up_ms)
+static int wait_for_one(struct invocation *invocation, const char *id,
+                        int64_t give_up_ms)
 {
 	for (;;) {
 		int64_t left_s =
@@ -158,17 +158,17 @@ static int wait_for_one(
 
 		if (left_s > WAIT_MAX_S)
 			left_s = WAIT_MAX_S;
-		r = ask_message(
-		    invocation, id, left_s > 0 ? left_s : 0, &message);
+		r = ask_message(invocation, id, left_s > 0 ? left_s : 0,
+		                &message);
 		if (r != EXIT_FINE)
 			return r;
 		is_over = has_ended(message) || left_s <= 0 ||
-		    clock_boottime_ms() >= give_up_ms;
+		          clock_boottime_ms() >= give_up_ms;
 		if (is_over)
 			report(invocation, id, message);
 		state = json_text(message, "state");
 		r = state && strcmp(state, "delivered") == 0 ? EXIT_FINE
-							     : EXIT_NOT_SO;
+		                                             : EXIT_NOT_SO;
 		json_free(message);
 		if (is_over)
 			return r;
@@ -191,7 +191,7 @@ static bool has_ended(const struct json *message)
 }
 
 static void report(const struct invocation *invocation, const char *id,
-    const struct json *message)
+                   const struct json *message)
 {
 	const struct output *output = &invocation->output;
 	const struct json *recipients = json_member(message, "recipients");
@@ -263,7 +263,8 @@ static int take_event(const struct invocation *invocation, const char *line)
 		output_time(output_parse_time(json_text(event, "time")), time);
 		output_text(output, STYLE_DIM, time);
 		output_format(output, STYLE_PLAIN, "  %s  ",
-		    json_text(event, "id") ? json_text(event, "id") : "");
+		              json_text(event, "id") ? json_text(event, "id")
+		                                     : "");
 		narrate_event(output, event);
 	}
 	json_free(event);

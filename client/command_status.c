@@ -14,15 +14,15 @@
 #include "narrate.h"
 
 static void print_head(const struct output *output, const struct json *status);
-static void print_messages(
-    const struct output *output, const struct json *status);
+static void print_messages(const struct output *output,
+                           const struct json *status);
 static void print_store(const struct output *output, const struct json *store);
-static void print_relays(
-    const struct output *output, const struct json *relays);
-static void print_routing(
-    const struct output *output, const struct json *routing);
-static void print_problems(
-    const struct output *output, const struct json *problems);
+static void print_relays(const struct output *output,
+                         const struct json *relays);
+static void print_routing(const struct output *output,
+                          const struct json *routing);
+static void print_problems(const struct output *output,
+                           const struct json *problems);
 
 int command_status(struct invocation *invocation)
 {
@@ -54,7 +54,8 @@ static void print_head(const struct output *output, const struct json *status)
 	char up[OUTPUT_WORDS_SIZE];
 
 	output_duration(json_number(status, "uptime_s"), up);
-	output_format(output, STYLE_BOLD, "relais %s on %s",
+	output_format(
+	    output, STYLE_BOLD, "relais %s on %s",
 	    json_text(status, "version") ? json_text(status, "version") : "?",
 	    json_text(status, "hostname") ? json_text(status, "hostname")
 					  : "?");
@@ -65,8 +66,8 @@ static void print_head(const struct output *output, const struct json *status)
 }
 
 /* Those states that have any; the queue's even without. */
-static void print_messages(
-    const struct output *output, const struct json *status)
+static void print_messages(const struct output *output,
+                           const struct json *status)
 {
 	const struct json *messages = json_member(status, "messages");
 	const struct json *value;
@@ -81,8 +82,8 @@ static void print_messages(
 			continue;
 		output_number(count, number);
 		output_format(output,
-		    count ? narrate_style(state) : STYLE_PLAIN, "  %-11s%9s",
-		    state, number);
+		              count ? narrate_style(state) : STYLE_PLAIN,
+		              "  %-11s%9s", state, number);
 		fputc('\n', output->file);
 	}
 	if (json_flag(status, "more"))
@@ -99,10 +100,10 @@ static void print_store(const struct output *output, const struct json *store)
 	output_size(json_number(store, "bytes_used"), used);
 	output_size(json_number(store, "bytes_maximum"), maximum);
 	output_size(json_number(store, "disk_free"), available);
-	output_age(
-	    output, output_parse_time(json_text(store, "oldest_kept")), oldest);
+	output_age(output, output_parse_time(json_text(store, "oldest_kept")),
+	           oldest);
 	fprintf(output->file, "  store      %s of %s used, %s free on disk",
-	    used, maximum, available);
+	        used, maximum, available);
 	if (*oldest)
 		fprintf(output->file, ", oldest message %s", oldest);
 	fputc('\n', output->file);
@@ -132,8 +133,8 @@ static void print_relays(const struct output *output, const struct json *relays)
 	table_free(table);
 }
 
-void command_add_relay(
-    struct table *table, const struct output *output, const struct json *relay)
+void command_add_relay(struct table *table, const struct output *output,
+                       const struct json *relay)
 {
 	const char *state = json_text(relay, "state");
 	int64_t oldest_s = json_number(relay, "oldest_due_s");
@@ -141,12 +142,12 @@ void command_add_relay(
 	size_t i;
 
 	table_format(table, STYLE_PLAIN, "%s%s",
-	    json_text(relay, "name") ? json_text(relay, "name") : "?",
-	    json_flag(relay, "default") ? " *" : "");
+	             json_text(relay, "name") ? json_text(relay, "name") : "?",
+	             json_flag(relay, "default") ? " *" : "");
 	table_cell(table, narrate_style(state),
-	    !json_flag(relay, "enabled")                ? "disabled"
-		: state && strcmp(state, "closed") == 0 ? "works"
-							: state);
+	           !json_flag(relay, "enabled")            ? "disabled"
+	           : state && strcmp(state, "closed") == 0 ? "works"
+	                                                   : state);
 	output_number(json_number(relay, "queued"), words);
 	table_cell(table, STYLE_PLAIN, words);
 	words[0] = '\0';
@@ -154,11 +155,11 @@ void command_add_relay(
 		output_duration(oldest_s, words);
 	table_cell(table, STYLE_PLAIN, words);
 	table_format(table, STYLE_PLAIN, "%" PRId64 "/%" PRId64,
-	    json_number(relay, "connections"),
-	    json_number(relay, "connection_limit"));
+	             json_number(relay, "connections"),
+	             json_number(relay, "connection_limit"));
 	for (i = 0; i < 3; i++) {
 		static const char *const members[] = { "delivered", "refused",
-			"faults" };
+			                               "faults" };
 
 		output_number(json_number(relay, members[i]), words);
 		table_cell(table, STYLE_PLAIN, words);
@@ -168,22 +169,22 @@ void command_add_relay(
 		table_note(table, words);
 }
 
-static void print_routing(
-    const struct output *output, const struct json *routing)
+static void print_routing(const struct output *output,
+                          const struct json *routing)
 {
 	const char *state = json_text(routing, "state");
 
 	if (!state || strcmp(state, "looking") != 0)
 		return;
 	fprintf(output->file,
-	    "\nRouting has changed: %" PRId64 " of %" PRId64
-	    " parts looked at, %" PRId64 " messages moved.\n",
-	    json_number(routing, "looked_at"), json_number(routing, "of"),
-	    json_number(routing, "moved"));
+	        "\nRouting has changed: %" PRId64 " of %" PRId64
+	        " parts looked at, %" PRId64 " messages moved.\n",
+	        json_number(routing, "looked_at"), json_number(routing, "of"),
+	        json_number(routing, "moved"));
 }
 
-static void print_problems(
-    const struct output *output, const struct json *problems)
+static void print_problems(const struct output *output,
+                           const struct json *problems)
 {
 	size_t i;
 

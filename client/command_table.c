@@ -7,8 +7,9 @@
 
 #define HAS_CHANGE                                                             \
 	(HAS_SELECTION | HAS(OPTION_ALL) | HAS(OPTION_REASON) |                \
-	    HAS(OPTION_DRY_RUN) | HAS(OPTION_YES))
+	 HAS(OPTION_DRY_RUN) | HAS(OPTION_YES))
 
+/* clang-format off */
 const struct option_words command_options[OPTIONS] = {
 	[OPTION_HELP] = { "help", NULL, "say what the command does" },
 	[OPTION_JSON] = { "json", NULL,
@@ -106,6 +107,7 @@ const struct option_words command_options[OPTIONS] = {
 	[OPTION_DEADLINE] = { "deadline", "TIME",
 	    "not after so long, or not after then" },
 };
+/* clang-format on */
 
 const char *const command_mail_options[OPTIONS] = {
 	[OPTION_FROM] = "the sender; you, if not given",
@@ -118,128 +120,127 @@ const char *const command_mail_options[OPTIONS] = {
 
 const struct command commands[] = {
 	{ "setup", "[NAME] [KEY=VALUE...]", 0, -1,
-	    (HAS_RELAY_KEYS & ~HAS(OPTION_YAML)) | HAS(OPTION_ADDRESS) |
-		HAS(OPTION_ROOT) | HAS(OPTION_TO) | HAS(OPTION_YES),
-	    "where mail goes out, in a few questions, and a first mail",
-	    "What options say isn't asked. The relay is tried before anything "
-	    "is saved. It can\nbe run again. Exits with 1 if the relay or "
-	    "the first mail does not work.",
-	    command_setup },
+	  (HAS_RELAY_KEYS & ~HAS(OPTION_YAML)) | HAS(OPTION_ADDRESS) |
+	      HAS(OPTION_ROOT) | HAS(OPTION_TO) | HAS(OPTION_YES),
+	  "where mail goes out, in a few questions, and a first mail",
+	  "What options say isn't asked. The relay is tried before anything "
+	  "is saved. It can\nbe run again. Exits with 1 if the relay or "
+	  "the first mail does not work.",
+	  command_setup },
 	{ "status", NULL, 0, 0, 0, "how the queue and the relays do", NULL,
-	    command_status },
+	  command_status },
 	{ "list", NULL, 0, 0,
-	    HAS_SELECTION | HAS(OPTION_ALL) | HAS(OPTION_LIMIT),
-	    "messages, newest first",
-	    "Without --state and --all: those that wait.", command_list },
+	  HAS_SELECTION | HAS(OPTION_ALL) | HAS(OPTION_LIMIT),
+	  "messages, newest first",
+	  "Without --state and --all: those that wait.", command_list },
 	{ "show", "ID...", 1, -1, 0,
-	    "a message's recipients and what happened to it", NULL,
-	    command_show },
+	  "a message's recipients and what happened to it", NULL,
+	  command_show },
 	{ "top", NULL, 0, 0, HAS(OPTION_INTERVAL),
-	    "a screen that shows how the queue and the relays do now",
-	    "With --json, or without a terminal, it is drawn once.",
-	    command_top },
+	  "a screen that shows how the queue and the relays do now",
+	  "With --json, or without a terminal, it is drawn once.",
+	  command_top },
 	{ "watch", NULL, 0, 0, HAS(OPTION_AFTER), "what happens, as it happens",
-	    NULL, command_watch },
+	  NULL, command_watch },
 	{ "wait", "ID...", 1, -1, HAS(OPTION_TIMEOUT),
-	    "until messages have ended",
-	    "Exits with 0 if every recipient was delivered.", command_wait },
+	  "until messages have ended",
+	  "Exits with 0 if every recipient was delivered.", command_wait },
 	{ "send", "[ADDRESS...]", 0, -1, HAS_MAIL | HAS(OPTION_DRY_RUN),
-	    "write and send a mail",
-	    "The text comes from stdin, but for --text and --html. Exits with "
-	    "1 if it is\nrefused, or with --wait not delivered.",
-	    command_send },
+	  "write and send a mail",
+	  "The text comes from stdin, but for --text and --html. Exits with "
+	  "1 if it is\nrefused, or with --wait not delivered.",
+	  command_send },
 	{ "retry", "[ID...]", 0, -1, HAS_CHANGE, "try messages again now", NULL,
-	    command_retry },
+	  command_retry },
 	{ "hold", "[ID...]", 0, -1,
-	    HAS_CHANGE | HAS(OPTION_FOR) | HAS(OPTION_UNTIL),
-	    "keep messages back", NULL, command_hold },
+	  HAS_CHANGE | HAS(OPTION_FOR) | HAS(OPTION_UNTIL),
+	  "keep messages back", NULL, command_hold },
 	{ "release", "[ID...]", 0, -1, HAS_CHANGE,
-	    "let held and parked messages go", NULL, command_release },
+	  "let held and parked messages go", NULL, command_release },
 	{ "cancel", "[ID...]", 0, -1, HAS_CHANGE,
-	    "give messages up; no bounce is sent", NULL, command_cancel },
+	  "give messages up; no bounce is sent", NULL, command_cancel },
 	{ "reschedule", "ID...", 1, -1,
-	    HAS(OPTION_AT) | HAS(OPTION_HOLD_FOR) | HAS(OPTION_REASON),
-	    "send at another time what was not tried yet",
-	    "A time that is past means now. Owners may, too.",
-	    command_reschedule },
+	  HAS(OPTION_AT) | HAS(OPTION_HOLD_FOR) | HAS(OPTION_REASON),
+	  "send at another time what was not tried yet",
+	  "A time that is past means now. Owners may, too.",
+	  command_reschedule },
 	{ "resend", "[ID...]", 0, -1, HAS_CHANGE,
-	    "send again what failed or expired, as new messages", NULL,
-	    command_resend },
+	  "send again what failed or expired, as new messages", NULL,
+	  command_resend },
 	{ "relay list", "[WORD...]", 0, -1,
-	    HAS(OPTION_FILTER) | HAS(OPTION_SORT),
-	    "the relays and how they do",
-	    "With words: those whose lines have all of them.",
-	    command_relay_list },
+	  HAS(OPTION_FILTER) | HAS(OPTION_SORT), "the relays and how they do",
+	  "With words: those whose lines have all of them.",
+	  command_relay_list },
 	{ "relay show", "NAME...", 1, -1, 0, "how a relay does and is set",
-	    NULL, command_relay_show },
+	  NULL, command_relay_show },
 	{ "relay pause", "NAME...", 1, -1,
-	    HAS(OPTION_REASON) | HAS(OPTION_FOR) | HAS(OPTION_UNTIL),
-	    "send nothing through a relay", NULL, command_relay_pause },
+	  HAS(OPTION_REASON) | HAS(OPTION_FOR) | HAS(OPTION_UNTIL),
+	  "send nothing through a relay", NULL, command_relay_pause },
 	{ "relay resume", "NAME...", 1, -1, 0,
-	    "use a paused, held or failing relay again, now", NULL,
-	    command_relay_resume },
+	  "use a paused, held or failing relay again, now", NULL,
+	  command_relay_resume },
 	{ "relay add", "NAME [KEY=VALUE...]", 1, -1,
-	    HAS_RELAY_KEYS | HAS(OPTION_DEFAULT), "make a relay",
-	    "Keys are those of relais.yaml(5), as in limits.rate=30/min. On "
-	    "a terminal what\nis not said is asked for: all, or the password "
-	    "of a username.",
-	    command_relay_add },
+	  HAS_RELAY_KEYS | HAS(OPTION_DEFAULT), "make a relay",
+	  "Keys are those of relais.yaml(5), as in limits.rate=30/min. On "
+	  "a terminal what\nis not said is asked for: all, or the password "
+	  "of a username.",
+	  command_relay_add },
 	{ "relay set", "NAME [KEY=VALUE...]", 1, -1, HAS_RELAY_KEYS,
-	    "change a relay",
-	    "KEY= removes a key. What isn't named stays as it is, but for "
-	    "the password\nwhere host, port, security, tls, username or "
-	    "authentication change. With a name\nalone, on a terminal, it "
-	    "asks.",
-	    command_relay_set },
+	  "change a relay",
+	  "KEY= removes a key. What isn't named stays as it is, but for "
+	  "the password\nwhere host, port, security, tls, username or "
+	  "authentication change. With a name\nalone, on a terminal, it "
+	  "asks.",
+	  command_relay_set },
 	{ "relay remove", "NAME", 1, 1, HAS(OPTION_MOVE_TO) | HAS(OPTION_YES),
-	    "remove a relay", NULL, command_relay_remove },
+	  "remove a relay", NULL, command_relay_remove },
 	{ "relay enable", "NAME...", 1, -1, 0, "use a disabled relay again",
-	    NULL, command_relay_enable },
+	  NULL, command_relay_enable },
 	{ "relay disable", "NAME...", 1, -1, 0,
-	    "use a relay no more; its mail waits or takes a fallback", NULL,
-	    command_relay_disable },
+	  "use a relay no more; its mail waits or takes a fallback", NULL,
+	  command_relay_disable },
 	{ "relay default", "NAME", 1, 1, 0,
-	    "send all mail through it that no route sends elsewhere", NULL,
-	    command_relay_default },
+	  "send all mail through it that no route sends elsewhere", NULL,
+	  command_relay_default },
 	{ "relay login", "NAME", 1, 1, 0,
-	    "log in at the service that issues a relay's tokens (OAuth)",
-	    "Shows a page to open, and waits until somebody has logged in "
-	    "there. A relay that\nneeds no person is tested. Exits with 1 if "
-	    "there is no login.",
-	    command_relay_login },
+	  "log in at the service that issues a relay's tokens (OAuth)",
+	  "Shows a page to open, and waits until somebody has logged in "
+	  "there. A relay that\nneeds no person is tested. Exits with 1 if "
+	  "there is no login.",
+	  command_relay_login },
 	{ "relay test", "[NAME] [KEY=VALUE...]", 0, -1,
-	    HAS_RELAY_KEYS | HAS(OPTION_TO),
-	    "does a relay work, and if not, why?",
-	    "With --to a mail is sent there; without, all but a mail. With "
-	    "keys: of a relay\nthat is not saved. Exits with 1 if it does "
-	    "not work.",
-	    command_relay_test },
+	  HAS_RELAY_KEYS | HAS(OPTION_TO),
+	  "does a relay work, and if not, why?",
+	  "With --to a mail is sent there; without, all but a mail. With "
+	  "keys: of a relay\nthat is not saved. Exits with 1 if it does "
+	  "not work.",
+	  command_relay_test },
 	{ "providers", "[WORD...]", 0, -1, 0,
-	    "mail providers that relais knows, with their limits",
-	    "Of one alone the notes are shown, too. With a mail address: where "
-	    "its mail goes\nout, by its provider or by what its domain says.",
-	    command_providers },
+	  "mail providers that relais knows, with their limits",
+	  "Of one alone the notes are shown, too. With a mail address: where "
+	  "its mail goes\nout, by its provider or by what its domain says.",
+	  command_providers },
 	{ "route explain", NULL, 0, 0,
-	    HAS(OPTION_FROM) | HAS(OPTION_TO) | HAS(OPTION_USER) |
-		HAS(OPTION_TAG) | HAS(OPTION_PRIORITY),
-	    "which relay a message would take, as whom, and why",
-	    "Exits with 1 if the recipient needs an alias.",
-	    command_route_explain },
+	  HAS(OPTION_FROM) | HAS(OPTION_TO) | HAS(OPTION_USER) |
+	      HAS(OPTION_TAG) | HAS(OPTION_PRIORITY),
+	  "which relay a message would take, as whom, and why",
+	  "Exits with 1 if the recipient needs an alias.",
+	  command_route_explain },
 	{ "import", "PROGRAM [FILE]", 1, 2,
-	    HAS(OPTION_DRY_RUN) | HAS(OPTION_YES),
-	    "take over the relays of another mail program",
-	    "PROGRAM is postfix, msmtp, nullmailer, ssmtp or dma. What is "
-	    "found is shown and\nasked about first.", command_import },
-	{ "backup", "FILE", 1, 1, 0,
-	    "the queue as it is now, into a file",
-	    "Mail goes on meanwhile. relaisd --restore takes it back.",
-	    command_backup },
+	  HAS(OPTION_DRY_RUN) | HAS(OPTION_YES),
+	  "take over the relays of another mail program",
+	  "PROGRAM is postfix, msmtp, nullmailer, ssmtp or dma. What is "
+	  "found is shown and\nasked about first.",
+	  command_import },
+	{ "backup", "FILE", 1, 1, 0, "the queue as it is now, into a file",
+	  "Mail goes on meanwhile. relaisd --restore takes it back.",
+	  command_backup },
 	{ "doctor", NULL, 0, 0, HAS(OPTION_HOST),
-	    "look whether this host is fit for relaying mail",
-	    "Connects to each relay; with direct: to port 25 of --host, or of "
-	    "a large\nprovider. Exits with 1 if anything is bad.",
-	    command_doctor },
+	  "look whether this host is fit for relaying mail",
+	  "Connects to each relay; with direct: to port 25 of --host, or of "
+	  "a large\nprovider. Exits with 1 if anything is bad.",
+	  command_doctor },
 	{ "reload", NULL, 0, 0, 0, "read the settings again", NULL,
-	    command_reload },
+	  command_reload },
 };
 const size_t command_count = sizeof(commands) / sizeof(commands[0]);

@@ -32,16 +32,15 @@ struct tally {
 	unsigned count;
 };
 
-static int take_interval(
-    const struct invocation *invocation, int64_t *ret_seconds);
+static int take_interval(const struct invocation *invocation,
+                         int64_t *ret_seconds);
 static int look(const struct invocation *invocation, struct view *view);
 static void forget(struct view *view);
 static char *draw(const struct invocation *invocation, const struct view *view);
 static void draw_head(const struct output *output, const struct view *view);
 static void draw_relays(const struct output *output, const struct view *view);
 static void draw_replies(const struct output *output, const struct view *view);
-static void draw_problems(
-    const struct output *output, const struct view *view);
+static void draw_problems(const struct output *output, const struct view *view);
 
 int command_top(struct invocation *invocation)
 {
@@ -87,8 +86,8 @@ int command_top(struct invocation *invocation)
 	return r;
 }
 
-static int take_interval(
-    const struct invocation *invocation, int64_t *ret_seconds)
+static int take_interval(const struct invocation *invocation,
+                         int64_t *ret_seconds)
 {
 	const char *text = invocation->values[OPTION_INTERVAL];
 
@@ -115,8 +114,10 @@ static int look(const struct invocation *invocation, struct view *view)
 	r = ask(invocation, "GET", "/v1/status", NULL, &view->status);
 	view->at_us = clock_monotonic_us();
 	if (r == EXIT_FINE)
-		r = ask(invocation, "GET", "/v1/messages?state=waiting&"
-		    "limit=100", NULL, &view->waiting);
+		r = ask(invocation, "GET",
+		        "/v1/messages?state=waiting&"
+		        "limit=100",
+		        NULL, &view->waiting);
 	return r;
 }
 
@@ -174,14 +175,14 @@ static int64_t all_messages(const struct json *status)
 	int64_t sum = 0;
 
 	while ((iterator = json_next(json_member(status, "messages"), iterator,
-		    &state, &value)))
+	                             &state, &value)))
 		if (strcmp(state, "delivering") != 0)
 			sum += json_value_number(value);
 	return sum;
 }
 
 static const struct json *relay_before(const struct view *view,
-    const char *name)
+                                       const char *name)
 {
 	const struct json *relays = json_member(view->before, "relays");
 	size_t i;
@@ -201,7 +202,7 @@ static const struct json *relay_before(const struct view *view,
 static void draw_head(const struct output *output, const struct view *view)
 {
 	static const char *const states[] = { "queued", "delivering", "held",
-		"parked" };
+		                              "parked" };
 	const struct json *messages = json_member(view->status, "messages");
 	const struct json *store = json_member(view->status, "store");
 	char words[OUTPUT_WORDS_SIZE], maximum[OUTPUT_WORDS_SIZE];
@@ -209,20 +210,21 @@ static void draw_head(const struct output *output, const struct view *view)
 
 	output_time(output->now_ms, words);
 	output_format(output, STYLE_BOLD, "relais on %s",
-	    json_text(view->status, "hostname"));
+	              json_text(view->status, "hostname"));
 	fprintf(output->file, "  %s  (q quits)\n\n", words);
 	for (i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
 		int64_t count = json_number(messages, states[i]);
 
 		output_number(count, words);
 		output_format(output,
-		    count ? narrate_style(states[i]) : STYLE_PLAIN,
-		    "%s %s   ", words, states[i]);
+		              count ? narrate_style(states[i]) : STYLE_PLAIN,
+		              "%s %s   ", words, states[i]);
 	}
-	fprintf(output->file, "taken %.1f/s   commits %.1f/s\n",
+	fprintf(
+	    output->file, "taken %.1f/s   commits %.1f/s\n",
 	    rate(view, all_messages(view->status), all_messages(view->before)),
 	    rate(view, json_number(store, "commits"),
-		json_number(json_member(view->before, "store"), "commits")));
+	         json_number(json_member(view->before, "store"), "commits")));
 	if (!store) {
 		fputc('\n', output->file);
 		return;
@@ -235,21 +237,21 @@ static void draw_head(const struct output *output, const struct view *view)
 }
 
 static void add_relay(struct table *table, const struct output *output,
-    const struct view *view, const struct json *relay)
+                      const struct view *view, const struct json *relay)
 {
 	static const char *const priorities[] = { "urgent", "normal", "bulk" };
 	static const char *const counters[] = { "delivered", "refused",
-		"faults" };
+		                                "faults" };
 	const struct json *lanes = json_member(relay, "queued_by_priority");
-	const struct json *before = relay_before(view,
-	    json_text(relay, "name"));
+	const struct json *before =
+	    relay_before(view, json_text(relay, "name"));
 	const char *state = json_text(relay, "state");
 	char words[1024];
 	size_t i;
 
 	table_cell(table, STYLE_PLAIN, json_text(relay, "name"));
 	table_cell(table, narrate_style(state),
-	    state && strcmp(state, "closed") == 0 ? "works" : state);
+	           state && strcmp(state, "closed") == 0 ? "works" : state);
 	for (i = 0; i < 3; i++) {
 		output_number(json_number(lanes, priorities[i]), words);
 		table_cell(table, STYLE_PLAIN, words);
@@ -259,12 +261,14 @@ static void add_relay(struct table *table, const struct output *output,
 		output_duration(json_number(relay, "oldest_due_s"), words);
 	table_cell(table, STYLE_PLAIN, words);
 	table_format(table, STYLE_PLAIN, "%" PRId64 "/%" PRId64,
-	    json_number(relay, "connections"),
-	    json_number(relay, "connection_limit"));
+	             json_number(relay, "connections"),
+	             json_number(relay, "connection_limit"));
 	for (i = 0; i < 3; i++)
 		table_format(table, STYLE_PLAIN, "%.1f",
-		    before ? rate(view, json_number(relay, counters[i]),
-				 json_number(before, counters[i])) : 0.0);
+		             before
+		                 ? rate(view, json_number(relay, counters[i]),
+		                        json_number(before, counters[i]))
+		                 : 0.0);
 	narrate_breaker(output, relay, words, sizeof(words));
 	if (*words)
 		table_note(table, words);
@@ -274,20 +278,15 @@ static void add_relay(struct table *table, const struct output *output,
 static void draw_relays(const struct output *output, const struct view *view)
 {
 	static const struct column columns[] = {
-		{ "RELAY", COLUMN_SHRINKS },
-		{ "STATE", 0 },
-		{ "URGENT", COLUMN_RIGHT },
-		{ "NORMAL", COLUMN_RIGHT },
-		{ "BULK", COLUMN_RIGHT },
-		{ "OLDEST", COLUMN_RIGHT },
-		{ "CONN", COLUMN_RIGHT },
-		{ "SENT/S", COLUMN_RIGHT },
-		{ "REFUSED/S", COLUMN_RIGHT },
-		{ "FAULTS/S", COLUMN_RIGHT },
+		{ "RELAY", COLUMN_SHRINKS },   { "STATE", 0 },
+		{ "URGENT", COLUMN_RIGHT },    { "NORMAL", COLUMN_RIGHT },
+		{ "BULK", COLUMN_RIGHT },      { "OLDEST", COLUMN_RIGHT },
+		{ "CONN", COLUMN_RIGHT },      { "SENT/S", COLUMN_RIGHT },
+		{ "REFUSED/S", COLUMN_RIGHT }, { "FAULTS/S", COLUMN_RIGHT },
 	};
 	const struct json *relays = json_member(view->status, "relays");
-	struct table *table = table_new(columns,
-	    sizeof(columns) / sizeof(columns[0]));
+	struct table *table =
+	    table_new(columns, sizeof(columns) / sizeof(columns[0]));
 	size_t i;
 
 	for (i = 0; table && i < json_count(relays); i++)
@@ -300,19 +299,19 @@ static void draw_relays(const struct output *output, const struct view *view)
 /* -------------------------------------------------- what is in mail's way */
 
 static void count_reply(struct tally tallies[REPLIES_MAX],
-    const struct json *reply)
+                        const struct json *reply)
 {
 	char text[REPLY_SIZE];
 	size_t i;
 
 	if (!json_text(reply, "text"))
 		return;
-	snprintf(text, sizeof(text), "%" PRId64 " %s %s",
-	    json_number(reply, "code"), json_text(reply, "enhanced") ?
-	    json_text(reply, "enhanced") : "", json_text(reply, "text"));
+	snprintf(
+	    text, sizeof(text), "%" PRId64 " %s %s", json_number(reply, "code"),
+	    json_text(reply, "enhanced") ? json_text(reply, "enhanced") : "",
+	    json_text(reply, "text"));
 	for (i = 0; i < REPLIES_MAX; i++)
-		if (tallies[i].count == 0 ||
-		    strcmp(tallies[i].text, text) == 0)
+		if (tallies[i].count == 0 || strcmp(tallies[i].text, text) == 0)
 			break;
 	if (i == REPLIES_MAX)
 		return;
@@ -338,7 +337,8 @@ static void draw_replies(const struct output *output, const struct view *view)
 		    json_member(json_item(messages, i), "recipients");
 
 		for (k = 0; k < json_count(recipients); k++)
-			count_reply(tallies,
+			count_reply(
+			    tallies,
 			    json_member(json_item(recipients, k), "reply"));
 	}
 	qsort(tallies, REPLIES_MAX, sizeof(tallies[0]), by_count);
@@ -354,8 +354,7 @@ static void draw_replies(const struct output *output, const struct view *view)
 	}
 }
 
-static void draw_problems(
-    const struct output *output, const struct view *view)
+static void draw_problems(const struct output *output, const struct view *view)
 {
 	const struct json *problems = json_member(view->status, "problems");
 	size_t i;

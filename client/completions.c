@@ -1,6 +1,5 @@
 /*
- * completions - relaisctl's completion for bash, zsh or fish, from its own
- * tables
+ * completions - relaisctl's completion for bash, zsh or fish, from its tables
  *
  * Run while relais is built; not installed.
  */
@@ -95,8 +94,8 @@ static const struct {
 	const char *choices;
 } choices[] = {
 	{ OPTION_STATE,
-	    "waiting queued delivering held parked delivered failed expired "
-	    "cancelled partial" },
+	  "waiting queued delivering held parked delivered failed expired "
+	  "cancelled partial" },
 	{ OPTION_SECURITY, "tls starttls opportunistic none" },
 	{ OPTION_PRIORITY, "urgent normal bulk" },
 	{ OPTION_SORT, COLUMNS_OF_RELAYS },
@@ -143,8 +142,8 @@ static bool is_of_group(size_t index, char *ret_group, size_t size)
 	if (commands[index].name[len] == '\0')
 		return false;
 	for (i = 0; i < index; i++)
-		if (strncmp(commands[i].name, commands[index].name,
-			len + 1) == 0)
+		if (strncmp(commands[i].name, commands[index].name, len + 1) ==
+		    0)
 			return false;
 	return true;
 }
@@ -164,7 +163,8 @@ static bool takes(const struct command *command, const char *what)
 static bool takes_relays(const struct command *command)
 {
 	return strncmp(command->name, "relay ", 6) == 0 &&
-	    takes(command, "NAME") && strcmp(command->name, "relay add") != 0;
+	       takes(command, "NAME") &&
+	       strcmp(command->name, "relay add") != 0;
 }
 
 static const char *choices_of(int option)
@@ -218,8 +218,9 @@ static void print_bash_value(int option)
 	else if (is_relay(option))
 		puts("words=$(_relaisctl_relays) ;;");
 	else if (bash_kind(words->value))
-		printf("mapfile -t COMPREPLY < <(compgen %s -- \"$word\"); "
-		       "return ;;\n", bash_kind(words->value));
+		printf("mapfile -t COMPREPLY < <(compgen %s -- \"$word\")"
+		       "; return ;;\n",
+		       bash_kind(words->value));
 	else
 		puts("return ;;");
 }
@@ -277,9 +278,9 @@ static void print_bash_tests(void)
 	for (option = 0; option < OPTIONS; option++)
 		if (command_options[option].value)
 			printf("%s--%s", option > OPTION_SOCKET ? "|" : "",
-			    command_options[option].name);
-	fputs(") return 0 ;;\n\tesac\n\treturn 1\n}\n\n"
-	      "_relaisctl_is_group()\n{\n\tcase $1 in\n", stdout);
+			       command_options[option].name);
+	puts(") return 0 ;;\n\tesac\n\treturn 1\n}\n\n"
+	     "_relaisctl_is_group()\n{\n\tcase $1 in");
 	for (i = 0; i < command_count; i++)
 		if (is_of_group(i, group, sizeof(group)))
 			printf("\t%s) return 0 ;;\n", group);
@@ -370,12 +371,13 @@ static void print_zsh_group(const char *group)
 	size_t i;
 
 	printf("\tif [[ $command == %s ]]; then\n"
-	       "\t\tif (( CURRENT == 3 )); then\n\t\t\twords_here=(\n", group);
+	       "\t\tif (( CURRENT == 3 )); then\n\t\t\twords_here=(\n",
+	       group);
 	for (i = 0; i < command_count; i++)
 		if (strncmp(commands[i].name, group, len) == 0 &&
 		    commands[i].name[len] == ' ')
 			print_zsh_word(commands[i].name + len + 1,
-			    commands[i].summary);
+			               commands[i].summary);
 	puts("\t\t\t)\n\t\t\t_describe command words_here\n\t\t\treturn\n"
 	     "\t\tfi\n\t\tcommand=\"$command $words[3]\"\n"
 	     "\t\tshift words\n\t\t(( CURRENT-- ))\n\tfi");
@@ -413,7 +415,8 @@ static void print_fish_condition(const struct command *command)
 	if (second)
 		printf(" -n '__fish_seen_subcommand_from %.*s; and "
 		       "__fish_seen_subcommand_from %s'",
-		    (int)(second - 1 - command->name), command->name, second);
+		       (int)(second - 1 - command->name), command->name,
+		       second);
 	else
 		printf(" -n '__fish_seen_subcommand_from %s'", command->name);
 }
@@ -445,10 +448,11 @@ static void print_fish_option(const struct command *command, int option)
 
 static void print_fish_operands(const struct command *command)
 {
-	const char *values = takes(command, "ID") ? "(__relaisctl_ids)" :
-	    takes_relays(command) ? "(__relaisctl_relays)" :
-	    takes(command, "PROGRAM") ? "postfix msmtp nullmailer ssmtp dma" :
-	    NULL;
+	const char *values = takes(command, "ID")    ? "(__relaisctl_ids)"
+	                     : takes_relays(command) ? "(__relaisctl_relays)"
+	                     : takes(command, "PROGRAM")
+	                         ? "postfix msmtp nullmailer ssmtp dma"
+	                         : NULL;
 
 	if (!values)
 		return;
@@ -466,14 +470,16 @@ static void print_fish_words(size_t index)
 
 	if (is_of_group(index, group, sizeof(group)))
 		printf("complete -c relaisctl -n __fish_use_subcommand "
-		       "-a %s\n", group);
+		       "-a %s\n",
+		       group);
 	if (second)
 		printf("complete -c relaisctl -n "
-		       "'__fish_seen_subcommand_from %s' -a %s -d '", group,
-		    second);
+		       "'__fish_seen_subcommand_from %s' -a %s -d '",
+		       group, second);
 	else
 		printf("complete -c relaisctl -n __fish_use_subcommand -a %s "
-		       "-d '", command->name);
+		       "-d '",
+		       command->name);
 	print_quoted(command->summary, "");
 	puts("'");
 }

@@ -16,11 +16,11 @@
 
 static int arm(struct connection *connection);
 static int take_reply(struct connection *connection,
-    struct smtp_reply *ret_reply);
+                      struct smtp_reply *ret_reply);
 static int receive(struct connection *connection, int flags);
 static void skip(struct iovec *iov, size_t count, size_t len);
 static void trace(const struct connection *connection, bool is_ours,
-    const char *text, size_t len);
+                  const char *text, size_t len);
 
 void connection_init(struct connection *connection)
 {
@@ -70,7 +70,7 @@ int connection_open(struct connection *connection, const char *path)
 			break;
 		/* A full backlog is waited for, as long as may be sent. */
 		r = connect(connection->fd, (struct sockaddr *)&address,
-		    sizeof(address));
+		            sizeof(address));
 		r = r < 0 ? -errno : 0;
 	} while (r == -EINTR || r == -EAGAIN);
 	if (r < 0)
@@ -100,16 +100,16 @@ static int arm(struct connection *connection)
 	timeout.tv_sec = left_us / 1000000;
 	timeout.tv_usec = left_us % 1000000;
 	if (setsockopt(connection->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout,
-		sizeof(timeout)) < 0 ||
+	               sizeof(timeout)) < 0 ||
 	    setsockopt(connection->fd, SOL_SOCKET, SO_SNDTIMEO, &timeout,
-		sizeof(timeout)) < 0)
+	               sizeof(timeout)) < 0)
 		return -errno;
 	connection->armed_us = left_us;
 	return 0;
 }
 
 int connection_send(struct connection *connection, struct iovec *iov,
-    size_t count)
+                    size_t count)
 {
 	struct msghdr message = { .msg_iov = iov, .msg_iovlen = count };
 	size_t left = 0;
@@ -147,7 +147,7 @@ static void skip(struct iovec *iov, size_t count, size_t len)
 }
 
 int connection_read_reply(struct connection *connection,
-    struct smtp_reply *ret_reply)
+                          struct smtp_reply *ret_reply)
 {
 	int r;
 
@@ -162,7 +162,7 @@ int connection_read_reply(struct connection *connection,
 }
 
 int connection_try_reply(struct connection *connection,
-    struct smtp_reply *ret_reply)
+                         struct smtp_reply *ret_reply)
 {
 	int r;
 
@@ -175,7 +175,7 @@ int connection_try_reply(struct connection *connection,
 }
 
 static int take_reply(struct connection *connection,
-    struct smtp_reply *ret_reply)
+                      struct smtp_reply *ret_reply)
 {
 	struct buffer *input = &connection->input;
 	int r;
@@ -185,7 +185,7 @@ static int take_reply(struct connection *connection,
 	if (input->len == 0)
 		return -EAGAIN;
 	r = smtp_reply_parse(&connection->parser, input->data, input->len,
-	    ret_reply);
+	                     ret_reply);
 	if (r < 0)
 		return r;
 	connection->reply_size = ret_reply->size;
@@ -213,7 +213,7 @@ static int receive(struct connection *connection, int flags)
 }
 
 static void trace(const struct connection *connection, bool is_ours,
-    const char *text, size_t len)
+                  const char *text, size_t len)
 {
 	while (len > 0) {
 		const char *lf = memchr(text, '\n', len);

@@ -55,14 +55,14 @@ bool connection_is_open(const struct connection *connection);
 
 /* Sends all of it. Changes iov. */
 int connection_send(struct connection *connection, struct iovec *iov,
-    size_t count);
+                    size_t count);
 
 /* The next reply; borrowed until the next call. */
 int connection_read_reply(struct connection *connection,
-    struct smtp_reply *ret_reply);
+                          struct smtp_reply *ret_reply);
 
 /* The same without waiting: -EAGAIN where no whole reply has come. */
 int connection_try_reply(struct connection *connection,
-    struct smtp_reply *ret_reply);
+                         struct smtp_reply *ret_reply);
 
 #endif

@@ -13,19 +13,22 @@
 #define ENVELOPE_REPLIES(dialogue) (1 + (dialogue)->recipient_count)
 
 static enum relais_result connect_anew(struct dialogue *dialogue,
-    const char *path, struct relais_answer *answer);
+                                       const char *path,
+                                       struct relais_answer *answer);
 static enum relais_result read_hello(struct dialogue *dialogue,
-    struct relais_answer *answer);
+                                     struct relais_answer *answer);
 static enum relais_result send_chunk(struct dialogue *dialogue,
-    const void *data, size_t len, bool is_last, struct relais_answer *answer);
+                                     const void *data, size_t len, bool is_last,
+                                     struct relais_answer *answer);
 static enum relais_result take_reply(struct dialogue *dialogue,
-    const struct smtp_reply *reply, struct relais_answer *answer);
+                                     const struct smtp_reply *reply,
+                                     struct relais_answer *answer);
 static enum relais_result take_replies_there(struct dialogue *dialogue,
-    struct relais_answer *answer);
-static enum relais_result await_replies(struct dialogue *dialogue,
-    size_t count, struct relais_answer *answer);
+                                             struct relais_answer *answer);
+static enum relais_result await_replies(struct dialogue *dialogue, size_t count,
+                                        struct relais_answer *answer);
 static enum relais_result lose(struct dialogue *dialogue, int error,
-    struct relais_answer *answer);
+                               struct relais_answer *answer);
 
 void dialogue_init(struct dialogue *dialogue)
 {
@@ -42,7 +45,7 @@ void dialogue_close(struct dialogue *dialogue)
 }
 
 enum relais_result dialogue_open(struct dialogue *dialogue, const char *path,
-    struct relais_answer *answer)
+                                 struct relais_answer *answer)
 {
 	struct connection *connection = &dialogue->connection;
 	struct smtp_reply reply;
@@ -57,7 +60,8 @@ enum relais_result dialogue_open(struct dialogue *dialogue, const char *path,
 }
 
 static enum relais_result connect_anew(struct dialogue *dialogue,
-    const char *path, struct relais_answer *answer)
+                                       const char *path,
+                                       struct relais_answer *answer)
 {
 	static const char hello[] = "EHLO localhost\r\n";
 	char copy[sizeof(hello)];
@@ -69,7 +73,7 @@ static enum relais_result connect_anew(struct dialogue *dialogue,
 	r = connection_open(&dialogue->connection, path);
 	if (r < 0)
 		return outcome_fail(answer, RELAIS_UNAVAILABLE, -r, "%s: %s",
-		    path, strerror(-r));
+		                    path, strerror(-r));
 	/* It is relaisd: it listens while it greets. */
 	r = connection_send(&dialogue->connection, &iov, 1);
 	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
@@ -78,7 +82,7 @@ static enum relais_result connect_anew(struct dialogue *dialogue,
 }
 
 static enum relais_result read_hello(struct dialogue *dialogue,
-    struct relais_answer *answer)
+                                     struct relais_answer *answer)
 {
 	struct smtp_reply reply;
 
@@ -99,17 +103,18 @@ static enum relais_result read_hello(struct dialogue *dialogue,
 		return RELAIS_OK;
 	dialogue_close(dialogue);
 	return outcome_fail(answer, RELAIS_UNSUPPORTED, ENOTSUP,
-	    "who listens there is not relaisd");
+	                    "who listens there is not relaisd");
 }
 
 enum relais_result dialogue_begin(struct dialogue *dialogue,
-    const struct relais_envelope *envelope, uint64_t size_bytes,
-    const char *key, struct relais_answer *answer)
+                                  const struct relais_envelope *envelope,
+                                  uint64_t size_bytes, const char *key,
+                                  struct relais_answer *answer)
 {
 	enum relais_result result;
 
 	result = envelope_check_offers(envelope, &dialogue->offers, size_bytes,
-	    answer);
+	                               answer);
 	if (result != RELAIS_OK)
 		return result;
 	dialogue->answered = 0;
@@ -120,14 +125,15 @@ enum relais_result dialogue_begin(struct dialogue *dialogue,
 	dialogue->can_wait = dialogue->offers.private_words & PRIVATE_WAIT;
 	buffer_clear(&dialogue->commands);
 	if (envelope_append(&dialogue->commands, envelope, &dialogue->offers,
-		size_bytes, key) < 0)
+	                    size_bytes, key) < 0)
 		return outcome_fail(answer, RELAIS_NO_MEMORY, ENOMEM,
-		    "out of memory");
+		                    "out of memory");
 	return RELAIS_OK;
 }
 
 enum relais_result dialogue_send(struct dialogue *dialogue, const void *data,
-    size_t len, bool is_last, struct relais_answer *answer)
+                                 size_t len, bool is_last,
+                                 struct relais_answer *answer)
 {
 	bool is_held_back = is_last && dialogue->recipient_count > 1;
 	enum relais_result result;
@@ -152,14 +158,15 @@ enum relais_result dialogue_send(struct dialogue *dialogue, const void *data,
 }
 
 static enum relais_result send_chunk(struct dialogue *dialogue,
-    const void *data, size_t len, bool is_last, struct relais_answer *answer)
+                                     const void *data, size_t len, bool is_last,
+                                     struct relais_answer *answer)
 {
 	struct buffer *commands = &dialogue->commands;
 	struct iovec iov[2];
 	int r;
 
 	r = buffer_appendf(commands, "BDAT %zu%s\r\n", len,
-	    is_last ? " LAST" : "");
+	                   is_last ? " LAST" : "");
 	if (r < 0)
 		return lose(dialogue, r, answer);
 	iov[0] = (struct iovec){ commands->data, commands->len };
@@ -180,13 +187,13 @@ static enum relais_result send_chunk(struct dialogue *dialogue,
 }
 
 enum relais_result dialogue_finish(struct dialogue *dialogue,
-    struct relais_answer *answer)
+                                   struct relais_answer *answer)
 {
 	return await_replies(dialogue, dialogue->sent, answer);
 }
 
 enum relais_result dialogue_ask(struct dialogue *dialogue, const char *key,
-    struct relais_answer *answer)
+                                struct relais_answer *answer)
 {
 	struct buffer *commands = &dialogue->commands;
 	struct smtp_reply reply;
@@ -209,8 +216,8 @@ enum relais_result dialogue_ask(struct dialogue *dialogue, const char *key,
 
 /* ---------------------------------------------------------------- replies */
 
-static enum relais_result await_replies(struct dialogue *dialogue,
-    size_t count, struct relais_answer *answer)
+static enum relais_result await_replies(struct dialogue *dialogue, size_t count,
+                                        struct relais_answer *answer)
 {
 	while (dialogue->answered < count) {
 		struct smtp_reply reply;
@@ -228,7 +235,7 @@ static enum relais_result await_replies(struct dialogue *dialogue,
 }
 
 static enum relais_result take_replies_there(struct dialogue *dialogue,
-    struct relais_answer *answer)
+                                             struct relais_answer *answer)
 {
 	while (dialogue->answered < dialogue->sent) {
 		struct smtp_reply reply;
@@ -248,7 +255,8 @@ static enum relais_result take_replies_there(struct dialogue *dialogue,
 }
 
 static enum relais_result take_reply(struct dialogue *dialogue,
-    const struct smtp_reply *reply, struct relais_answer *answer)
+                                     const struct smtp_reply *reply,
+                                     struct relais_answer *answer)
 {
 	size_t index = dialogue->answered++;
 	bool is_final =
@@ -256,7 +264,7 @@ static enum relais_result take_reply(struct dialogue *dialogue,
 
 	if (is_final || !smtp_reply_is_positive(reply))
 		(void)outcome_take_reply(answer, reply,
-		    is_final && dialogue->waits);
+		                         is_final && dialogue->waits);
 	if (smtp_reply_is_positive(reply)) {
 		if (!is_final)
 			return RELAIS_OK;
@@ -276,7 +284,7 @@ static enum relais_result take_reply(struct dialogue *dialogue,
 }
 
 static enum relais_result lose(struct dialogue *dialogue, int error,
-    struct relais_answer *answer)
+                               struct relais_answer *answer)
 {
 	enum relais_result result = RELAIS_UNAVAILABLE;
 	const char *what = "relaisd has closed the connection";
@@ -288,6 +296,7 @@ static enum relais_result lose(struct dialogue *dialogue, int error,
 		result = RELAIS_UNKNOWN;
 	if (error != -ECONNRESET && error != -EPIPE)
 		what = strerror(-error);
-	return outcome_fail(answer, result, -error, "%s%s", what,
+	return outcome_fail(
+	    answer, result, -error, "%s%s", what,
 	    result == RELAIS_UNKNOWN ? "; the message may be queued" : "");
 }

@@ -53,25 +53,27 @@ void dialogue_close(struct dialogue *dialogue);
  * What goes wrong is RELAIS_UNAVAILABLE, or what the greeting says.
  */
 enum relais_result dialogue_open(struct dialogue *dialogue, const char *path,
-    struct relais_answer *answer);
+                                 struct relais_answer *answer);
 
 /* envelope has passed envelope_check(). key may be NULL. */
 enum relais_result dialogue_begin(struct dialogue *dialogue,
-    const struct relais_envelope *envelope, uint64_t size_bytes,
-    const char *key, struct relais_answer *answer);
+                                  const struct relais_envelope *envelope,
+                                  uint64_t size_bytes, const char *key,
+                                  struct relais_answer *answer);
 
 enum relais_result dialogue_send(struct dialogue *dialogue, const void *data,
-    size_t len, bool is_last, struct relais_answer *answer);
+                                 size_t len, bool is_last,
+                                 struct relais_answer *answer);
 
 /* The reply to the message: RELAIS_OK, RELAIS_PENDING and so on. */
 enum relais_result dialogue_finish(struct dialogue *dialogue,
-    struct relais_answer *answer);
+                                   struct relais_answer *answer);
 
 /*
  * Has a message with this key been queued? RELAIS_OK with its id;
  * RELAIS_REJECTED: no; RELAIS_TRY_LATER: it is being received.
  */
 enum relais_result dialogue_ask(struct dialogue *dialogue, const char *key,
-    struct relais_answer *answer);
+                                struct relais_answer *answer);
 
 #endif

@@ -21,21 +21,20 @@ static bool is_text(const char *text, size_t max);
 static bool is_envelope_id(const char *text);
 static bool needs_utf8(const struct relais_envelope *envelope);
 static int append_private(struct buffer *out,
-    const struct relais_envelope *envelope, unsigned words, const char *key);
+                          const struct relais_envelope *envelope,
+                          unsigned words, const char *key);
 static int append_notify(struct buffer *out, unsigned notify);
 
 _Static_assert(RELAIS_NOTIFY_NEVER == 1 && RELAIS_NOTIFY_SUCCESS == 2 &&
-	RELAIS_NOTIFY_FAILURE == 4 && RELAIS_NOTIFY_DELAY == 8,
-    "append_notify() names the bits in this order");
+                   RELAIS_NOTIFY_FAILURE == 4 && RELAIS_NOTIFY_DELAY == 8,
+               "append_notify() names the bits in this order");
 
 static const struct {
 	const char *name;
 	enum private_word word;
 } private_words[] = {
-	{ "KEY", PRIVATE_KEY },
-	{ "TAG", PRIVATE_TAG },
-	{ "META", PRIVATE_META },
-	{ "RELAY", PRIVATE_RELAY },
+	{ "KEY", PRIVATE_KEY },   { "TAG", PRIVATE_TAG },
+	{ "META", PRIVATE_META }, { "RELAY", PRIVATE_RELAY },
 	{ "WAIT", PRIVATE_WAIT },
 };
 
@@ -57,7 +56,7 @@ static unsigned read_private(const char *line, size_t len)
 		for (size_t i = 0; i < COUNT(private_words); i++) {
 			if (strlen(private_words[i].name) == word_len &&
 			    strncasecmp(private_words[i].name, at, word_len) ==
-				0)
+			        0)
 				words |= private_words[i].word;
 		}
 		at += word_len + (space ? 1 : 0);
@@ -82,27 +81,28 @@ void offers_read(struct offers *offers, const struct smtp_reply *reply)
 static bool is_address(const char *address)
 {
 	return address_check(address, strlen(address),
-	    ADDRESS_UTF8 | ADDRESS_BARE) == 0;
+	                     ADDRESS_UTF8 | ADDRESS_BARE) == 0;
 }
 
-static enum relais_result check_addresses(
-    const struct relais_envelope *envelope, struct relais_answer *answer)
+static enum relais_result
+check_addresses(const struct relais_envelope *envelope,
+                struct relais_answer *answer)
 {
 	enum relais_result r;
 
 	if (envelope->sender && *envelope->sender &&
 	    !is_address(envelope->sender))
 		return outcome_fail(answer, RELAIS_INVALID, EINVAL,
-		    "the sender is no address");
+		                    "the sender is no address");
 	if (envelope->recipient_count == 0)
 		return outcome_fail(answer, RELAIS_INVALID, EINVAL,
-		    "there is no recipient");
+		                    "there is no recipient");
 	for (size_t i = 0; i < envelope->recipient_count; i++) {
 		if (envelope->recipients[i] &&
 		    is_address(envelope->recipients[i]))
 			continue;
 		r = outcome_fail(answer, RELAIS_INVALID, EINVAL,
-		    "recipient %zu is no address", i + 1);
+		                 "recipient %zu is no address", i + 1);
 		answer->recipient = (long)i;
 		return r;
 	}
@@ -110,7 +110,7 @@ static enum relais_result check_addresses(
 }
 
 enum relais_result envelope_check(const struct relais_envelope *envelope,
-    struct relais_answer *answer)
+                                  struct relais_answer *answer)
 {
 	const char *what = NULL;
 	enum relais_result r = check_addresses(envelope, answer);
@@ -126,22 +126,22 @@ enum relais_result envelope_check(const struct relais_envelope *envelope,
 	else if (envelope->relay && !is_text(envelope->relay, RELAY_NAME_MAX))
 		what = "relay";
 	else if (envelope->envelope_id &&
-	    !is_envelope_id(envelope->envelope_id))
+	         !is_envelope_id(envelope->envelope_id))
 		what = "envelope id";
 	else if (envelope->wait_s > SMTP_WAIT_MAX)
 		what = "wait";
 	else if (envelope->hold_s > 999999999 ||
-	    envelope->deadline_s > 999999999)
+	         envelope->deadline_s > 999999999)
 		what = "time";
 	else if (envelope->priority < -9 || envelope->priority > 9)
 		what = "priority";
 	else if (envelope->notify > 15 ||
-	    ((envelope->notify & RELAIS_NOTIFY_NEVER) &&
-		envelope->notify != RELAIS_NOTIFY_NEVER))
+	         ((envelope->notify & RELAIS_NOTIFY_NEVER) &&
+	          envelope->notify != RELAIS_NOTIFY_NEVER))
 		what = "notify";
 	if (what)
 		return outcome_fail(answer, RELAIS_INVALID, EINVAL,
-		    "the %s is not one that can be sent", what);
+		                    "the %s is not one that can be sent", what);
 	return RELAIS_OK;
 }
 
@@ -174,9 +174,10 @@ static bool is_envelope_id(const char *text)
 	return strlen(encoded) <= ENVELOPE_ID_MAX;
 }
 
-enum relais_result envelope_check_offers(
-    const struct relais_envelope *envelope, const struct offers *offers,
-    uint64_t size_bytes, struct relais_answer *answer)
+enum relais_result envelope_check_offers(const struct relais_envelope *envelope,
+                                         const struct offers *offers,
+                                         uint64_t size_bytes,
+                                         struct relais_answer *answer)
 {
 	const struct smtp_capabilities *smtp = &offers->smtp;
 	const char *what = NULL;
@@ -188,30 +189,33 @@ enum relais_result envelope_check_offers(
 	else if (envelope->key && !(offers->private_words & PRIVATE_KEY))
 		what = "idempotency keys";
 	else if (envelope->hold_s > 0 &&
-	    !smtp_capabilities_have(smtp, SMTP_EXT_FUTURERELEASE))
+	         !smtp_capabilities_have(smtp, SMTP_EXT_FUTURERELEASE))
 		what = "holding mail for a time";
 	else if (envelope->deadline_s > 0 &&
-	    !smtp_capabilities_have(smtp, SMTP_EXT_DELIVERBY))
+	         !smtp_capabilities_have(smtp, SMTP_EXT_DELIVERBY))
 		what = "a deadline";
 	if (what)
 		return outcome_fail(answer, RELAIS_UNSUPPORTED, ENOTSUP,
-		    "this relaisd does not offer %s", what);
+		                    "this relaisd does not offer %s", what);
 	if (smtp->size_max_bytes > 0 && size_bytes > smtp->size_max_bytes)
 		return outcome_fail(answer, RELAIS_REJECTED, EMSGSIZE,
-		    "the message has %" PRIu64 " bytes, more than the %" PRIu64
-		    " that relaisd takes", size_bytes, smtp->size_max_bytes);
+		                    "the message has %" PRIu64
+		                    " bytes, more than the %" PRIu64
+		                    " that relaisd takes",
+		                    size_bytes, smtp->size_max_bytes);
 	if (smtp->rcpt_max > 0 && envelope->recipient_count > smtp->rcpt_max)
-		return outcome_fail(answer, RELAIS_REJECTED, E2BIG,
+		return outcome_fail(
+		    answer, RELAIS_REJECTED, E2BIG,
 		    "there are %zu recipients, more than the %" PRIu32
-		    " that relaisd takes", envelope->recipient_count,
-		    smtp->rcpt_max);
+		    " that relaisd takes",
+		    envelope->recipient_count, smtp->rcpt_max);
 	return RELAIS_OK;
 }
 
 /* ------------------------------------------------------------ composing */
 
 static int append_xtext(struct buffer *out, const char *keyword,
-    const char *value)
+                        const char *value)
 {
 	size_t len = strlen(value);
 	int r;
@@ -227,31 +231,31 @@ static int append_xtext(struct buffer *out, const char *keyword,
 }
 
 static int append_mail(struct buffer *out,
-    const struct relais_envelope *envelope, const struct offers *offers,
-    uint64_t size_bytes, const char *key)
+                       const struct relais_envelope *envelope,
+                       const struct offers *offers, uint64_t size_bytes,
+                       const char *key)
 {
 	const struct smtp_capabilities *smtp = &offers->smtp;
 	int r;
 
 	r = buffer_appendf(out, "MAIL FROM:<%s>",
-	    envelope->sender ? envelope->sender : "");
+	                   envelope->sender ? envelope->sender : "");
 	if (r == 0 && size_bytes > 0 &&
 	    smtp_capabilities_have(smtp, SMTP_EXT_SIZE))
 		r = buffer_appendf(out, " SIZE=%" PRIu64, size_bytes);
 	if (r == 0 && smtp_capabilities_have(smtp, SMTP_EXT_8BITMIME))
-		r = buffer_append_string(out,
-		    envelope->is_7bit ? " BODY=7BIT" : " BODY=8BITMIME");
+		r = buffer_append_string(
+		    out, envelope->is_7bit ? " BODY=7BIT" : " BODY=8BITMIME");
 	if (r == 0 && needs_utf8(envelope))
 		r = buffer_append_string(out, " SMTPUTF8");
 	if (r == 0 && smtp_capabilities_have(smtp, SMTP_EXT_DSN)) {
 		if (envelope->return_what != RELAIS_RETURN_UNSTATED)
-			r = buffer_append_string(out,
-			    envelope->return_what == RELAIS_RETURN_FULL
-				? " RET=FULL"
-				: " RET=HDRS");
+			r = buffer_append_string(out, envelope->return_what ==
+			                                      RELAIS_RETURN_FULL
+			                                  ? " RET=FULL"
+			                                  : " RET=HDRS");
 		if (r == 0 && envelope->envelope_id)
-			r = append_xtext(out, " ENVID=",
-			    envelope->envelope_id);
+			r = append_xtext(out, " ENVID=", envelope->envelope_id);
 	}
 	if (r == 0 && envelope->hold_s > 0)
 		r = buffer_appendf(out, " HOLDFOR=%u", envelope->hold_s);
@@ -266,7 +270,8 @@ static int append_mail(struct buffer *out,
 }
 
 static int append_private(struct buffer *out,
-    const struct relais_envelope *envelope, unsigned words, const char *key)
+                          const struct relais_envelope *envelope,
+                          unsigned words, const char *key)
 {
 	int r = 0;
 
@@ -305,7 +310,8 @@ static bool needs_utf8(const struct relais_envelope *envelope)
 }
 
 int envelope_append(struct buffer *out, const struct relais_envelope *envelope,
-    const struct offers *offers, uint64_t size_bytes, const char *key)
+                    const struct offers *offers, uint64_t size_bytes,
+                    const char *key)
 {
 	bool has_dsn = smtp_capabilities_have(&offers->smtp, SMTP_EXT_DSN);
 	int r;
@@ -328,7 +334,7 @@ int envelope_append(struct buffer *out, const struct relais_envelope *envelope,
 static int append_notify(struct buffer *out, unsigned notify)
 {
 	static const char *const names[] = { "NEVER", "SUCCESS", "FAILURE",
-		"DELAY" };
+		                             "DELAY" };
 	const char *before = " NOTIFY=";
 	int r = 0;
 

@@ -34,20 +34,22 @@ void offers_read(struct offers *offers, const struct smtp_reply *reply);
 
 /* RELAIS_OK; else RELAIS_INVALID and why. */
 enum relais_result envelope_check(const struct relais_envelope *envelope,
-    struct relais_answer *answer);
+                                  struct relais_answer *answer);
 
 /* RELAIS_OK; else RELAIS_UNSUPPORTED or RELAIS_REJECTED, and why. size_bytes
    0: not known. */
-enum relais_result envelope_check_offers(
-    const struct relais_envelope *envelope, const struct offers *offers,
-    uint64_t size_bytes, struct relais_answer *answer);
+enum relais_result envelope_check_offers(const struct relais_envelope *envelope,
+                                         const struct offers *offers,
+                                         uint64_t size_bytes,
+                                         struct relais_answer *answer);
 
 /*
  * Appends all commands. The key is left out where none are taken. 0 or
  * -ENOMEM.
  */
 int envelope_append(struct buffer *out, const struct relais_envelope *envelope,
-    const struct offers *offers, uint64_t size_bytes, const char *key);
+                    const struct offers *offers, uint64_t size_bytes,
+                    const char *key);
 
 /* "XKEY <key>" */
 int envelope_append_question(struct buffer *out, const char *key);

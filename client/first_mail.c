@@ -19,10 +19,10 @@
 
 static int submit(const char *to, struct relais_answer *answer);
 static int wait_for(const struct invocation *invocation, const char *id,
-    struct json **ret_message);
+                    struct json **ret_message);
 
 int first_mail_send(const struct invocation *invocation, const char *to,
-    struct json **ret_message)
+                    struct json **ret_message)
 {
 	struct relais_answer answer;
 	const char *state;
@@ -31,7 +31,7 @@ int first_mail_send(const struct invocation *invocation, const char *to,
 	*ret_message = NULL;
 	if (submit(to, &answer) != RELAIS_OK) {
 		command_complain("the first mail was not taken: %s",
-		    answer.text);
+		                 answer.text);
 		return EXIT_NOT_SO;
 	}
 	r = wait_for(invocation, answer.id, ret_message);
@@ -41,7 +41,7 @@ int first_mail_send(const struct invocation *invocation, const char *to,
 	if (state && strcmp(state, "delivered") == 0)
 		return EXIT_FINE;
 	command_complain("the first mail is %s: relaisctl show %s says why",
-	    state ? state : "not known", answer.id);
+	                 state ? state : "not known", answer.id);
 	return EXIT_NOT_SO;
 }
 
@@ -60,7 +60,8 @@ static int submit(const char *to, struct relais_answer *answer)
 
 	person_look_up(&person);
 	(void)gethostname(host, sizeof(host) - 1);
-	(void)snprintf(text, sizeof(text),
+	(void)snprintf(
+	    text, sizeof(text),
 	    "To: %s\n"
 	    "Subject: The first mail of %s\n"
 	    "\n"
@@ -68,18 +69,18 @@ static int submit(const char *to, struct relais_answer *answer)
 	    "submitted, queued, relayed.\n",
 	    to, host, host);
 	result = relais_submit(session, &envelope, text, strlen(text),
-	    SUBMIT_MS, answer);
+	                       SUBMIT_MS, answer);
 	relais_close(session);
 	return (int)result;
 }
 
 /* Until it has ended, or been tried for a while. */
 static int wait_for(const struct invocation *invocation, const char *id,
-    struct json **ret_message)
+                    struct json **ret_message)
 {
 	char path[128];
 
 	(void)snprintf(path, sizeof(path), "/v1/messages/%s?wait=%d", id,
-	    WAIT_S);
+	               WAIT_S);
 	return ask(invocation, "GET", path, NULL, ret_message);
 }

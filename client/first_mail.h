@@ -13,6 +13,6 @@ struct json;
  * delivered to the relay; else an exit code, said why on stderr.
  */
 int first_mail_send(const struct invocation *invocation, const char *to,
-    struct json **ret_message);
+                    struct json **ret_message);
 
 #endif

@@ -52,8 +52,8 @@ static int decode_chunk_head(struct http *http);
 static int raw_line(struct http *http, char **ret_line);
 
 int http_open(struct http **ret_http, const char *socket_path,
-    const char *method, const char *target, const char *type,
-    const char *body)
+              const char *method, const char *target, const char *type,
+              const char *body)
 {
 	const struct http_question question = {
 		.method = method,
@@ -67,7 +67,7 @@ int http_open(struct http **ret_http, const char *socket_path,
 }
 
 int http_ask(struct http **ret_http, const char *socket_path,
-    const struct http_question *question)
+             const struct http_question *question)
 {
 	struct http *http = calloc(1, sizeof(*http));
 	int r;
@@ -138,10 +138,10 @@ static int connect_to(const char *path, unsigned silence_s)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	(void)setsockopt(
-	    fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
-	(void)setsockopt(
-	    fd, SOL_SOCKET, SO_SNDTIMEO, &silence, sizeof(silence));
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &silence,
+	                 sizeof(silence));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &silence,
+	                 sizeof(silence));
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
 		int r = -errno;
 
@@ -158,18 +158,18 @@ static int send_request(int fd, const struct http_question *question)
 	int r;
 
 	buffer_init(&request, 0);
-	r = buffer_appendf(&request,
-	    "%s %s HTTP/1.1\r\nHost: relais\r\nConnection: close\r\n",
+	r = buffer_appendf(
+	    &request, "%s %s HTTP/1.1\r\nHost: relais\r\nConnection: close\r\n",
 	    question->method, question->target);
 	if (r == 0 && question->body)
-		r = buffer_appendf(&request,
-		    "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n",
+		r = buffer_appendf(
+		    &request, "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n",
 		    type ? type : "application/json", question->len);
 	else if (r == 0)
 		r = buffer_append_string(&request,
-		    strcmp(question->method, "GET") == 0
-			? "\r\n"
-			: "Content-Length: 0\r\n\r\n");
+		                         strcmp(question->method, "GET") == 0
+		                             ? "\r\n"
+		                             : "Content-Length: 0\r\n\r\n");
 	if (r == 0 && question->body)
 		r = buffer_append(&request, question->body, question->len);
 	if (r == 0)
@@ -201,9 +201,10 @@ static int send_all(int fd, const char *data, size_t len)
 static int read_head(struct http *http)
 {
 	for (;;) {
-		char *end = http->raw.len == 0
-		    ? NULL
-		    : memmem(http->raw.data, http->raw.len, "\r\n\r\n", 4);
+		char *end =
+		    http->raw.len == 0
+			? NULL
+			: memmem(http->raw.data, http->raw.len, "\r\n\r\n", 4);
 		int r;
 
 		if (end) {
@@ -250,8 +251,8 @@ static void parse_field(struct http *http, const char *line)
 		http->framing = BY_LENGTH;
 		http->left = strtoull(value, NULL, 10);
 	} else if (len == 17 &&
-	    strncasecmp(line, "Transfer-Encoding", len) == 0 &&
-	    strcasecmp(value, "chunked") == 0) {
+	           strncasecmp(line, "Transfer-Encoding", len) == 0 &&
+	           strcasecmp(value, "chunked") == 0) {
 		http->framing = CHUNKED;
 		http->left = 0;
 	}
@@ -270,8 +271,8 @@ static int receive(struct http *http)
 	    poll(&readable, 1, http->patience_ms) == 0)
 		return -ETIMEDOUT;
 	do
-		got = recv(
-		    http->fd, http->raw.data + http->raw.len, READ_SIZE, 0);
+		got = recv(http->fd, http->raw.data + http->raw.len, READ_SIZE,
+		           0);
 	while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return errno == EAGAIN ? -ETIMEDOUT : -errno;
@@ -311,8 +312,8 @@ int http_read_line(struct http *http, const char **ret_line)
 	http->line_len = 0;
 	for (;;) {
 		char *end = http->body.len == 0
-		    ? NULL
-		    : memchr(http->body.data, '\n', http->body.len);
+		                ? NULL
+		                : memchr(http->body.data, '\n', http->body.len);
 		int r;
 
 		if (end) {
@@ -408,15 +409,15 @@ static int raw_line(struct http *http, char **ret_line)
 {
 	for (;;) {
 		char *end = http->raw.len == 0
-		    ? NULL
-		    : memchr(http->raw.data, '\n', http->raw.len);
+		                ? NULL
+		                : memchr(http->raw.data, '\n', http->raw.len);
 		int r;
 
 		if (end) {
 			*end = '\0';
 			*ret_line = http->raw.data;
-			buffer_consume(
-			    &http->raw, (size_t)(end - http->raw.data) + 1);
+			buffer_consume(&http->raw,
+			               (size_t)(end - http->raw.data) + 1);
 			return 0;
 		}
 		r = receive(http);

@@ -21,8 +21,8 @@ struct http;
  * nobody listens; -EPROTO: no HTTP; -ETIMEDOUT).
  */
 int http_open(struct http **ret_http, const char *socket_path,
-    const char *method, const char *target, const char *type,
-    const char *body);
+              const char *method, const char *target, const char *type,
+              const char *body);
 
 /* The same for a body of any octets, and an answer that may take longer. */
 struct http_question {
@@ -34,7 +34,7 @@ struct http_question {
 	unsigned silence_s; /* 0: HTTP_SILENCE_S */
 };
 int http_ask(struct http **ret_http, const char *socket_path,
-    const struct http_question *question);
+             const struct http_question *question);
 void http_close(struct http *http);
 
 int http_status(const struct http *http);

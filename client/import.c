@@ -40,14 +40,14 @@ struct import_relay *import_relay(struct import *import, const char *name)
 	import->relay_count++;
 	/* What relais takes for a name: letters, digits, . - and _ */
 	for (i = 0; name[i] != '\0' && i < sizeof(relay->name) - 1; i++)
-		relay->name[i] = isalnum((unsigned char)name[i]) ||
-		            strchr(".-_", name[i])
-		        ? name[i] : '-';
+		relay->name[i] =
+		    isalnum((unsigned char)name[i]) || strchr(".-_", name[i])
+			? name[i]
+			: '-';
 	return relay;
 }
 
-void import_put(struct import_relay *relay, const char *key,
-    const char *value)
+void import_put(struct import_relay *relay, const char *key, const char *value)
 {
 	if (!relay || !value || *value == '\0')
 		return;
@@ -85,7 +85,7 @@ void import_put_host(struct import_relay *relay, const char *text)
 	if (port && strcmp(port, "submission") == 0)
 		port = "587";
 	else if (port && (strcmp(port, "smtps") == 0 ||
-		strcmp(port, "submissions") == 0))
+	                  strcmp(port, "submissions") == 0))
 		port = "465";
 	else if (port && strcmp(port, "smtp") == 0)
 		port = "25";
@@ -120,7 +120,7 @@ static char *trim(char *line)
 }
 
 int import_lines(struct import *import, const char *path,
-    void (*on_line)(void *context, char *line), void *context)
+                 void (*on_line)(void *context, char *line), void *context)
 {
 	char full[1024];
 	char *line = NULL, *text;
@@ -128,7 +128,7 @@ int import_lines(struct import *import, const char *path,
 	FILE *file;
 
 	snprintf(full, sizeof(full), "%s%s", import->root ? import->root : "",
-	    path);
+	         path);
 	file = fopen(full, "re");
 	if (!file)
 		return -errno;
@@ -166,5 +166,5 @@ char *import_word(char **line)
 bool import_is_on(const char *value)
 {
 	return strcasecmp(value, "yes") == 0 || strcasecmp(value, "on") == 0 ||
-	    strcasecmp(value, "true") == 0 || strcmp(value, "1") == 0;
+	       strcasecmp(value, "true") == 0 || strcmp(value, "1") == 0;
 }

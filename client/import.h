@@ -45,8 +45,7 @@ void import_done(struct import *import);
 struct import_relay *import_relay(struct import *import, const char *name);
 
 /* Values of relais.yaml(5). NULL and "" are nothing. */
-void import_put(struct import_relay *relay, const char *key,
-    const char *value);
+void import_put(struct import_relay *relay, const char *key, const char *value);
 
 /* "[host]:port", "host:port", "host::port" or "host"; no port: nothing. */
 void import_put_host(struct import_relay *relay, const char *text);
@@ -59,7 +58,7 @@ void import_note(struct import *import, const char *format, ...)
  * around it, to be changed at will. 0, -errno of the file.
  */
 int import_lines(struct import *import, const char *path,
-    void (*on_line)(void *context, char *line), void *context);
+                 void (*on_line)(void *context, char *line), void *context);
 
 /* Cuts a word off the line, which "=" and spaces end; "" at its end. */
 char *import_word(char **line);

@@ -30,9 +30,9 @@ struct msmtp {
 
 static void begin_account(struct msmtp *msmtp, char *line);
 static bool set_flag(struct account *account, const char *key,
-    const char *value);
+                     const char *value);
 static bool set_text(struct account *account, const char *key,
-    const char *value);
+                     const char *value);
 static void add_relay(struct msmtp *msmtp, const struct account *account);
 
 static void on_line(void *context, char *line)
@@ -52,7 +52,9 @@ static void on_line(void *context, char *line)
 	}
 	account = &msmtp->accounts[msmtp->current];
 	if (strcmp(key, "passwordeval") == 0)
-		import_note(msmtp->import, "account %s: passwordeval is a "
+		import_note(
+		    msmtp->import,
+		    "account %s: passwordeval is a "
 		    "command: give its password by relaisctl relay set %s "
 		    "--password-command, or password_command in relais.yaml",
 		    account->name, account->name);
@@ -60,7 +62,7 @@ static void on_line(void *context, char *line)
 	if (!set_flag(account, key, value) && !set_text(account, key, value) &&
 	    strncmp(key, "log", 3) != 0 && strcmp(key, "passwordeval") != 0)
 		import_note(msmtp->import, "account %s: %s is not taken over",
-		    account->name, key);
+		            account->name, key);
 }
 
 /* account NAME [: OTHER], or the usual one */
@@ -79,7 +81,7 @@ static void begin_account(struct msmtp *msmtp, char *line)
 		name = strcmp(name, "default") == 0 ? "" : name;
 	if (*name == '\0' && other) {
 		snprintf(msmtp->usual, sizeof(msmtp->usual), "%s",
-		    import_word(&other));
+		         import_word(&other));
 		return;
 	}
 	if (msmtp->count == ACCOUNTS_MAX)
@@ -98,7 +100,7 @@ static void begin_account(struct msmtp *msmtp, char *line)
 }
 
 static bool set_flag(struct account *account, const char *key,
-    const char *value)
+                     const char *value)
 {
 	if (strcmp(key, "tls") == 0)
 		account->has_tls = import_is_on(value) || *value == '\0';
@@ -114,7 +116,7 @@ static bool set_flag(struct account *account, const char *key,
 }
 
 static bool set_text(struct account *account, const char *key,
-    const char *value)
+                     const char *value)
 {
 	const struct {
 		const char *key;
@@ -145,10 +147,9 @@ int import_msmtp(struct import *import, const char *path)
 	int r;
 
 	snprintf(msmtp.accounts[DEFAULTS].name,
-	    sizeof(msmtp.accounts[DEFAULTS].name), "defaults");
+	         sizeof(msmtp.accounts[DEFAULTS].name), "defaults");
 	msmtp.accounts[DEFAULTS].is_starttls = true;
-	r = import_lines(import, path ? path : "/etc/msmtprc", on_line,
-	    &msmtp);
+	r = import_lines(import, path ? path : "/etc/msmtprc", on_line, &msmtp);
 	for (i = 1; i < msmtp.count; i++)
 		if (msmtp.accounts[i].host[0] != '\0')
 			add_relay(&msmtp, &msmtp.accounts[i]);
@@ -158,17 +159,18 @@ int import_msmtp(struct import *import, const char *path)
 
 static void add_relay(struct msmtp *msmtp, const struct account *account)
 {
-	struct import_relay *relay = import_relay(msmtp->import,
-	    account->name);
+	struct import_relay *relay = import_relay(msmtp->import, account->name);
 
 	if (!relay)
 		return;
 	relay->is_default = strcmp(account->name, msmtp->usual) == 0 ||
-	    strcmp(account->name, "default") == 0;
+	                    strcmp(account->name, "default") == 0;
 	import_put(relay, "host", account->host);
 	import_put(relay, "port", account->port);
-	import_put(relay, "security", !account->has_tls ? "none" :
-	    account->is_starttls ? "starttls" : "tls");
+	import_put(relay, "security",
+	           !account->has_tls      ? "none"
+	           : account->is_starttls ? "starttls"
+	                                  : "tls");
 	if (account->has_login) {
 		import_put(relay, "username", account->user);
 		import_put(relay, "password", account->password);

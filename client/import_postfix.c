@@ -90,8 +90,8 @@ static void on_login(void *context, char *line)
 static void put_security(struct postfix *postfix, struct import_relay *relay)
 {
 	const char *level = postfix->level;
-	bool is_verified = strcmp(level, "verify") == 0 ||
-	    strcmp(level, "secure") == 0;
+	bool is_verified =
+	    strcmp(level, "verify") == 0 || strcmp(level, "secure") == 0;
 
 	if (postfix->is_wrapped)
 		import_put(relay, "security", "tls");
@@ -100,14 +100,16 @@ static void put_security(struct postfix *postfix, struct import_relay *relay)
 	else if (json_text(relay->order, "username")) {
 		import_put(relay, "security", "starttls");
 		import_note(postfix->import, "Postfix logs in where TLS is "
-		    "refused, too; relais does not");
+		                             "refused, too; relais does not");
 	} else if (strcmp(level, "may") == 0)
 		import_put(relay, "security", "opportunistic");
 	else
 		import_put(relay, "security", "none");
 	if ((postfix->is_wrapped || strcmp(level, "encrypt") == 0) &&
 	    !is_verified)
-		import_note(postfix->import, "Postfix did not look at the "
+		import_note(
+		    postfix->import,
+		    "Postfix did not look at the "
 		    "relay's certificate; relais does. If it is one of your "
 		    "own: relaisctl relay set relayhost tls.ca_file=FILE");
 }
@@ -119,19 +121,22 @@ int import_postfix(struct import *import, const char *path)
 	int r;
 
 	r = import_lines(import, path ? path : "/etc/postfix/main.cf",
-	    on_parameter, &postfix);
+	                 on_parameter, &postfix);
 	if (r < 0)
 		return r;
 	if (postfix.generic[0] != '\0')
-		import_note(import, "smtp_generic_maps (%s): see from, "
-		    "allowed_from and aliases in relais.yaml(5)",
-		    postfix.generic);
+		import_note(import,
+		            "smtp_generic_maps (%s): see from, "
+		            "allowed_from and aliases in relais.yaml(5)",
+		            postfix.generic);
 	if (postfix.by_sender[0] != '\0')
-		import_note(import, "sender_dependent_relayhost_maps (%s): "
-		    "see routes in relais.yaml(5)", postfix.by_sender);
+		import_note(import,
+		            "sender_dependent_relayhost_maps (%s): "
+		            "see routes in relais.yaml(5)",
+		            postfix.by_sender);
 	if (postfix.relayhost[0] == '\0') {
 		import_note(import, "there is no relayhost: relais delivers "
-		    "directly without a relay, as Postfix did");
+		                    "directly without a relay, as Postfix did");
 		return 0;
 	}
 	login.relay = import_relay(import, "relayhost");
@@ -140,10 +145,10 @@ int import_postfix(struct import *import, const char *path)
 	login.relay->is_default = true;
 	import_put_host(login.relay, postfix.relayhost);
 	import_put(login.relay, "hostname",
-	    strchr(postfix.hostname, '$') ? NULL : postfix.hostname);
+	           strchr(postfix.hostname, '$') ? NULL : postfix.hostname);
 	if (postfix.passwords[0] != '\0')
 		r = import_lines(import, map_file(postfix.passwords), on_login,
-		    &login);
+		                 &login);
 	put_security(&postfix, login.relay);
 	return r;
 }

@@ -15,7 +15,7 @@
 /* -------------------------------------------------------------- nullmailer */
 
 static void set_option(struct import *import, struct import_relay *relay,
-    char *option)
+                       char *option)
 {
 	char *value = strchr(option, '=');
 
@@ -31,8 +31,7 @@ static void set_option(struct import *import, struct import_relay *relay,
 		import_put(relay, "password", value);
 	else if (strcmp(option, "--starttls") == 0)
 		import_put(relay, "security", "starttls");
-	else if (strcmp(option, "--ssl") == 0 ||
-	    strcmp(option, "--tls") == 0)
+	else if (strcmp(option, "--ssl") == 0 || strcmp(option, "--tls") == 0)
 		import_put(relay, "security", "tls");
 	else if (strcmp(option, "--insecure") == 0)
 		import_put(relay, "tls.verify", "off");
@@ -40,7 +39,7 @@ static void set_option(struct import *import, struct import_relay *relay,
 		import_put(relay, "authentication", "LOGIN");
 	else
 		import_note(import, "relay %s: %s is not taken over",
-		    relay->name, option);
+		            relay->name, option);
 }
 
 /* HOST [PROTOCOL [OPTION...]]; options may have "=" in them. */
@@ -55,7 +54,7 @@ static void on_remote(void *context, char *line)
 
 	if (protocol && strcmp(protocol, "smtp") != 0) {
 		import_note(import, "%s: protocol %s is not taken over", host,
-		    protocol);
+		            protocol);
 		return;
 	}
 	relay = import_relay(import, host);
@@ -73,14 +72,15 @@ int import_nullmailer(struct import *import, const char *path)
 {
 	size_t i;
 	int r = import_lines(import, path ? path : "/etc/nullmailer/remotes",
-	    on_remote, import);
+	                     on_remote, import);
 
 	/* nullmailer goes from one to the next, too. */
 	for (i = 1; i < import->relay_count; i++)
-		import_note(import, "to use %s when %s fails: relaisctl relay "
-		    "set %s fallback=%s", import->relays[i].name,
-		    import->relays[i - 1].name, import->relays[i - 1].name,
-		    import->relays[i].name);
+		import_note(import,
+		            "to use %s when %s fails: relaisctl relay "
+		            "set %s fallback=%s",
+		            import->relays[i].name, import->relays[i - 1].name,
+		            import->relays[i - 1].name, import->relays[i].name);
 	return r;
 }
 
@@ -118,26 +118,32 @@ static void on_ssmtp(void *context, char *line)
 	else if (strcasecmp(key, "hostname") == 0)
 		import_put(ssmtp->relay, "hostname", value);
 	else if (strcasecmp(key, "root") == 0 && *value != '\0')
-		import_note(ssmtp->import, "mail to root: add aliases: "
-		    "{root: %s} to relais.yaml", value);
+		import_note(ssmtp->import,
+		            "mail to root: add aliases: "
+		            "{root: %s} to relais.yaml",
+		            value);
 	else if (strcasecmp(key, "rewriteDomain") == 0 && *value != '\0')
-		import_note(ssmtp->import, "the domain of bare names: add "
-		    "domain: %s to relais.yaml", value);
+		import_note(ssmtp->import,
+		            "the domain of bare names: add "
+		            "domain: %s to relais.yaml",
+		            value);
 }
 
 int import_ssmtp(struct import *import, const char *path)
 {
-	struct ssmtp ssmtp = { import, import_relay(import, "mailhub"),
-		false, false };
+	struct ssmtp ssmtp = { import, import_relay(import, "mailhub"), false,
+		               false };
 	int r;
 
 	if (!ssmtp.relay)
 		return -ENOMEM;
 	r = import_lines(import, path ? path : "/etc/ssmtp/ssmtp.conf",
-	    on_ssmtp, &ssmtp);
+	                 on_ssmtp, &ssmtp);
 	ssmtp.relay->is_default = true;
-	import_put(ssmtp.relay, "security", ssmtp.is_starttls ? "starttls" :
-	    ssmtp.has_tls ? "tls" : "none");
+	import_put(ssmtp.relay, "security",
+	           ssmtp.is_starttls ? "starttls"
+	           : ssmtp.has_tls   ? "tls"
+	                             : "none");
 	return r;
 }
 
@@ -172,7 +178,7 @@ static void on_dma(void *context, char *line)
 		import_put(dma->relay, "hostname", value);
 	else if (strcmp(key, "MASQUERADE") == 0)
 		import_put(dma->relay, "from.address",
-		    strchr(value, '@') ? value : NULL);
+		           strchr(value, '@') ? value : NULL);
 	else
 		import_note(dma->import, "%s is not taken over", key);
 }
@@ -197,26 +203,28 @@ static void on_dma_login(void *context, char *line)
 int import_dma(struct import *import, const char *path)
 {
 	struct dma dma = { .import = import,
-		.relay = import_relay(import, "smarthost") };
+		           .relay = import_relay(import, "smarthost") };
 	int r;
 
 	if (!dma.relay)
 		return -ENOMEM;
 	r = import_lines(import, path ? path : "/etc/dma/dma.conf", on_dma,
-	    &dma);
+	                 &dma);
 	if (r == 0 && dma.host[0] == '\0') {
 		json_free(dma.relay->order);
 		import->relay_count = 0;
 		import_note(import, "there is no SMARTHOST: relais delivers "
-		    "directly without a relay, as dma did");
+		                    "directly without a relay, as dma did");
 		return 0;
 	}
 	if (r == 0 && dma.auth[0] != '\0')
 		r = import_lines(import, dma.auth, on_dma_login, &dma);
 	dma.relay->is_default = true;
 	import_put(dma.relay, "host", dma.host);
-	import_put(dma.relay, "security", !dma.has_tls ? "none" :
-	    dma.is_starttls && dma.is_opportunistic ? "opportunistic" :
-	    dma.is_starttls ? "starttls" : "tls");
+	import_put(dma.relay, "security",
+	           !dma.has_tls                              ? "none"
+	           : dma.is_starttls && dma.is_opportunistic ? "opportunistic"
+	           : dma.is_starttls                         ? "starttls"
+	                                                     : "tls");
 	return r;
 }

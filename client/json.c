@@ -80,7 +80,7 @@ static json_t *unlocked(const struct json *json)
 }
 
 void *json_next(const struct json *object, void *iterator,
-    const char **ret_name, const struct json **ret_value)
+                const char **ret_name, const struct json **ret_value)
 {
 	json_t *members = unlocked(object);
 
@@ -113,7 +113,7 @@ struct json *json_copy_of(const struct json *json)
 char *json_print(const struct json *json)
 {
 	return json_dumps(inner(json),
-	    JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_ENCODE_ANY);
+	                  JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_ENCODE_ANY);
 }
 
 struct json *json_make(void)
@@ -174,8 +174,8 @@ void json_put_list(struct json *object, const char *name, const char *words)
 	for (; *words; words += len + strspn(words + len, ", ]")) {
 		len = strcspn(words, ", ]");
 		if (len > 0)
-			(void)json_array_append_new(
-			    array, json_stringn(words, len));
+			(void)json_array_append_new(array,
+			                            json_stringn(words, len));
 	}
 	(void)json_object_set_new(unlocked(object), name, array);
 }

@@ -32,7 +32,7 @@ const char *json_item_text(const struct json *array, size_t index);
 
 /* The next member of an object: iterator NULL at first and at the end. */
 void *json_next(const struct json *object, void *iterator,
-    const char **ret_name, const struct json **ret_value);
+                const char **ret_name, const struct json **ret_value);
 /* A value that is a text; NULL if it is not. */
 const char *json_value_text(const struct json *value);
 /* A value that is a number. */

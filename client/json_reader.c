@@ -46,7 +46,7 @@ static bool enter(struct json_reader *reader, char open)
 }
 
 bool json_reader_next_member(struct json_reader *reader,
-    char name[JSON_NAME_SIZE])
+                             char name[JSON_NAME_SIZE])
 {
 	if (!next(reader, '}'))
 		return false;
@@ -195,9 +195,8 @@ static unsigned read_hex(struct json_reader *reader)
 
 	for (int i = 0; i < 4; i++) {
 		const char *digits = "0123456789abcdef0123456789ABCDEF";
-		const char *digit = *reader->at
-		    ? strchr(digits, *reader->at)
-		    : NULL;
+		const char *digit =
+		    *reader->at ? strchr(digits, *reader->at) : NULL;
 
 		if (!digit) {
 			reader->is_bad = true;
@@ -234,7 +233,7 @@ static size_t read_escape(struct json_reader *reader, char utf8[4])
 	    reader->at[1] == 'u') {
 		reader->at += 2;
 		point = 0x10000 + ((point - 0xd800) << 10) +
-		    ((read_hex(reader) - 0xdc00) & 0x3ff);
+		        ((read_hex(reader) - 0xdc00) & 0x3ff);
 	}
 	if (point < 0x80) {
 		utf8[0] = (char)point;

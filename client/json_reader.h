@@ -34,7 +34,7 @@ bool json_reader_enter_array(struct json_reader *reader);
 /* The next member's name, cut to size; its value is to be read or skipped.
    false: that was the last one. */
 bool json_reader_next_member(struct json_reader *reader,
-    char name[JSON_NAME_SIZE]);
+                             char name[JSON_NAME_SIZE]);
 bool json_reader_next_item(struct json_reader *reader);
 
 /* A text, cut to size at a character's end; "" for null and other kinds. */

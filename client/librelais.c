@@ -20,12 +20,13 @@
 #include "submit_socket.h"
 
 static enum relais_result start(struct relais_session *session,
-    const struct relais_envelope *envelope, unsigned timeout_ms);
+                                const struct relais_envelope *envelope,
+                                unsigned timeout_ms);
 static int read_body(struct relais_session *session, int fd);
 static enum relais_result send_chunk(struct relais_session *session,
-    bool is_last);
+                                     bool is_last);
 static enum relais_result end(struct relais_session *session,
-    struct relais_answer *ret_answer);
+                              struct relais_answer *ret_answer);
 
 const char *relais_version(void)
 {
@@ -61,8 +62,10 @@ void relais_close(struct relais_session *session)
 }
 
 enum relais_result relais_submit(struct relais_session *session,
-    const struct relais_envelope *envelope, const void *data, size_t len,
-    unsigned timeout_ms, struct relais_answer *ret_answer)
+                                 const struct relais_envelope *envelope,
+                                 const void *data, size_t len,
+                                 unsigned timeout_ms,
+                                 struct relais_answer *ret_answer)
 {
 	struct relais_answer *answer = &session->answer;
 
@@ -75,7 +78,8 @@ enum relais_result relais_submit(struct relais_session *session,
 
 /* Checks, and forgets whatever was begun before. */
 static enum relais_result start(struct relais_session *session,
-    const struct relais_envelope *envelope, unsigned timeout_ms)
+                                const struct relais_envelope *envelope,
+                                unsigned timeout_ms)
 {
 	relais_abort(session);
 	session->envelope = envelope;
@@ -86,7 +90,7 @@ static enum relais_result start(struct relais_session *session,
 }
 
 static enum relais_result end(struct relais_session *session,
-    struct relais_answer *ret_answer)
+                              struct relais_answer *ret_answer)
 {
 	if (ret_answer)
 		*ret_answer = session->answer;
@@ -97,8 +101,9 @@ static enum relais_result end(struct relais_session *session,
 }
 
 enum relais_result relais_submit_fd(struct relais_session *session,
-    const struct relais_envelope *envelope, int body_fd, unsigned timeout_ms,
-    struct relais_answer *ret_answer)
+                                    const struct relais_envelope *envelope,
+                                    int body_fd, unsigned timeout_ms,
+                                    struct relais_answer *ret_answer)
 {
 	struct relais_answer *answer = &session->answer;
 	struct stat status;
@@ -113,14 +118,14 @@ enum relais_result relais_submit_fd(struct relais_session *session,
 	    status.st_size > offset)
 		session->size_bytes = (uint64_t)(status.st_size - offset);
 	while (answer->result == RELAIS_OK &&
-	    (r = read_body(session, body_fd)) > 0)
+	       (r = read_body(session, body_fd)) > 0)
 		(void)send_chunk(session, false);
 	if (answer->result == RELAIS_OK && r < 0) {
 		relais_abort(session);
-		(void)outcome_fail(answer, r == -ENOMEM
-			? RELAIS_NO_MEMORY
-			: RELAIS_BODY_UNREADABLE,
-		    -r, "reading the message: %s", strerror(-r));
+		(void)outcome_fail(answer,
+		                   r == -ENOMEM ? RELAIS_NO_MEMORY
+		                                : RELAIS_BODY_UNREADABLE,
+		                   -r, "reading the message: %s", strerror(-r));
 	}
 	if (answer->result == RELAIS_OK)
 		(void)send_chunk(session, true);
@@ -137,7 +142,7 @@ static int read_body(struct relais_session *session, int fd)
 		return r;
 	while (chunk->len < SESSION_CHUNK_BYTES) {
 		ssize_t len = read(fd, chunk->data + chunk->len,
-		    SESSION_CHUNK_BYTES - chunk->len);
+		                   SESSION_CHUNK_BYTES - chunk->len);
 
 		if (len < 0 && errno == EINTR)
 			continue;
@@ -152,7 +157,7 @@ static int read_body(struct relais_session *session, int fd)
 
 /* The last one waits for the answer. */
 static enum relais_result send_chunk(struct relais_session *session,
-    bool is_last)
+                                     bool is_last)
 {
 	struct relais_answer *answer = &session->answer;
 	struct buffer *chunk = &session->chunk;
@@ -160,24 +165,25 @@ static enum relais_result send_chunk(struct relais_session *session,
 
 	if (!session->is_streaming && is_last)
 		return session_submit(session, 0, session->envelope,
-		    chunk->data, chunk->len, answer);
+		                      chunk->data, chunk->len, answer);
 	if (!session->is_streaming)
 		result = session_begin(session, 0, session->envelope,
-		    session->size_bytes, answer);
+		                       session->size_bytes, answer);
 	session->is_streaming = true;
 	if (result == RELAIS_OK)
 		result = dialogue_send(&session->links[0], chunk->data,
-		    chunk->len, is_last, answer);
+		                       chunk->len, is_last, answer);
 	buffer_clear(chunk);
 	if (result == RELAIS_OK && is_last)
 		result = session_settle(session, 0, session->envelope, NULL, 0,
-		    answer);
+		                        answer);
 	return result;
 }
 
 enum relais_result relais_begin(struct relais_session *session,
-    const struct relais_envelope *envelope, unsigned timeout_ms,
-    struct relais_answer *ret_answer)
+                                const struct relais_envelope *envelope,
+                                unsigned timeout_ms,
+                                struct relais_answer *ret_answer)
 {
 	if (start(session, envelope, timeout_ms) != RELAIS_OK)
 		return end(session, ret_answer);
@@ -187,7 +193,7 @@ enum relais_result relais_begin(struct relais_session *session,
 }
 
 enum relais_result relais_write(struct relais_session *session,
-    const void *data, size_t len)
+                                const void *data, size_t len)
 {
 	struct relais_answer *answer = &session->answer;
 	struct buffer *chunk = &session->chunk;
@@ -195,7 +201,7 @@ enum relais_result relais_write(struct relais_session *session,
 
 	if (!session->envelope)
 		return outcome_fail(answer, RELAIS_INVALID, EINVAL,
-		    "no message was begun");
+		                    "no message was begun");
 	while (answer->result == RELAIS_OK && len > 0) {
 		size_t room = SESSION_CHUNK_BYTES - chunk->len;
 		size_t part = len < room ? len : room;
@@ -208,7 +214,7 @@ enum relais_result relais_write(struct relais_session *session,
 		if (buffer_append(chunk, at, part) < 0) {
 			relais_abort(session);
 			return outcome_fail(answer, RELAIS_NO_MEMORY, ENOMEM,
-			    "out of memory");
+			                    "out of memory");
 		}
 		at += part;
 		len -= part;
@@ -217,13 +223,13 @@ enum relais_result relais_write(struct relais_session *session,
 }
 
 enum relais_result relais_finish(struct relais_session *session,
-    struct relais_answer *ret_answer)
+                                 struct relais_answer *ret_answer)
 {
 	struct relais_answer *answer = &session->answer;
 
 	if (!session->envelope && answer->result == RELAIS_OK)
 		(void)outcome_fail(answer, RELAIS_INVALID, EINVAL,
-		    "no message was begun");
+		                   "no message was begun");
 	if (answer->result == RELAIS_OK) {
 		session_set_timeout(session, session->timeout_ms);
 		(void)send_chunk(session, true);

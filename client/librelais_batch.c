@@ -16,15 +16,16 @@
 #include "session.h"
 
 static void send_one(struct relais_session *session, unsigned link,
-    struct relais_submission *submission);
+                     struct relais_submission *submission);
 static void settle_one(struct relais_session *session, unsigned link,
-    struct relais_submission *submission);
+                       struct relais_submission *submission);
 static void submit_rest(struct relais_session *session,
-    struct relais_submission *submissions, size_t count);
+                        struct relais_submission *submissions, size_t count);
 static bool is_to_be_tried_again(const struct relais_answer *answer);
 
 size_t relais_submit_batch(struct relais_session *session,
-    struct relais_submission *submissions, size_t count, unsigned timeout_ms)
+                           struct relais_submission *submissions, size_t count,
+                           unsigned timeout_ms)
 {
 	size_t width = count < SESSION_LINKS ? count : SESSION_LINKS;
 	size_t done = 0;
@@ -46,7 +47,7 @@ size_t relais_submit_batch(struct relais_session *session,
 }
 
 static void send_one(struct relais_session *session, unsigned link,
-    struct relais_submission *submission)
+                     struct relais_submission *submission)
 {
 	struct relais_answer *answer = &submission->answer;
 
@@ -54,20 +55,21 @@ static void send_one(struct relais_session *session, unsigned link,
 	if (envelope_check(submission->envelope, answer) != RELAIS_OK)
 		return;
 	(void)session_send(session, link, submission->envelope,
-	    submission->data, submission->len, answer);
+	                   submission->data, submission->len, answer);
 }
 
 static void settle_one(struct relais_session *session, unsigned link,
-    struct relais_submission *submission)
+                       struct relais_submission *submission)
 {
 	if (submission->answer.result != RELAIS_OK)
 		return; /* it was not sent */
 	(void)session_settle(session, link, submission->envelope,
-	    submission->data, submission->len, &submission->answer);
+	                     submission->data, submission->len,
+	                     &submission->answer);
 }
 
 static void submit_rest(struct relais_session *session,
-    struct relais_submission *submissions, size_t count)
+                        struct relais_submission *submissions, size_t count)
 {
 	enum relais_result result = RELAIS_OK;
 
@@ -80,12 +82,13 @@ static void submit_rest(struct relais_session *session,
 		if (result == RELAIS_UNAVAILABLE)
 			return;
 		result = session_submit(session, 0, submission->envelope,
-		    submission->data, submission->len, &submission->answer);
+		                        submission->data, submission->len,
+		                        &submission->answer);
 	}
 }
 
 static bool is_to_be_tried_again(const struct relais_answer *answer)
 {
 	return answer->result == RELAIS_UNAVAILABLE ||
-	    (answer->result == RELAIS_TRY_LATER && answer->code == 421);
+	       (answer->result == RELAIS_TRY_LATER && answer->code == 421);
 }

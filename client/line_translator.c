@@ -12,12 +12,12 @@
 
 static void end_line(struct line_translator *translator);
 static int pass_chunk(struct line_translator *translator, const char **data,
-    size_t *len, struct buffer *out);
+                      size_t *len, struct buffer *out);
 static int pass_line(struct line_translator *translator, const char **data,
-    size_t *len, struct buffer *out);
+                     size_t *len, struct buffer *out);
 
 int line_translator_feed(struct line_translator *translator, const char *data,
-    size_t len, struct buffer *out)
+                         size_t len, struct buffer *out)
 {
 	int r = 0;
 
@@ -35,11 +35,11 @@ int line_translator_feed(struct line_translator *translator, const char *data,
 }
 
 static int pass_chunk(struct line_translator *translator, const char **data,
-    size_t *len, struct buffer *out)
+                      size_t *len, struct buffer *out)
 {
 	size_t part = *len < translator->chunk_left
-	    ? *len
-	    : (size_t)translator->chunk_left;
+	                  ? *len
+	                  : (size_t)translator->chunk_left;
 	int r = buffer_append(out, *data, part);
 
 	translator->chunk_left -= part;
@@ -50,24 +50,23 @@ static int pass_chunk(struct line_translator *translator, const char **data,
 
 /* A line, or the part of it that has come. */
 static int pass_line(struct line_translator *translator, const char **data,
-    size_t *len, struct buffer *out)
+                     size_t *len, struct buffer *out)
 {
 	const char *lf = memchr(*data, '\n', *len);
 	size_t part = lf ? (size_t)(lf - *data) : *len;
 	size_t room = sizeof(translator->line) - 1 - translator->line_len;
-	bool has_cr = part > 0 ? (*data)[part - 1] == '\r'
-			       : translator->was_cr;
+	bool has_cr = part > 0 ? (*data)[part - 1] == '\r' : translator->was_cr;
 	int r;
 
 	memcpy(translator->line + translator->line_len, *data,
-	    part < room ? part : room);
+	       part < room ? part : room);
 	translator->line_len += part < room ? part : room;
 	translator->was_cr = has_cr;
 	r = buffer_append(out, *data, part);
 	if (r == 0 && lf) {
 		if (translator->ends == LINE_ENDS_UNKNOWN)
-			translator->ends = has_cr ? LINE_ENDS_CRLF
-						  : LINE_ENDS_LF;
+			translator->ends =
+			    has_cr ? LINE_ENDS_CRLF : LINE_ENDS_LF;
 		r = buffer_append_string(out, has_cr ? "\n" : "\r\n");
 		end_line(translator);
 	}
@@ -93,7 +92,7 @@ static void end_line(struct line_translator *translator)
 		translator->is_in_data = true;
 	} else if (strncasecmp(line, "BDAT ", 5) == 0) {
 		for (const char *at = line + 5; *at >= '0' && *at <= '9'; at++)
-			translator->chunk_left = translator->chunk_left * 10 +
-			    (uint64_t)(*at - '0');
+			translator->chunk_left =
+			    translator->chunk_left * 10 + (uint64_t)(*at - '0');
 	}
 }

@@ -58,12 +58,12 @@ static void answer(int fd, const char *status, const char *text)
 	int len;
 
 	len = asprintf(&page,
-	    "HTTP/1.1 %s\r\n"
-	    "Content-Type: text/plain; charset=utf-8\r\n"
-	    "Cache-Control: no-store\r\n"
-	    "Connection: close\r\n"
-	    "Content-Length: %zu\r\n\r\n%s",
-	    status, strlen(text), text);
+	               "HTTP/1.1 %s\r\n"
+	               "Content-Type: text/plain; charset=utf-8\r\n"
+	               "Cache-Control: no-store\r\n"
+	               "Connection: close\r\n"
+	               "Content-Length: %zu\r\n\r\n%s",
+	               status, strlen(text), text);
 	if (len < 0)
 		return;
 	(void)send(fd, page, (size_t)len, MSG_NOSIGNAL);
@@ -82,7 +82,7 @@ static char *take_url(const char *request, uint16_t port)
 	len = strcspn(target, " \r\n");
 	if (!memmem(target, len, "state=", 6) ||
 	    asprintf(&url, "http://127.0.0.1:%u%.*s", port, (int)len, target) <
-		0)
+	        0)
 		return NULL;
 	return url;
 }
@@ -97,15 +97,15 @@ char *loopback_accept(int fd, uint16_t port)
 	if (peer < 0)
 		return NULL;
 	(void)setsockopt(peer, SOL_SOCKET, SO_RCVTIMEO, &patience,
-	    sizeof(patience));
+	                 sizeof(patience));
 	(void)setsockopt(peer, SOL_SOCKET, SO_SNDTIMEO, &patience,
-	    sizeof(patience));
+	                 sizeof(patience));
 	if (read_request(peer, request, sizeof(request)))
 		url = take_url(request, port);
 	if (url)
 		answer(peer, "200 OK",
-		    "relaisctl has got the answer and says how it goes on. "
-		    "You can close this page.\n");
+		       "relaisctl has got the answer and says how it goes on. "
+		       "You can close this page.\n");
 	else
 		answer(peer, "404 Not Found", "Nothing is here.\n");
 	explicit_bzero(request, sizeof(request));

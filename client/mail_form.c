@@ -36,9 +36,9 @@ static const struct {
 	{ ".gif", "image/gif" },
 	{ ".svg", "image/svg+xml" },
 	{ ".docx", "application/vnd.openxmlformats-officedocument."
-		   "wordprocessingml.document" },
+	           "wordprocessingml.document" },
 	{ ".xlsx", "application/vnd.openxmlformats-officedocument."
-		   "spreadsheetml.sheet" },
+	           "spreadsheetml.sheet" },
 	{ ".odt", "application/vnd.oasis.opendocument.text" },
 	{ ".ods", "application/vnd.oasis.opendocument.spreadsheet" },
 };
@@ -55,8 +55,9 @@ int mail_form_init(struct mail_form *form, const char *message_json)
 	if (r < 0)
 		return r;
 	(void)snprintf(form->type, sizeof(form->type),
-	    "multipart/form-data; boundary=%s", form->boundary);
-	return buffer_appendf(&form->body,
+	               "multipart/form-data; boundary=%s", form->boundary);
+	return buffer_appendf(
+	    &form->body,
 	    "--%s\r\nContent-Disposition: form-data; name=message\r\n"
 	    "Content-Type: application/json\r\n\r\n%s\r\n",
 	    form->boundary, message_json);
@@ -88,19 +89,20 @@ int mail_form_attach(struct mail_form *form, const char *file)
 	int r;
 
 	if (snprintf(path, sizeof(path), "%.*s",
-		(int)(colon ? (size_t)(colon - file) : strlen(file)), file) >=
-	    (int)sizeof(path))
+	             (int)(colon ? (size_t)(colon - file) : strlen(file)),
+	             file) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	name = strrchr(path, '/');
 	name = name ? name + 1 : path;
-	r = buffer_appendf(body,
+	r = buffer_appendf(
+	    body,
 	    "--%s\r\nContent-Disposition: form-data; name=file; filename=",
 	    form->boundary);
 	if (r == 0)
 		r = append_name(body, name);
 	if (r == 0)
 		r = buffer_appendf(body, "\r\nContent-Type: %s\r\n\r\n",
-		    colon ? colon + 1 : guess_type(name));
+		                   colon ? colon + 1 : guess_type(name));
 	if (r == 0)
 		r = mail_form_read_file(body, path);
 	if (r == 0)

@@ -7,21 +7,21 @@
 
 #include "json.h"
 
-static void narrate_head(
-    const struct output *output, const struct json *message);
-static void narrate_hold(
-    const struct output *output, const struct json *message);
+static void narrate_head(const struct output *output,
+                         const struct json *message);
+static void narrate_hold(const struct output *output,
+                         const struct json *message);
 static void narrate_way(const struct output *output, const struct json *message,
-    const struct json *relay);
+                        const struct json *relay);
 static void narrate_help(const struct output *output, const char *name,
-    const struct json *relay);
-static void narrate_story(
-    const struct output *output, const struct json *message);
+                         const struct json *relay);
+static void narrate_story(const struct output *output,
+                          const struct json *message);
 static void label(const struct output *output, const char *name);
-static void narrate_outcome(
-    const struct output *output, const struct json *entry);
-static void narrate_names(
-    const struct output *output, const struct json *names);
+static void narrate_outcome(const struct output *output,
+                            const struct json *entry);
+static void narrate_names(const struct output *output,
+                          const struct json *names);
 
 enum output_style narrate_style(const char *state)
 {
@@ -29,20 +29,13 @@ enum output_style narrate_style(const char *state)
 		const char *state;
 		enum output_style style;
 	} styles[] = {
-		{ "delivered", STYLE_GOOD },
-		{ "closed", STYLE_GOOD },
-		{ "delivering", STYLE_GOOD },
-		{ "failed", STYLE_BAD },
-		{ "expired", STYLE_BAD },
-		{ "partial", STYLE_BAD },
-		{ "open", STYLE_BAD },
-		{ "held", STYLE_WARNING },
-		{ "parked", STYLE_WARNING },
-		{ "paused", STYLE_WARNING },
-		{ "half-open", STYLE_WARNING },
-		{ "deferred", STYLE_WARNING },
-		{ "unknown", STYLE_WARNING },
-		{ "cancelled", STYLE_DIM },
+		{ "delivered", STYLE_GOOD },    { "closed", STYLE_GOOD },
+		{ "delivering", STYLE_GOOD },   { "failed", STYLE_BAD },
+		{ "expired", STYLE_BAD },       { "partial", STYLE_BAD },
+		{ "open", STYLE_BAD },          { "held", STYLE_WARNING },
+		{ "parked", STYLE_WARNING },    { "paused", STYLE_WARNING },
+		{ "half-open", STYLE_WARNING }, { "deferred", STYLE_WARNING },
+		{ "unknown", STYLE_WARNING },   { "cancelled", STYLE_DIM },
 	};
 	size_t i;
 
@@ -65,7 +58,7 @@ void narrate_reply(const struct json *reply, char *out, size_t size)
 
 	if (code)
 		snprintf(out, size, "%" PRId64 " %s%s%s", code,
-		    or_nothing(enhanced), enhanced ? " " : "", text);
+		         or_nothing(enhanced), enhanced ? " " : "", text);
 	else
 		snprintf(out, size, "%s", text);
 }
@@ -80,19 +73,18 @@ static void narrate_fault(const struct json *relay, char *out, size_t size)
 
 	if (code)
 		snprintf(out, size, "%" PRId64 " %s%s%s (at %s)", code,
-		    or_nothing(enhanced), enhanced ? " " : "", reason,
-		    or_nothing(json_text(fault, "phase")));
+		         or_nothing(enhanced), enhanced ? " " : "", reason,
+		         or_nothing(json_text(fault, "phase")));
 	else
 		snprintf(out, size, "%s", reason);
 }
 
 void narrate_breaker(const struct output *output, const struct json *relay,
-    char *out, size_t size)
+                     char *out, size_t size)
 {
 	const char *state = or_nothing(json_text(relay, "state"));
 	const char *carrier = json_text(relay, "carried_by");
-	const char *trouble =
-	    json_text(json_member(relay, "oauth"), "problem");
+	const char *trouble = json_text(json_member(relay, "oauth"), "problem");
 	int64_t until_ms = output_parse_time(json_text(relay, "until"));
 	const char *words = state, *again = "; tried again ";
 	char age[OUTPUT_WORDS_SIZE], fault[600];
@@ -118,18 +110,19 @@ void narrate_breaker(const struct output *output, const struct json *relay,
 	if (strcmp(state, "paused") == 0)
 		again = "; goes on ";
 	output_age(output,
-	    until_ms && until_ms < output->now_ms ? output->now_ms : until_ms,
-	    age);
+	           until_ms && until_ms < output->now_ms ? output->now_ms
+	                                                 : until_ms,
+	           age);
 	narrate_fault(relay, fault, sizeof(fault));
 	snprintf(out, size, "%s%s%s%s%s%s%s", words, *fault ? ": " : "", fault,
-	    until_ms ? again : "", age, carrier ? "; its mail goes by " : "",
-	    or_nothing(carrier));
+	         until_ms ? again : "", age,
+	         carrier ? "; its mail goes by " : "", or_nothing(carrier));
 }
 
 /* ---------------------------------------------------------------- message */
 
 void narrate_message(const struct output *output, const struct json *message,
-    const struct json *relay)
+                     const struct json *relay)
 {
 	const struct json *recipients = json_member(message, "recipients");
 	size_t i;
@@ -150,8 +143,8 @@ static void label(const struct output *output, const char *name)
 	fprintf(output->file, "  %-11s ", name);
 }
 
-static void narrate_head(
-    const struct output *output, const struct json *message)
+static void narrate_head(const struct output *output,
+                         const struct json *message)
 {
 	const struct json *submitter = json_member(message, "submitter");
 	const char *state = json_text(message, "state");
@@ -163,7 +156,7 @@ static void narrate_head(
 	char size[OUTPUT_WORDS_SIZE];
 
 	output_format(output, STYLE_BOLD, "Message %s",
-	    or_nothing(json_text(message, "id")));
+	              or_nothing(json_text(message, "id")));
 	fputs(" is ", output->file);
 	output_text(output, narrate_style(state), state);
 	fputc('\n', output->file);
@@ -180,18 +173,19 @@ static void narrate_head(
 		output_text(output, STYLE_PLAIN, user);
 	else
 		output_format(output, STYLE_PLAIN, "uid %" PRId64,
-		    json_number(submitter, "uid"));
+		              json_number(submitter, "uid"));
 	fputc('\n', output->file);
 	output_size(json_number(message, "size"), size);
 	label(output, "size");
 	output_format(output, STYLE_PLAIN, "%s, priority %s%s", size,
-	    or_nothing(json_text(message, "priority")),
-	    json_flag(message, "has_content") ? "" : ", content gone");
+	              or_nothing(json_text(message, "priority")),
+	              json_flag(message, "has_content") ? ""
+	                                                : ", content gone");
 	fputc('\n', output->file);
 }
 
-static void narrate_hold(
-    const struct output *output, const struct json *message)
+static void narrate_hold(const struct output *output,
+                         const struct json *message)
 {
 	static const struct {
 		const char *member;
@@ -219,8 +213,8 @@ static void narrate_hold(
 		return;
 	label(output, "held");
 	output_text(output, STYLE_WARNING,
-	    json_text(hold, "reason") ? json_text(hold, "reason")
-				      : "no reason was given");
+	            json_text(hold, "reason") ? json_text(hold, "reason")
+	                                      : "no reason was given");
 	if (until_ms) {
 		output_age(output, until_ms, age);
 		output_format(output, STYLE_PLAIN, "; goes on %s", age);
@@ -229,7 +223,7 @@ static void narrate_hold(
 }
 
 static void narrate_way(const struct output *output, const struct json *message,
-    const struct json *relay)
+                        const struct json *relay)
 {
 	const char *name = json_text(message, "relay");
 	const char *state = json_text(relay, "state");
@@ -245,8 +239,10 @@ static void narrate_way(const struct output *output, const struct json *message,
 	if (relay && !json_flag(relay, "enabled"))
 		snprintf(words, sizeof(words), "is disabled");
 	else if (!*words && rate_ms > output->now_ms)
-		snprintf(words, sizeof(words), "has had as much as its rate "
-		    "allows; goes on %s", age);
+		snprintf(words, sizeof(words),
+		         "has had as much as its rate "
+		         "allows; goes on %s",
+		         age);
 	if (*words) {
 		fputs(", which ", output->file);
 		output_text(output, narrate_style(state), words);
@@ -267,7 +263,7 @@ static void help_line(const struct output *output, const char *text)
 
 /* Since when, what it means, and which command helps. */
 static void narrate_help(const struct output *output, const char *name,
-    const struct json *relay)
+                         const struct json *relay)
 {
 	const struct json *fault = json_member(relay, "fault");
 	const char *state = or_nothing(json_text(relay, "state"));
@@ -287,16 +283,16 @@ static void narrate_help(const struct output *output, const char *name,
 		output_time(since_ms, time);
 		output_age(output, since_ms, age);
 		output_format(output, STYLE_PLAIN, "%14ssince %s (%s)\n", "",
-		    time, age);
+		              time, age);
 	}
 	help_line(output, json_text(fault, "explain"));
 	help_line(output, json_text(fault, "next"));
 	output_format(output, STYLE_PLAIN, "%14srelaisctl relay %s %s\n", "",
-	    verb, name);
+	              verb, name);
 }
 
-void narrate_recipient(
-    const struct output *output, const struct json *recipient)
+void narrate_recipient(const struct output *output,
+                       const struct json *recipient)
 {
 	const struct json *reply = json_member(recipient, "reply");
 	const char *state = or_nothing(json_text(recipient, "state"));
@@ -312,17 +308,17 @@ void narrate_recipient(
 	output_text(output, narrate_style(state), state);
 	if (attempts > 0)
 		output_format(output, STYLE_PLAIN, ", %" PRId64 " attempt%s",
-		    attempts, attempts == 1 ? "" : "s");
+		              attempts, attempts == 1 ? "" : "s");
 	if (next_ms) {
 		output_age(output, next_ms, age);
 		output_format(output, STYLE_PLAIN, ", next %s",
-		    next_ms <= output->now_ms ? "now" : age);
+		              next_ms <= output->now_ms ? "now" : age);
 	}
 	if (json_flag(recipient, "maybe_duplicate"))
 		output_text(output, STYLE_WARNING,
-		    strcmp(state, "delivered") == 0
-			? ", maybe twice"
-			: ", may have arrived already");
+		            strcmp(state, "delivered") == 0
+		                ? ", maybe twice"
+		                : ", may have arrived already");
 	fputc('\n', output->file);
 	if (!reply)
 		return;
@@ -334,8 +330,8 @@ void narrate_recipient(
 
 /* ------------------------------------------------------------------ story */
 
-static void narrate_story(
-    const struct output *output, const struct json *message)
+static void narrate_story(const struct output *output,
+                          const struct json *message)
 {
 	const struct json *timeline = json_member(message, "timeline");
 	size_t i;
@@ -396,8 +392,8 @@ static void narrate_names(const struct output *output, const struct json *names)
 }
 
 /* By whom, how long it took, and what was said at which point. */
-static void narrate_outcome(
-    const struct output *output, const struct json *entry)
+static void narrate_outcome(const struct output *output,
+                            const struct json *entry)
 {
 	const char *host = json_text(entry, "host");
 	const char *relay = json_text(entry, "relay");
@@ -408,11 +404,11 @@ static void narrate_outcome(
 	char words[1024];
 
 	if (host || relay)
-		output_format(
-		    output, STYLE_PLAIN, " by %s", host ? host : relay);
+		output_format(output, STYLE_PLAIN, " by %s",
+		              host ? host : relay);
 	if (host && relay)
 		output_format(output, STYLE_PLAIN, " (%s%s%s)", relay,
-		    tls ? ", " : "", or_nothing(tls));
+		              tls ? ", " : "", or_nothing(tls));
 	if (ms)
 		output_format(output, STYLE_PLAIN, " in %" PRId64 " ms", ms);
 	narrate_reply(entry, words, sizeof(words));

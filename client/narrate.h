@@ -16,17 +16,17 @@ void narrate_reply(const struct json *reply, char *out, size_t size);
 
 /* Since when and until when a relay doesn't work: "is paused: …, until …". */
 void narrate_breaker(const struct output *output, const struct json *relay,
-    char *out, size_t size);
+                     char *out, size_t size);
 
 /* A whole message: who, what, where to, and the story. relay: or NULL. */
 void narrate_message(const struct output *output, const struct json *message,
-    const struct json *relay);
+                     const struct json *relay);
 
 /* One line of what happened, without its time. */
 void narrate_event(const struct output *output, const struct json *entry);
 
 /* Where an address is, and how it went. */
-void narrate_recipient(
-    const struct output *output, const struct json *recipient);
+void narrate_recipient(const struct output *output,
+                       const struct json *recipient);
 
 #endif

@@ -18,7 +18,8 @@ void outcome_clear(struct relais_answer *answer)
 }
 
 enum relais_result outcome_fail(struct relais_answer *answer,
-    enum relais_result result, int error, const char *format, ...)
+                                enum relais_result result, int error,
+                                const char *format, ...)
 {
 	va_list args;
 
@@ -32,14 +33,15 @@ enum relais_result outcome_fail(struct relais_answer *answer,
 }
 
 enum relais_result outcome_take_reply(struct relais_answer *answer,
-    const struct smtp_reply *reply, bool waits)
+                                      const struct smtp_reply *reply,
+                                      bool waits)
 {
 	outcome_clear(answer);
 	answer->code = reply->code;
 	if (reply->enhanced[0] != 0)
 		(void)snprintf(answer->status, sizeof(answer->status),
-		    "%u.%u.%u", reply->enhanced[0], reply->enhanced[1],
-		    reply->enhanced[2]);
+		               "%u.%u.%u", reply->enhanced[0],
+		               reply->enhanced[1], reply->enhanced[2]);
 	smtp_reply_text(reply, answer->text, sizeof(answer->text));
 	if (smtp_reply_is_positive(reply)) {
 		find_id(answer->text, answer->id);

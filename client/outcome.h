@@ -17,7 +17,8 @@ void outcome_clear(struct relais_answer *answer);
 
 /* Each returns the result it has set. */
 enum relais_result outcome_fail(struct relais_answer *answer,
-    enum relais_result result, int error, const char *format, ...)
+                                enum relais_result result, int error,
+                                const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
 /*
@@ -25,6 +26,7 @@ enum relais_result outcome_fail(struct relais_answer *answer,
  * be waited for, and a refusal that names an id is the relay's.
  */
 enum relais_result outcome_take_reply(struct relais_answer *answer,
-    const struct smtp_reply *reply, bool waits);
+                                      const struct smtp_reply *reply,
+                                      bool waits);
 
 #endif

@@ -14,12 +14,9 @@
 #include "clock.h"
 
 static const char *const colours[] = {
-	[STYLE_PLAIN] = "",
-	[STYLE_GOOD] = "\033[32m",
-	[STYLE_WARNING] = "\033[33m",
-	[STYLE_BAD] = "\033[31m",
-	[STYLE_DIM] = "\033[2m",
-	[STYLE_BOLD] = "\033[1m",
+	[STYLE_PLAIN] = "",           [STYLE_GOOD] = "\033[32m",
+	[STYLE_WARNING] = "\033[33m", [STYLE_BAD] = "\033[31m",
+	[STYLE_DIM] = "\033[2m",      [STYLE_BOLD] = "\033[1m",
 };
 
 static unsigned terminal_width(int fd);
@@ -32,7 +29,7 @@ void output_init(struct output *output, FILE *file)
 
 	output->file = file;
 	output->has_colours = is_terminal && (!no_colour || !*no_colour) &&
-	    terminal && strcmp(terminal, "dumb") != 0;
+	                      terminal && strcmp(terminal, "dumb") != 0;
 	output->width = is_terminal ? terminal_width(fileno(file)) : 0;
 	output->now_ms = clock_wall_ms();
 }
@@ -66,7 +63,7 @@ static bool is_control(const char *text)
 	unsigned char c = (unsigned char)text[0];
 
 	return c < 0x20 || c == 0x7f ||
-	    (c == 0xc2 && (unsigned char)text[1] < 0xa0);
+	       (c == 0xc2 && (unsigned char)text[1] < 0xa0);
 }
 
 static size_t character_width(const char *text)
@@ -114,7 +111,7 @@ static void put_cut(const struct output *output, const char *text, size_t width)
 }
 
 static void put_styled(const struct output *output, enum output_style style,
-    const char *text, size_t width)
+                       const char *text, size_t width)
 {
 	bool is_coloured = output->has_colours && style != STYLE_PLAIN;
 
@@ -125,15 +122,15 @@ static void put_styled(const struct output *output, enum output_style style,
 		fputs("\033[0m", output->file);
 }
 
-void output_text(
-    const struct output *output, enum output_style style, const char *text)
+void output_text(const struct output *output, enum output_style style,
+                 const char *text)
 {
 	if (text)
 		put_styled(output, style, text, 0);
 }
 
 void output_format(const struct output *output, enum output_style style,
-    const char *format, ...)
+                   const char *format, ...)
 {
 	char text[4096];
 	va_list args;
@@ -158,8 +155,8 @@ static const struct unit units[] = {
 	{ 1, "s" },
 };
 
-void output_age(
-    const struct output *output, int64_t at_ms, char out[OUTPUT_WORDS_SIZE])
+void output_age(const struct output *output, int64_t at_ms,
+                char out[OUTPUT_WORDS_SIZE])
 {
 	int64_t left_ms = at_ms - output->now_ms;
 	int64_t distance = ((left_ms < 0 ? -left_ms : left_ms) + 500) / 1000;
@@ -176,8 +173,8 @@ void output_age(
 	while (distance < 2 * units[i].seconds && units[i].seconds > 1)
 		i++;
 	snprintf(out, OUTPUT_WORDS_SIZE,
-	    left_ms > 0 ? "in %" PRId64 " %s" : "%" PRId64 " %s ago",
-	    distance / units[i].seconds, units[i].name);
+	         left_ms > 0 ? "in %" PRId64 " %s" : "%" PRId64 " %s ago",
+	         distance / units[i].seconds, units[i].name);
 }
 
 void output_duration(int64_t seconds, char out[OUTPUT_WORDS_SIZE])
@@ -190,12 +187,12 @@ void output_duration(int64_t seconds, char out[OUTPUT_WORDS_SIZE])
 	rest = seconds % units[i].seconds;
 	if (units[i].seconds > 1 && rest >= units[i + 1].seconds)
 		snprintf(out, OUTPUT_WORDS_SIZE,
-		    "%" PRId64 " %s %" PRId64 " %s", seconds / units[i].seconds,
-		    units[i].name, rest / units[i + 1].seconds,
-		    units[i + 1].name);
+		         "%" PRId64 " %s %" PRId64 " %s",
+		         seconds / units[i].seconds, units[i].name,
+		         rest / units[i + 1].seconds, units[i + 1].name);
 	else
 		snprintf(out, OUTPUT_WORDS_SIZE, "%" PRId64 " %s",
-		    seconds / units[i].seconds, units[i].name);
+		         seconds / units[i].seconds, units[i].name);
 }
 
 void output_size(int64_t bytes, char out[OUTPUT_WORDS_SIZE])
@@ -277,11 +274,12 @@ struct table {
 static void measure(const struct table *table, size_t *widths);
 static void shrink(const struct table *table, unsigned limit, size_t *widths);
 static void print_titles(const struct table *table, const struct output *output,
-    const size_t *widths);
+                         const size_t *widths);
 static void print_row(const struct table *table, const struct row *row,
-    const struct output *output, const size_t *widths);
+                      const struct output *output, const size_t *widths);
 static void print_cell(const struct table *table, size_t index,
-    const struct cell *cell, const struct output *output, const size_t *widths);
+                       const struct cell *cell, const struct output *output,
+                       const size_t *widths);
 static void put_spaces(const struct output *output, size_t count);
 
 struct table *table_new(const struct column *columns, size_t count)
@@ -319,8 +317,9 @@ void table_cell(struct table *table, enum output_style style, const char *text)
 	struct cell *cell;
 
 	if (table->cells == table->column_count) {
-		struct row *row = calloc(1,
-		    sizeof(*row) + table->column_count * sizeof(struct cell));
+		struct row *row =
+		    calloc(1, sizeof(*row) +
+		                  table->column_count * sizeof(struct cell));
 
 		if (!row)
 			return;
@@ -337,8 +336,8 @@ void table_cell(struct table *table, enum output_style style, const char *text)
 	cell->text = strdup(text ? text : "");
 }
 
-void table_format(
-    struct table *table, enum output_style style, const char *format, ...)
+void table_format(struct table *table, enum output_style style,
+                  const char *format, ...)
 {
 	char text[1024];
 	va_list args;
@@ -412,7 +411,7 @@ static void shrink(const struct table *table, unsigned limit, size_t *widths)
 			if (table->columns[i].flags & COLUMN_SHRINKS &&
 			    widths[i] > SHRINK_LEAST &&
 			    (widest == table->column_count ||
-				widths[i] > widths[widest]))
+			     widths[i] > widths[widest]))
 				widest = i;
 		if (widest == table->column_count)
 			return;
@@ -422,7 +421,7 @@ static void shrink(const struct table *table, unsigned limit, size_t *widths)
 }
 
 static void print_titles(const struct table *table, const struct output *output,
-    const size_t *widths)
+                         const size_t *widths)
 {
 	size_t i;
 
@@ -437,7 +436,7 @@ static void print_titles(const struct table *table, const struct output *output,
 }
 
 static void print_row(const struct table *table, const struct row *row,
-    const struct output *output, const size_t *widths)
+                      const struct output *output, const size_t *widths)
 {
 	size_t i;
 
@@ -447,14 +446,15 @@ static void print_row(const struct table *table, const struct row *row,
 	if (row->note) {
 		fputs("    ", output->file);
 		put_styled(output, STYLE_DIM, row->note,
-		    output->width > 12 ? output->width - 4 : 0);
+		           output->width > 12 ? output->width - 4 : 0);
 		fputc('\n', output->file);
 	}
 }
 
 /* The last column has no spaces behind it. */
 static void print_cell(const struct table *table, size_t index,
-    const struct cell *cell, const struct output *output, const size_t *widths)
+                       const struct cell *cell, const struct output *output,
+                       const size_t *widths)
 {
 	const char *text = text_of(cell);
 	size_t width = output_width(text);

@@ -33,10 +33,11 @@ struct output {
 void output_init(struct output *output, FILE *file);
 
 /* Text in a style, control characters replaced; NULL is nothing. */
-void output_text(
-    const struct output *output, enum output_style style, const char *text);
+void output_text(const struct output *output, enum output_style style,
+                 const char *text);
 void output_format(const struct output *output, enum output_style style,
-    const char *format, ...) __attribute__((format(printf, 3, 4)));
+                   const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Columns a text takes. */
 size_t output_width(const char *text);
@@ -44,8 +45,8 @@ size_t output_width(const char *text);
 #define OUTPUT_WORDS_SIZE 64
 
 /* "12 s ago", "in 4 min", "now"; "" for 0. */
-void output_age(
-    const struct output *output, int64_t at_ms, char out[OUTPUT_WORDS_SIZE]);
+void output_age(const struct output *output, int64_t at_ms,
+                char out[OUTPUT_WORDS_SIZE]);
 /* "3 d 4 h" */
 void output_duration(int64_t seconds, char out[OUTPUT_WORDS_SIZE]);
 /* "4.1 KiB" */
@@ -79,7 +80,8 @@ void table_free(struct table *table);
 /* One cell after the other, row after row; texts are copied. */
 void table_cell(struct table *table, enum output_style style, const char *text);
 void table_format(struct table *table, enum output_style style,
-    const char *format, ...) __attribute__((format(printf, 3, 4)));
+                  const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* A line of its own below the row that was just completed. */
 void table_note(struct table *table, const char *text);
 size_t table_rows(const struct table *table);

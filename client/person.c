@@ -24,15 +24,15 @@ void person_look_up(struct person *person)
 	const struct passwd *entry = getpwuid(geteuid());
 
 	(void)snprintf(person->login, sizeof(person->login), "uid%lu",
-	    (unsigned long)geteuid());
+	               (unsigned long)geteuid());
 	person->full_name[0] = '\0';
 	if (!entry)
 		return;
 	if (strlen(entry->pw_name) < sizeof(person->login) &&
 	    address_check(entry->pw_name, strlen(entry->pw_name),
-		ADDRESS_BARE) == 0)
+	                  ADDRESS_BARE) == 0)
 		memcpy(person->login, entry->pw_name,
-		    strlen(entry->pw_name) + 1);
+		       strlen(entry->pw_name) + 1);
 	copy_full_name(person, entry->pw_gecos ? entry->pw_gecos : "");
 }
 
@@ -60,7 +60,7 @@ static void copy_full_name(struct person *person, const char *gecos)
 }
 
 int person_append_from(struct buffer *out, const char *name,
-    const char *address)
+                       const char *address)
 {
 	size_t len = strlen(name);
 	bool is_ascii = true;
@@ -106,8 +106,8 @@ static int append_encoded(struct buffer *out, const char *name, size_t len)
 	int r = 0;
 
 	while (at < len && r == 0) {
-		size_t end = at + ENCODED_OCTETS < len ? at + ENCODED_OCTETS
-						       : len;
+		size_t end =
+		    at + ENCODED_OCTETS < len ? at + ENCODED_OCTETS : len;
 
 		while (end < len && ((unsigned char)name[end] & 0xc0) == 0x80)
 			end--;
@@ -124,7 +124,7 @@ static int append_encoded(struct buffer *out, const char *name, size_t len)
 		}
 		if (r == 0)
 			r = buffer_append_string(out,
-			    at < len ? "?=\r\n " : "?= ");
+			                         at < len ? "?=\r\n " : "?= ");
 	}
 	return r;
 }

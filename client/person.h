@@ -25,6 +25,6 @@ void person_look_up(struct person *person);
  * it can be shown. 0 or -ENOMEM.
  */
 int person_append_from(struct buffer *out, const char *name,
-    const char *address);
+                       const char *address);
 
 #endif

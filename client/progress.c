@@ -13,14 +13,14 @@
 #define BAR_WIDTH     30
 
 void progress_begin(struct progress *progress,
-    const struct invocation *invocation)
+                    const struct invocation *invocation)
 {
 	memset(progress, 0, sizeof(*progress));
 	progress->is_shown = isatty(STDERR_FILENO) && !invocation->is_json;
 }
 
 void progress_show(struct progress *progress, int64_t done, int64_t total,
-    const char *words)
+                   const char *words)
 {
 	char bar[BAR_WIDTH + 1];
 	int64_t now_us = clock_monotonic_us();
@@ -41,7 +41,7 @@ void progress_show(struct progress *progress, int64_t done, int64_t total,
 	memset(bar, '#', full);
 	bar[BAR_WIDTH] = '\0';
 	fprintf(stderr, "\r[%s] %3d%%  %s\033[K", bar,
-	    (int)((double)done / (double)total * 100), words);
+	        (int)((double)done / (double)total * 100), words);
 	(void)fflush(stderr);
 }
 

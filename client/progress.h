@@ -19,12 +19,12 @@ struct progress {
 };
 
 void progress_begin(struct progress *progress,
-    const struct invocation *invocation);
+                    const struct invocation *invocation);
 
 /* A bar for done of total, or none where the total isn't known (0); words say
  * the same to people. At most five times a second. */
 void progress_show(struct progress *progress, int64_t done, int64_t total,
-    const char *words);
+                   const char *words);
 void progress_end(struct progress *progress);
 
 #endif

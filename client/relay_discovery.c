@@ -11,7 +11,7 @@
 #include "json.h"
 
 int relay_discover(const struct invocation *invocation, const char *address,
-    struct json **ret_found)
+                   struct json **ret_found)
 {
 	struct buffer target;
 	char *path = NULL;
@@ -25,7 +25,7 @@ int relay_discover(const struct invocation *invocation, const char *address,
 		r = buffer_take(&target, &path, NULL);
 	buffer_done(&target);
 	r = r < 0 ? ask_complain(invocation, r)
-		  : ask(invocation, "GET", path, NULL, ret_found);
+	          : ask(invocation, "GET", path, NULL, ret_found);
 	free(path);
 	return r;
 }
@@ -40,13 +40,13 @@ static const char *words_for(const char *source)
 }
 
 void relay_discovery_print(const struct output *output,
-    const struct json *found)
+                           const struct json *found)
 {
 	const char *name = json_text(json_member(found, "provider"), "name");
 
-	output_format(output, STYLE_PLAIN,
-	    "%s%s%s, port %" PRId64 ", security %s%s", name ? name : "",
-	    name ? ": " : "", json_text(found, "host"),
+	output_format(
+	    output, STYLE_PLAIN, "%s%s%s, port %" PRId64 ", security %s%s",
+	    name ? name : "", name ? ": " : "", json_text(found, "host"),
 	    json_number(found, "port"), json_text(found, "security"),
 	    words_for(json_text(found, "source")));
 	fputc('\n', output->file);

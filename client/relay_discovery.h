@@ -13,10 +13,10 @@ struct output;
  * said why on stderr.
  */
 int relay_discover(const struct invocation *invocation, const char *address,
-    struct json **ret_found);
+                   struct json **ret_found);
 
 /* "Fastmail: smtp.fastmail.com, port 465, tls", and how that is known. */
 void relay_discovery_print(const struct output *output,
-    const struct json *found);
+                           const struct json *found);
 
 #endif

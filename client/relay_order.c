@@ -43,17 +43,17 @@ static int read_file(const char *path, char **ret_text);
 bool relay_order_is_given(const struct invocation *invocation, int first)
 {
 	return invocation->operand_count > first ||
-	    (command_options_given(invocation) & HAS_RELAY_KEYS) != 0;
+	       (command_options_given(invocation) & HAS_RELAY_KEYS) != 0;
 }
 
 int relay_order_first_key(const struct invocation *invocation)
 {
 	return invocation->operand_count > 0 &&
-	    !strchr(invocation->operands[0], '=');
+	       !strchr(invocation->operands[0], '=');
 }
 
-int relay_order_read(
-    const struct invocation *invocation, int first, struct json *order)
+int relay_order_read(const struct invocation *invocation, int first,
+                     struct json *order)
 {
 	size_t i;
 	int operand;
@@ -61,14 +61,13 @@ int relay_order_read(
 	for (i = 0; i < KEYS; i++)
 		if (invocation->values[keys[i].option])
 			relay_order_put(order, keys[i].key,
-			    invocation->values[keys[i].option]);
+			                invocation->values[keys[i].option]);
 	for (operand = first; operand < invocation->operand_count; operand++) {
 		char *word = invocation->operands[operand];
 		char *equals = strchr(word, '=');
 
 		if (!equals || equals == word) {
-			command_complain(
-			    "expected KEY=VALUE, not `%s`", word);
+			command_complain("expected KEY=VALUE, not `%s`", word);
 			return EXIT_BAD_USAGE;
 		}
 		*equals = '\0';
@@ -110,7 +109,7 @@ static bool is_list(const char *key)
 }
 
 int relay_order_read_password(const struct invocation *invocation,
-    struct json *order, bool needs_one)
+                              struct json *order, bool needs_one)
 {
 	const char *file = invocation->values[OPTION_PASSWORD_FILE];
 	const char *command = invocation->values[OPTION_PASSWORD_COMMAND];
@@ -118,10 +117,11 @@ int relay_order_read_password(const struct invocation *invocation,
 	char *password = NULL;
 
 	if (!!file + !!command + !!invocation->values[OPTION_PASSWORD] +
-		!!invocation->values[OPTION_CREDENTIAL] > 1) {
+	        !!invocation->values[OPTION_CREDENTIAL] >
+	    1) {
 		command_complain("the password is asked for, or read from a "
-				 "file, a command or a credential: one of "
-				 "them");
+		                 "file, a command or a credential: one of "
+		                 "them");
 		return EXIT_BAD_USAGE;
 	}
 	if (file)
@@ -146,7 +146,8 @@ int relay_order_read_password(const struct invocation *invocation,
 }
 
 int relay_order_text(const struct invocation *invocation,
-    const struct json *order, struct ask_text *ret_text, char **ret_memory)
+                     const struct json *order, struct ask_text *ret_text,
+                     char **ret_memory)
 {
 	const char *file = invocation->values[OPTION_YAML];
 	int r;
@@ -164,7 +165,7 @@ int relay_order_text(const struct invocation *invocation,
 		return EXIT_NOT_SO;
 	}
 	*ret_text = (struct ask_text){ .type = "application/yaml",
-		.text = *ret_memory };
+		                       .text = *ret_memory };
 	return EXIT_FINE;
 }
 
@@ -181,7 +182,7 @@ static int read_file(const char *path, char **ret_text)
 		r = buffer_reserve(&text, 8192);
 		if (r == 0)
 			buffer_grow(&text,
-			    fread(text.data + text.len, 1, 8192, file));
+			            fread(text.data + text.len, 1, 8192, file));
 		if (ferror(file))
 			r = -EIO;
 	}

@@ -13,8 +13,8 @@ struct json;
  * The options and the operands KEY=VALUE from `first` on, into an order. 0 or
  * an exit code; it has been said why.
  */
-int relay_order_read(
-    const struct invocation *invocation, int first, struct json *order);
+int relay_order_read(const struct invocation *invocation, int first,
+                     struct json *order);
 
 /* `key` may have dots; an empty value removes it. */
 void relay_order_put(struct json *order, const char *key, const char *value);
@@ -24,7 +24,7 @@ void relay_order_put(struct json *order, const char *key, const char *value);
  * a terminal it is asked for where `needs_one`. 0 or an exit code.
  */
 int relay_order_read_password(const struct invocation *invocation,
-    struct json *order, bool needs_one);
+                              struct json *order, bool needs_one);
 
 /* The first operand that is KEY=VALUE: 0, or 1 behind a name. */
 int relay_order_first_key(const struct invocation *invocation);
@@ -37,6 +37,7 @@ bool relay_order_is_given(const struct invocation *invocation, int first);
  * free the text.
  */
 int relay_order_text(const struct invocation *invocation,
-    const struct json *order, struct ask_text *ret_text, char **ret_memory);
+                     const struct json *order, struct ask_text *ret_text,
+                     char **ret_memory);
 
 #endif

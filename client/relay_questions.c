@@ -20,10 +20,9 @@ static int ask_connection(struct relay_questions *questions);
 static int ask_login(struct relay_questions *questions);
 static int ask_password(struct relay_questions *questions);
 static int ask_sender(struct relay_questions *questions);
-static void put_sender(struct relay_questions *questions,
-    const char *address);
+static void put_sender(struct relay_questions *questions, const char *address);
 static bool is_preset(const struct relay_questions *questions,
-    const char *member, const char *word);
+                      const char *member, const char *word);
 
 int relay_questions_ask(struct relay_questions *questions)
 {
@@ -88,8 +87,8 @@ static bool is_port(const char *word)
 
 static bool is_security(const char *word)
 {
-	static const char *const words[] = { "tls", "starttls",
-		"opportunistic", "none" };
+	static const char *const words[] = { "tls", "starttls", "opportunistic",
+		                             "none" };
 	size_t i;
 
 	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -99,7 +98,8 @@ static bool is_security(const char *word)
 }
 
 static int ask_checked(struct relay_questions *questions, const char *key,
-    const char *question, const char *now, bool (*is_right)(const char *word))
+                       const char *question, const char *now,
+                       bool (*is_right)(const char *word))
 {
 	int tries;
 
@@ -130,7 +130,7 @@ static int ask_connection(struct relay_questions *questions)
 	if (!relay_questions_is_said(questions, "port")) {
 		now = relay_questions_usual(questions, "port", room);
 		r = ask_checked(questions, "port", "Port", now ? now : "587",
-		    is_port);
+		                is_port);
 	}
 	if (r != EXIT_FINE || relay_questions_is_said(questions, "security"))
 		return r;
@@ -139,16 +139,18 @@ static int ask_connection(struct relay_questions *questions)
 	if (!port || (now && strcmp(now, port) == 0))
 		now = relay_questions_usual(questions, "security", room);
 	else
-		now = strcmp(port, "465") == 0 ? "tls"
-		    : strcmp(port, "25") == 0  ? "opportunistic" : "starttls";
+		now = strcmp(port, "465") == 0  ? "tls"
+		      : strcmp(port, "25") == 0 ? "opportunistic"
+		                                : "starttls";
 	return ask_checked(questions, "security",
-	    "Security: tls, starttls, opportunistic or none", now, is_security);
+	                   "Security: tls, starttls, opportunistic or none",
+	                   now, is_security);
 }
 
 /* ------------------------------------------------------------------- login */
 
 static const char *usual_login(const struct relay_questions *questions,
-    char room[RELAY_VALUE_SIZE])
+                               char room[RELAY_VALUE_SIZE])
 {
 	const char *now = relay_questions_usual(questions, "username", room);
 	const char *address = questions->address;
@@ -158,13 +160,13 @@ static const char *usual_login(const struct relay_questions *questions,
 	if (is_preset(questions, "authentication", "ip") ||
 	    is_preset(questions, "authentication", "none") ||
 	    (questions->current &&
-		!relay_questions_is_said(questions, "provider")))
+	     !relay_questions_is_said(questions, "provider")))
 		return "-";
 	if (!address || is_preset(questions, "username", "account"))
 		return NULL;
 	if (is_preset(questions, "username", "localpart"))
 		(void)snprintf(room, RELAY_VALUE_SIZE, "%.*s",
-		    (int)strcspn(address, "@"), address);
+		               (int)strcspn(address, "@"), address);
 	else
 		(void)snprintf(room, RELAY_VALUE_SIZE, "%s", address);
 	return room;
@@ -182,15 +184,15 @@ static int ask_login(struct relay_questions *questions)
 		return fixed ? ask_password(questions) : EXIT_FINE;
 	if (relay_questions_is_said(questions, "username"))
 		return ask_password(questions);
-	login = question_line("Login (- for none)",
-	    usual_login(questions, room));
+	login =
+	    question_line("Login (- for none)", usual_login(questions, room));
 	if (!login)
 		return EXIT_NOT_SO;
 	is_none = *login == '\0' || strcmp(login, "-") == 0;
 	if (!is_none)
 		relay_questions_put(questions, "username", login);
 	else if (questions->current &&
-	    json_text(questions->current, "username"))
+	         json_text(questions->current, "username"))
 		json_put_null(questions->order, "username");
 	free(login);
 	return is_none ? EXIT_FINE : ask_password(questions);
@@ -199,8 +201,10 @@ static int ask_login(struct relay_questions *questions)
 /* A change of these needs the password again: it was given for the old ones. */
 static bool keeps_password(const struct relay_questions *questions)
 {
-	static const char *const keys[] = { "url", "provider", "host", "port",
-		"security", "username", "authentication", "tls" };
+	static const char *const keys[] = {
+		"url",      "provider", "host",           "port",
+		"security", "username", "authentication", "tls"
+	};
 	size_t i;
 
 	if (!json_flag(json_member(questions->current, "password"), "set"))
@@ -222,7 +226,7 @@ static bool keeps_password(const struct relay_questions *questions)
 static bool takes_password(const struct relay_questions *questions)
 {
 	static const char *const words[] = { "password", "app_password",
-		"api_key", "smtp_token" };
+		                             "api_key", "smtp_token" };
 	size_t i;
 
 	if (!json_text(questions->provider, "authentication"))
@@ -235,8 +239,9 @@ static bool takes_password(const struct relay_questions *questions)
 
 static int ask_password(struct relay_questions *questions)
 {
-	static const char *const ways[] = { "password", "credential",
-		"password_file", "password_command", "token_command", "oauth" };
+	static const char *const ways[] = { "password",      "credential",
+		                            "password_file", "password_command",
+		                            "token_command", "oauth" };
 	const char *hint = json_text(questions->provider, "hint");
 	bool is_kept = keeps_password(questions);
 	size_t i;
@@ -249,14 +254,14 @@ static int ask_password(struct relay_questions *questions)
 		fprintf(stderr, "%s\n", hint);
 	if (!takes_password(questions)) {
 		command_complain("%s takes no password, only OAuth: see "
-				 "relaisctl relay login --help",
-		    json_text(questions->provider, "name"));
+		                 "relaisctl relay login --help",
+		                 json_text(questions->provider, "name"));
 		return EXIT_NOT_SO;
 	}
 	for (tries = 0; tries < TRIES; tries++) {
-		char *password = question_secret(is_kept
-			? "Password (empty: the one that is saved)"
-			: "Password (it is not shown)");
+		char *password = question_secret(
+		    is_kept ? "Password (empty: the one that is saved)"
+			    : "Password (it is not shown)");
 		bool is_given = password && *password;
 
 		if (is_given)
@@ -290,17 +295,18 @@ static int ask_sender(struct relay_questions *questions)
 	if (json_text(json_member(questions->order, "from"), "address"))
 		return EXIT_FINE;
 	if (!now && !questions->current)
-		now = questions->address ? questions->address
-		    : login && strchr(login, '@') ? login : NULL;
+		now = questions->address            ? questions->address
+		      : login && strchr(login, '@') ? login
+		                                    : NULL;
 	sender = question_line("Mail leaves as (- : as each mail says)",
-	    now ? now : "-");
+	                       now ? now : "-");
 	if (!sender)
 		return EXIT_NOT_SO;
 	if (strcmp(sender, "-") == 0) {
 		if (from)
 			json_put_null(questions->order, "from");
 	} else if (*sender && (questions->is_whole || !now || !from ||
-		       strcmp(sender, now) != 0)) {
+	                       strcmp(sender, now) != 0)) {
 		put_sender(questions, sender);
 	}
 	free(sender);
@@ -327,33 +333,32 @@ void relay_questions_put_usual(struct relay_questions *questions)
  * Who logs in as a mailbox may send as that mailbox. Elsewhere what is of the
  * same domain stays; the rest, as of root at this host, is replaced.
  */
-static void put_sender(struct relay_questions *questions,
-    const char *address)
+static void put_sender(struct relay_questions *questions, const char *address)
 {
 	const char *rule = json_text(questions->provider, "from_rule");
 	const char *login = said_login(questions);
 	const char *domain = strchr(address, '@');
 	bool is_bound = rule ? strcmp(rule, "login") == 0
-			     : login && strcmp(login, address) == 0;
+	                     : login && strcmp(login, address) == 0;
 
 	relay_order_put(questions->order, "from.address", address);
 	relay_order_put(questions->order, "from.apply",
-	    is_bound || !domain ? "always" : "not-allowed");
+	                is_bound || !domain ? "always" : "not-allowed");
 	if (!is_bound && domain)
 		relay_order_put(questions->order, "allowed_from", domain);
 }
 
 /* ------------------------------------------------------------------ values */
 
-bool relay_questions_is_said(
-    const struct relay_questions *questions, const char *key)
+bool relay_questions_is_said(const struct relay_questions *questions,
+                             const char *key)
 {
 	return json_has(questions->order, key);
 }
 
 /* The relay's present value; NULL where it has none. */
 const char *relay_questions_usual(const struct relay_questions *questions,
-    const char *key, char room[RELAY_VALUE_SIZE])
+                                  const char *key, char room[RELAY_VALUE_SIZE])
 {
 	const char *text = json_text(questions->current, key);
 	int64_t number = json_number(questions->current, key);
@@ -367,7 +372,7 @@ const char *relay_questions_usual(const struct relay_questions *questions,
 }
 
 void relay_questions_put(struct relay_questions *questions, const char *key,
-    const char *value)
+                         const char *value)
 {
 	char room[RELAY_VALUE_SIZE];
 	const char *now = relay_questions_usual(questions, key, room);
@@ -378,7 +383,7 @@ void relay_questions_put(struct relay_questions *questions, const char *key,
 
 /* Is the word one of those that the preset has there? */
 static bool is_preset(const struct relay_questions *questions,
-    const char *member, const char *word)
+                      const char *member, const char *word)
 {
 	const char *words = json_text(questions->provider, member);
 	size_t len = strlen(word), n;

@@ -33,7 +33,7 @@ int relay_questions_ask(struct relay_questions *questions);
  * refused. An exit code, said why on stderr.
  */
 int relay_questions_take_place(struct relay_questions *questions,
-    const char *word, bool may_ask);
+                               const char *word, bool may_ask);
 
 /* Fills in the provider where the order names one. An exit code. */
 int relay_questions_find_provider(struct relay_questions *questions);

@@ -19,13 +19,13 @@
 #include "relay_order.h"
 
 static int take_address(struct relay_questions *questions, const char *address,
-    bool may_ask);
+                        bool may_ask);
 static int take_provider(struct relay_questions *questions,
-    const struct json *provider, bool may_ask);
+                         const struct json *provider, bool may_ask);
 
 /* The only one that has the word in its id or name; or the one of that id. */
 static const struct json *find_provider(const struct json *providers,
-    const char *word)
+                                        const char *word)
 {
 	const struct json *found = NULL;
 	size_t count = 0, i;
@@ -48,7 +48,7 @@ static const struct json *find_provider(const struct json *providers,
 }
 
 int relay_questions_take_place(struct relay_questions *questions,
-    const char *word, bool may_ask)
+                               const char *word, bool may_ask)
 {
 	const struct invocation *invocation = questions->invocation;
 	const struct json *provider;
@@ -69,7 +69,8 @@ int relay_questions_take_place(struct relay_questions *questions,
 			json_put_null(questions->order, "provider");
 	} else {
 		command_complain("`%s` is no single provider and no host; see "
-				 "relaisctl providers %s", word, word);
+		                 "relaisctl providers %s",
+		                 word, word);
 		r = EXIT_NOT_SO;
 	}
 	json_free(answer);
@@ -97,7 +98,7 @@ int relay_questions_find_provider(struct relay_questions *questions)
 
 /* Options go before what was found. */
 static void put_found(struct relay_questions *questions, const char *key,
-    const char *value)
+                      const char *value)
 {
 	if (!relay_questions_is_said(questions, key))
 		relay_questions_put(questions, key, value);
@@ -105,7 +106,7 @@ static void put_found(struct relay_questions *questions, const char *key,
 
 /* What its domain, or the name servers, say of it. */
 static int take_address(struct relay_questions *questions, const char *address,
-    bool may_ask)
+                        bool may_ask)
 {
 	struct output output;
 	struct json *found;
@@ -122,19 +123,19 @@ static int take_address(struct relay_questions *questions, const char *address,
 	needs_consent = json_flag(found, "needs_consent");
 	if (needs_consent && !may_ask) {
 		command_complain("the domain sends its mail to another's host: "
-				 "if that is right, give --host %s",
-		    json_text(found, "host"));
+		                 "if that is right, give --host %s",
+		                 json_text(found, "host"));
 		r = EXIT_NOT_SO;
 	} else if (may_ask && !question_is_yes("Use that?", !needs_consent)) {
 		r = EXIT_NOT_SO;
 	} else if (json_member(found, "provider")) {
 		r = take_provider(questions, json_member(found, "provider"),
-		    may_ask);
+		                  may_ask);
 	} else {
 		char port[16];
 
 		(void)snprintf(port, sizeof(port), "%" PRId64,
-		    json_number(found, "port"));
+		               json_number(found, "port"));
 		put_found(questions, "host", json_text(found, "host"));
 		put_found(questions, "port", port);
 		put_found(questions, "security", json_text(found, "security"));
@@ -145,7 +146,7 @@ static int take_address(struct relay_questions *questions, const char *address,
 
 /* Some hosts are to be completed: email-smtp.{region}.amazonaws.com. */
 static int take_provider(struct relay_questions *questions,
-    const struct json *provider, bool may_ask)
+                         const struct json *provider, bool may_ask)
 {
 	static const char *const others[] = { "host", "port", "security" };
 	const char *host = json_text(provider, "host");

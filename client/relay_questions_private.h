@@ -9,15 +9,15 @@
 #define RELAY_VALUE_SIZE 320
 
 /* Does the order say it, be it that it is to be removed? */
-bool relay_questions_is_said(
-    const struct relay_questions *questions, const char *key);
+bool relay_questions_is_said(const struct relay_questions *questions,
+                             const char *key);
 
 /* The relay's present value; NULL where it has none. */
 const char *relay_questions_usual(const struct relay_questions *questions,
-    const char *key, char room[RELAY_VALUE_SIZE]);
+                                  const char *key, char room[RELAY_VALUE_SIZE]);
 
 /* An answer into the order, where it changes something. */
 void relay_questions_put(struct relay_questions *questions, const char *key,
-    const char *value);
+                         const char *value);
 
 #endif

@@ -15,15 +15,15 @@
 #define INDENT 24
 
 static int show_line(const struct invocation *invocation, const char *line,
-    bool *ret_is_over, char **ret_next);
+                     bool *ret_is_over, char **ret_next);
 static void show_step(const struct output *output, const struct json *step);
 static void show_more(const struct output *output, enum output_style style,
-    const char *mark, const char *text);
+                      const char *mark, const char *text);
 static int show_result(const struct invocation *invocation,
-    const struct json *result, char **ret_next);
+                       const struct json *result, char **ret_next);
 
 int relay_test_view(const struct invocation *invocation, const char *target,
-    const struct ask_text *body, char **ret_next)
+                    const struct ask_text *body, char **ret_next)
 {
 	bool is_over = false;
 	const char *line;
@@ -49,7 +49,7 @@ int relay_test_view(const struct invocation *invocation, const char *target,
 }
 
 static int show_line(const struct invocation *invocation, const char *line,
-    bool *ret_is_over, char **ret_next)
+                     bool *ret_is_over, char **ret_next)
 {
 	struct json *json = json_parse(line, strlen(line));
 	int status = EXIT_FINE;
@@ -74,10 +74,14 @@ static void show_step(const struct output *output, const struct json *step)
 	bool is_try = name && strcmp(name, "try") == 0;
 
 	output_text(output,
-	    is_ok ? STYLE_GOOD : is_try ? STYLE_DIM : STYLE_BAD,
-	    is_ok ? "ok  " : is_try ? "no  " : "FAIL");
+	            is_ok    ? STYLE_GOOD
+	            : is_try ? STYLE_DIM
+	                     : STYLE_BAD,
+	            is_ok    ? "ok  "
+	            : is_try ? "no  "
+	                     : "FAIL");
 	fprintf(output->file, "  %-9s%5" PRId64 " ms  ", name ? name : "?",
-	    json_number(step, "ms"));
+	        json_number(step, "ms"));
 	output_text(output, STYLE_PLAIN, json_text(step, "detail"));
 	fputc('\n', output->file);
 	show_more(output, STYLE_WARNING, "", json_text(step, "cause"));
@@ -85,7 +89,7 @@ static void show_step(const struct output *output, const struct json *step)
 }
 
 static void show_more(const struct output *output, enum output_style style,
-    const char *mark, const char *text)
+                      const char *mark, const char *text)
 {
 	if (!text)
 		return;
@@ -96,7 +100,7 @@ static void show_more(const struct output *output, enum output_style style,
 
 /* RFC 5321 4.5.3.2.6: what is accepted need not be delivered. */
 static int show_result(const struct invocation *invocation,
-    const struct json *result, char **ret_next)
+                       const struct json *result, char **ret_next)
 {
 	const struct output *output = &invocation->output;
 	const struct json *works = json_member(result, "works_with");
@@ -105,8 +109,8 @@ static int show_result(const struct invocation *invocation,
 	char settings[96] = "";
 
 	if (works)
-		snprintf(settings, sizeof(settings),
-		    "security=%s port=%" PRId64,
+		snprintf(
+		    settings, sizeof(settings), "security=%s port=%" PRId64,
 		    json_text(works, "security"), json_number(works, "port"));
 	if (works && ret_next)
 		*ret_next = strdup(settings);
@@ -114,16 +118,16 @@ static int show_result(const struct invocation *invocation,
 		return is_good ? EXIT_FINE : EXIT_NOT_SO;
 	if (strcmp(word, "accepted") == 0)
 		output_format(output, STYLE_GOOD,
-		    "The test mail to %s was accepted by the relay.",
-		    json_text(result, "to"));
+		              "The test mail to %s was accepted by the relay.",
+		              json_text(result, "to"));
 	else if (is_good)
 		output_text(output, STYLE_GOOD,
-		    "The relay can be reached and would take mail.");
+		            "The relay can be reached and would take mail.");
 	else
 		output_text(output, STYLE_BAD, "The relay does not work.");
 	if (works)
 		output_format(output, STYLE_PLAIN, " %s What works: %s",
-		    json_text(result, "cause"), settings);
+		              json_text(result, "cause"), settings);
 	fputc('\n', output->file);
 	return is_good ? EXIT_FINE : EXIT_NOT_SO;
 }

@@ -15,6 +15,6 @@ struct invocation;
  * NULL.
  */
 int relay_test_view(const struct invocation *invocation, const char *target,
-    const struct ask_text *body, char **ret_next);
+                    const struct ask_text *body, char **ret_next);
 
 #endif

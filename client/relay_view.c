@@ -21,8 +21,8 @@ enum form {
 	FORM_COUNT,  /* 0 is off */
 	FORM_PERCENT,
 	FORM_RATES,
-	FORM_MAP,    /* a line for each member */
-	FORM_TITLE,  /* of the lines that follow */
+	FORM_MAP,   /* a line for each member */
+	FORM_TITLE, /* of the lines that follow */
 };
 
 /* A key as relais.yaml(5) has it, and where the API has its value. */
@@ -68,8 +68,8 @@ static const struct line {
 	{ "headers", NULL, "headers", FORM_MAP },
 	{ "Limits", NULL, NULL, FORM_TITLE },
 	{ "limits.connections", "limits", "connections", FORM_COUNT },
-	{ "limits.messages_per_connection", "limits",
-	    "messages_per_connection", FORM_COUNT },
+	{ "limits.messages_per_connection", "limits", "messages_per_connection",
+	  FORM_COUNT },
 	{ "limits.rate", "limits", "rates", FORM_RATES },
 	{ "limits.recipients", "limits", "recipients", FORM_COUNT },
 	{ "limits.size", "limits", "size", FORM_SIZE },
@@ -91,14 +91,14 @@ static const struct line {
 #define LINES (sizeof(lines) / sizeof(lines[0]))
 
 static void print_fault(const struct output *output, const struct json *relay);
-static void print_fact(
-    const struct output *output, const char *key, const char *text);
+static void print_fact(const struct output *output, const char *key,
+                       const char *text);
 static void print_line(const struct output *output, const struct line *line,
-    const struct json *relay);
+                       const struct json *relay);
 static void print_map(const struct output *output, const char *key,
-    const struct json *map);
+                      const struct json *map);
 static void format_value(const struct json *object, const struct line *line,
-    char out[VALUE_SIZE]);
+                         char out[VALUE_SIZE]);
 static void format_plain(const struct json *value, char out[VALUE_SIZE]);
 static void format_rates(const struct json *rates, char out[VALUE_SIZE]);
 
@@ -111,14 +111,15 @@ void relay_view_print(const struct output *output, const struct json *relay)
 		print_line(output, &lines[i], relay);
 }
 
-void relay_view_print_state(
-    const struct output *output, const struct json *relay)
+void relay_view_print_state(const struct output *output,
+                            const struct json *relay)
 {
 	const char *state = json_text(relay, "state");
 	char words[VALUE_SIZE];
 
 	output_format(output, STYLE_BOLD, "Relay %s",
-	    json_text(relay, "name") ? json_text(relay, "name") : "?");
+	              json_text(relay, "name") ? json_text(relay, "name")
+	                                       : "?");
 	if (json_flag(relay, "default"))
 		fputs(", the default,", output->file);
 	fputc(' ', output->file);
@@ -126,16 +127,17 @@ void relay_view_print_state(
 	if (!json_flag(relay, "enabled"))
 		output_text(output, STYLE_WARNING, "is disabled");
 	else
-		output_text(
-		    output, narrate_style(state), *words ? words : "works");
+		output_text(output, narrate_style(state),
+		            *words ? words : "works");
 	fputc('\n', output->file);
 	print_fault(output, relay);
 	snprintf(words, sizeof(words),
-	    "%" PRId64 " queued, %" PRId64 " of %" PRId64
-	    " connections, %" PRId64 " delivered in 24 h",
-	    json_number(relay, "queued"), json_number(relay, "connections"),
-	    json_number(relay, "connection_limit"),
-	    json_number(relay, "delivered_24h"));
+	         "%" PRId64 " queued, %" PRId64 " of %" PRId64
+	         " connections, %" PRId64 " delivered in 24 h",
+	         json_number(relay, "queued"),
+	         json_number(relay, "connections"),
+	         json_number(relay, "connection_limit"),
+	         json_number(relay, "delivered_24h"));
 	print_fact(output, "now", words);
 	print_fact(output, "carried by", json_text(relay, "carried_by"));
 }
@@ -156,8 +158,8 @@ static void print_fault(const struct output *output, const struct json *relay)
 	print_fact(output, "next", json_text(fault, "next"));
 }
 
-static void print_fact(
-    const struct output *output, const char *key, const char *text)
+static void print_fact(const struct output *output, const char *key,
+                       const char *text)
 {
 	if (!text)
 		return;
@@ -168,10 +170,10 @@ static void print_fact(
 
 /* What isn't set is shown, too: so one sees which keys there are. */
 static void print_line(const struct output *output, const struct line *line,
-    const struct json *relay)
+                       const struct json *relay)
 {
-	const struct json *object = line->outer
-	    ? json_member(relay, line->outer) : relay;
+	const struct json *object =
+	    line->outer ? json_member(relay, line->outer) : relay;
 	char value[VALUE_SIZE];
 
 	if (line->form == FORM_TITLE) {
@@ -181,7 +183,8 @@ static void print_line(const struct output *output, const struct line *line,
 	}
 	if (line->form == FORM_MAP &&
 	    json_next(json_member(object, line->name), NULL,
-		&(const char *){ NULL }, &(const struct json *){ NULL })) {
+	              &(const char *){ NULL },
+	              &(const struct json *){ NULL })) {
 		print_map(output, line->key, json_member(object, line->name));
 		return;
 	}
@@ -196,7 +199,7 @@ static void print_line(const struct output *output, const struct line *line,
 }
 
 static void print_map(const struct output *output, const char *key,
-    const struct json *map)
+                      const struct json *map)
 {
 	const struct json *value;
 	void *iterator = NULL;
@@ -217,7 +220,7 @@ static void print_map(const struct output *output, const char *key,
 
 /* Empty for what isn't set. */
 static void format_value(const struct json *object, const struct line *line,
-    char out[VALUE_SIZE])
+                         char out[VALUE_SIZE])
 {
 	const struct json *value = json_member(object, line->name);
 	int64_t number = json_number(object, line->name);
@@ -247,7 +250,7 @@ static void format_value(const struct json *object, const struct line *line,
 	case FORM_PERCENT:
 		if (number > 0)
 			(void)snprintf(words, sizeof(words), "%" PRId64 "%%",
-			    number);
+			               number);
 		break;
 	case FORM_RATES:
 		format_rates(value, out);
@@ -268,7 +271,8 @@ static void format_plain(const struct json *value, char out[VALUE_SIZE])
 	out[0] = '\0';
 	for (i = 0; i < json_count(value) && len < VALUE_SIZE; i++)
 		len += (size_t)snprintf(out + len, VALUE_SIZE - len, "%s%s",
-		    i > 0 ? ", " : "", json_item_text(value, i));
+		                        i > 0 ? ", " : "",
+		                        json_item_text(value, i));
 	if (len > 0 || !value)
 		return;
 	if (json_value_text(value)) {
@@ -278,8 +282,9 @@ static void format_plain(const struct json *value, char out[VALUE_SIZE])
 	printed = json_print(value);
 	if (printed && *printed != '[' && *printed != '{')
 		(void)snprintf(out, VALUE_SIZE, "%s",
-		    strcmp(printed, "true") == 0 ? "on"
-			: strcmp(printed, "false") == 0 ? "off" : printed);
+		               strcmp(printed, "true") == 0    ? "on"
+		               : strcmp(printed, "false") == 0 ? "off"
+		                                               : printed);
 	free(printed);
 }
 
@@ -289,8 +294,9 @@ static void format_rates(const struct json *rates, char out[VALUE_SIZE])
 	static const struct {
 		int64_t seconds;
 		const char *word;
-	} periods[] = { { 1, "s" }, { 60, "min" }, { 3600, "h" },
-		{ 86400, "d" } };
+	} periods[] = {
+		{ 1, "s" }, { 60, "min" }, { 3600, "h" }, { 86400, "d" }
+	};
 	size_t count = json_count(rates), len = 0, i, k;
 
 	for (i = 0; i < count && len < VALUE_SIZE; i++) {
@@ -302,15 +308,15 @@ static void format_rates(const struct json *rates, char out[VALUE_SIZE])
 			if (periods[k].seconds == seconds)
 				word = periods[k].word;
 		len += (size_t)snprintf(out + len, VALUE_SIZE - len,
-		    "%s%" PRId64 "/", i > 0 ? ", " : "",
-		    json_number(rate, "count"));
+		                        "%s%" PRId64 "/", i > 0 ? ", " : "",
+		                        json_number(rate, "count"));
 		if (len >= VALUE_SIZE)
 			break;
 		if (word)
-			len += (size_t)snprintf(
-			    out + len, VALUE_SIZE - len, "%s", word);
+			len += (size_t)snprintf(out + len, VALUE_SIZE - len,
+			                        "%s", word);
 		else
 			len += (size_t)snprintf(out + len, VALUE_SIZE - len,
-			    "%" PRId64 "s", seconds);
+			                        "%" PRId64 "s", seconds);
 	}
 }

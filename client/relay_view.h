@@ -11,7 +11,7 @@ struct output;
 void relay_view_print(const struct output *output, const struct json *relay);
 
 /* How it does alone. */
-void relay_view_print_state(
-    const struct output *output, const struct json *relay);
+void relay_view_print_state(const struct output *output,
+                            const struct json *relay);
 
 #endif

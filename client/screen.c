@@ -34,7 +34,7 @@ static void on_resize(int number)
 	(void)number;
 }
 
-static void catch(int number, void (*handler)(int))
+static void catch (int number, void (*handler)(int))
 {
 	struct sigaction action = { .sa_handler = handler };
 
@@ -53,10 +53,10 @@ int screen_open(void)
 	raw.c_cc[VTIME] = 0;
 	if (tcsetattr(STDIN_FILENO, TCSANOW, &raw) < 0)
 		return -ENOTTY;
-	catch(SIGINT, on_end);
-	catch(SIGTERM, on_end);
-	catch(SIGHUP, on_end);
-	catch(SIGWINCH, on_resize);
+	catch (SIGINT, on_end);
+	catch (SIGTERM, on_end);
+	catch (SIGHUP, on_end);
+	catch (SIGWINCH, on_resize);
 	fputs(BEGIN, stdout);
 	return 0;
 }

@@ -29,7 +29,7 @@ int main(int argc, char *argv[])
 	char error[OPTIONS_ERROR_SIZE];
 
 	if (sendmail_options_parse(&options, argc, argv, complain_mildly,
-		error) < 0) {
+	                           error) < 0) {
 		complain("%s", error);
 		(void)fputs(sendmail_usage, stderr);
 		return EX_USAGE;

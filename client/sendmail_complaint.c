@@ -55,7 +55,8 @@ static void format_line(char line[LINE_SIZE], const char *format, va_list args)
 }
 
 int complain_of_answer(const struct sendmail_options *options,
-    const struct relais_answer *answer, const char *const *recipients)
+                       const struct relais_answer *answer,
+                       const char *const *recipients)
 {
 	int code = sendmail_exit_code(options, answer);
 	const char *recipient =
@@ -64,27 +65,31 @@ int complain_of_answer(const struct sendmail_options *options,
 
 	if (answer->code)
 		(void)snprintf(reply, sizeof(reply), "%d %s%s%s", answer->code,
-		    answer->status, answer->status[0] ? " " : "", answer->text);
+		               answer->status, answer->status[0] ? " " : "",
+		               answer->text);
 	else
 		(void)snprintf(reply, sizeof(reply), "%s", answer->text);
 	if (answer->result == RELAIS_OK)
 		return code;
 	if (answer->result == RELAIS_PENDING)
 		complain_mildly("%s is queued, and its outcome not known yet "
-				"(relaisctl show %s)", answer->id, answer->id);
+		                "(relaisctl show %s)",
+		                answer->id, answer->id);
 	else if (answer->result == RELAIS_FAILED)
 		complain("%s was refused by the relay (%s; relaisctl show %s)",
-		    answer->id, reply, answer->id);
+		         answer->id, reply, answer->id);
 	else if (answer->result == RELAIS_PARTIAL)
 		complain("%s was refused for some of its recipients "
-			 "(relaisctl show %s)", answer->id, answer->id);
+		         "(relaisctl show %s)",
+		         answer->id, answer->id);
 	else if (answer->result == RELAIS_UNKNOWN)
 		complain("the message may be queued or not (%s; relaisctl list "
-			 "shows it if it is)", reply);
+		         "shows it if it is)",
+		         reply);
 	else
 		complain("the message was not queued%s%s (%s; %s)",
-		    *recipient ? " for " : "", recipient, reply,
-		    advice(answer));
+		         *recipient ? " for " : "", recipient, reply,
+		         advice(answer));
 	return code;
 }
 
@@ -119,7 +124,7 @@ static const char *advice(const struct relais_answer *answer)
 }
 
 int sendmail_exit_code(const struct sendmail_options *options,
-    const struct relais_answer *answer)
+                       const struct relais_answer *answer)
 {
 	bool is_temporary = false;
 	int code = EX_SOFTWARE;
@@ -178,7 +183,7 @@ static int code_of_refusal(const struct relais_answer *answer)
 	case '7':
 		/* policy: who may send, as whom, how fast */
 		return answer->recipient >= 0 && is_final ? EX_NOUSER
-							  : EX_NOPERM;
+		                                          : EX_NOPERM;
 	case '3':
 		/* the mail system: full, slow, or the message too large */
 		if (is_final)

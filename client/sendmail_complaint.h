@@ -22,10 +22,11 @@ void complain_mildly(const char *format, ...)
  * it. recipients: those of the envelope.
  */
 int complain_of_answer(const struct sendmail_options *options,
-    const struct relais_answer *answer, const char *const *recipients);
+                       const struct relais_answer *answer,
+                       const char *const *recipients);
 
 /* The exit code alone, as relais-sendmail(8) lists them. */
 int sendmail_exit_code(const struct sendmail_options *options,
-    const struct relais_answer *answer);
+                       const struct relais_answer *answer);
 
 #endif

@@ -9,11 +9,11 @@
 static ssize_t fill(struct sendmail_message *message);
 static void hold_back(struct sendmail_message *message, size_t *len);
 static bool find_dot(const struct sendmail_message *message, size_t len,
-    size_t *ret_start);
+                     size_t *ret_start);
 static bool is_sendable(const char *data, size_t len);
 
 void sendmail_message_init(struct sendmail_message *message, int fd,
-    bool ends_at_dot)
+                           bool ends_at_dot)
 {
 	message->fd = fd;
 	message->ends_at_dot = ends_at_dot;
@@ -23,7 +23,7 @@ void sendmail_message_init(struct sendmail_message *message, int fd,
 }
 
 int sendmail_message_next(struct sendmail_message *message,
-    const char **ret_data, size_t *ret_len)
+                          const char **ret_data, size_t *ret_len)
 {
 	size_t len = 0, start;
 
@@ -59,7 +59,7 @@ static ssize_t fill(struct sendmail_message *message)
 	memcpy(message->buffer, message->held, message->held_len);
 	do
 		got = read(message->fd, message->buffer + message->held_len,
-		    sizeof(message->buffer) - message->held_len);
+		           sizeof(message->buffer) - message->held_len);
 	while (got < 0 && errno == EINTR);
 	return got;
 }
@@ -86,7 +86,7 @@ static void hold_back(struct sendmail_message *message, size_t *len)
 
 /* A line that is a dot. No line end is needed at the end of the input. */
 static bool find_dot(const struct sendmail_message *message, size_t len,
-    size_t *ret_start)
+                     size_t *ret_start)
 {
 	const char *data = message->buffer;
 	size_t at = 0;
@@ -95,9 +95,9 @@ static bool find_dot(const struct sendmail_message *message, size_t len,
 		const char *lf = memchr(data + at, '\n', len - at);
 		size_t line_len = (lf ? (size_t)(lf - data) : len) - at;
 
-		bool is_dot = data[at] == '.' &&
-		    (line_len == 1 ||
-			(line_len == 2 && data[at + 1] == '\r'));
+		bool is_dot =
+		    data[at] == '.' &&
+		    (line_len == 1 || (line_len == 2 && data[at + 1] == '\r'));
 
 		if (is_dot && is_line_start(message, at) &&
 		    (lf || message->is_at_end)) {

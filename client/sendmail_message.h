@@ -29,14 +29,14 @@ struct sendmail_message {
 
 /* fd is borrowed. */
 void sendmail_message_init(struct sendmail_message *message, int fd,
-    bool ends_at_dot);
+                           bool ends_at_dot);
 
 /*
  * The next piece, borrowed until the next call. 0 with a length of 0 at the
  * end; -EILSEQ: a NUL or a stray CR; -errno of read(2).
  */
 int sendmail_message_next(struct sendmail_message *message,
-    const char **ret_data, size_t *ret_len);
+                          const char **ret_data, size_t *ret_len);
 
 /* Reads over the rest, so that whoever writes it is not killed for it. */
 void sendmail_message_drain(struct sendmail_message *message);

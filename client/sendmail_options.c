@@ -98,11 +98,11 @@ static void read_environment(struct sendmail_options *options);
 static int read_name(struct parser *parser, const char *program);
 static int read_long(struct parser *parser, const char *word);
 static int read_letters(struct parser *parser, char **argv, int argc,
-    int *index);
+                        int *index);
 
 int sendmail_options_parse(struct sendmail_options *options, int argc,
-    char **argv, void (*warn)(const char *format, ...),
-    char error[OPTIONS_ERROR_SIZE])
+                           char **argv, void (*warn)(const char *format, ...),
+                           char error[OPTIONS_ERROR_SIZE])
 {
 	struct parser parser = { options, warn, error };
 	int i, r;
@@ -167,7 +167,7 @@ static int read_long(struct parser *parser, const char *word)
 		parser->options->mode = MODE_VERSION;
 	else {
 		(void)snprintf(parser->error, OPTIONS_ERROR_SIZE,
-		    "there is no option %.40s", word);
+		               "there is no option %.40s", word);
 		return -EINVAL;
 	}
 	return 0;
@@ -175,7 +175,7 @@ static int read_long(struct parser *parser, const char *word)
 
 /* One word of options, and the next one if that is the last one's value. */
 static int read_letters(struct parser *parser, char **argv, int argc,
-    int *index)
+                        int *index)
 {
 	const char *at = argv[*index] + 1;
 
@@ -188,8 +188,8 @@ static int read_letters(struct parser *parser, char **argv, int argc,
 			i++;
 		if (i == COUNT(letters)) {
 			(void)snprintf(parser->error, OPTIONS_ERROR_SIZE,
-			    "there is no option -%c",
-			    *at > ' ' && *at < 127 ? *at : '?');
+			               "there is no option -%c",
+			               *at > ' ' && *at < 127 ? *at : '?');
 			return -EINVAL;
 		}
 		if (letters[i].value != VALUE_NONE)
@@ -197,8 +197,8 @@ static int read_letters(struct parser *parser, char **argv, int argc,
 		if (letters[i].value == VALUE_NEEDED && *value == '\0') {
 			if (++*index >= argc) {
 				(void)snprintf(parser->error,
-				    OPTIONS_ERROR_SIZE,
-				    "option -%c needs a value", *at);
+				               OPTIONS_ERROR_SIZE,
+				               "option -%c needs a value", *at);
 				return -EINVAL;
 			}
 			value = argv[*index];
@@ -227,8 +227,9 @@ static int on_mode(struct parser *parser, const char *value)
 		{ 'v', MODE_VERIFY, NULL },
 		{ 'h', MODE_NOTHING, "relaisd keeps no host status files" },
 		{ 'H', MODE_NOTHING, "relaisd keeps no host status files" },
-		{ 'P', MODE_NOTHING, "for the state of the queue see: "
-				     "relaisctl status" },
+		{ 'P', MODE_NOTHING,
+		  "for the state of the queue see: "
+		  "relaisctl status" },
 	};
 
 	for (size_t i = 0; i < COUNT(modes) && value[1] == '\0'; i++) {
@@ -239,12 +240,14 @@ static int on_mode(struct parser *parser, const char *value)
 		return 0;
 	}
 	if (value[1] == '\0' && *value && strchr("dDlt", *value))
-		(void)snprintf(parser->error, OPTIONS_ERROR_SIZE,
+		(void)snprintf(
+		    parser->error, OPTIONS_ERROR_SIZE,
 		    "-b%c is not for this program (the daemon is relaisd; "
-		    "systemctl start relaisd)", *value);
+		    "systemctl start relaisd)",
+		    *value);
 	else
 		(void)snprintf(parser->error, OPTIONS_ERROR_SIZE,
-		    "there is no mode -b%.10s", value);
+		               "there is no mode -b%.10s", value);
 	return -EINVAL;
 }
 
@@ -254,7 +257,7 @@ static int on_body(struct parser *parser, const char *value)
 	if (strcasecmp(value, "7BIT") == 0)
 		parser->options->envelope.is_7bit = 1;
 	else if (strcasecmp(value, "8BITMIME") == 0 ||
-	    strcasecmp(value, "BINARYMIME") == 0)
+	         strcasecmp(value, "BINARYMIME") == 0)
 		parser->options->envelope.is_7bit = 0;
 	else
 		parser->warn("-B %.40s is ignored (7BIT or 8BITMIME)", value);
@@ -290,9 +293,11 @@ static int on_aliases(struct parser *parser, const char *value)
 /* Exim's, with ids as operands, which must not be taken for addresses. */
 static int on_admin(struct parser *parser, const char *value)
 {
-	(void)snprintf(parser->error, OPTIONS_ERROR_SIZE,
+	(void)snprintf(
+	    parser->error, OPTIONS_ERROR_SIZE,
 	    "-M%.10s is not for this program (the queue is steered by "
-	    "relaisctl; see relaisctl --help)", value);
+	    "relaisctl; see relaisctl --help)",
+	    value);
 	return -EINVAL;
 }
 
@@ -300,7 +305,7 @@ static int on_admin(struct parser *parser, const char *value)
 static int on_notify(struct parser *parser, const char *value)
 {
 	static const char *const names[] = { "never", "success", "failure",
-		"delay" };
+		                             "delay" };
 	unsigned notify = 0;
 
 	for (const char *at = value;;) {
@@ -308,8 +313,8 @@ static int on_notify(struct parser *parser, const char *value)
 		size_t i = 0;
 
 		while (i < COUNT(names) &&
-		    (strlen(names[i]) != len ||
-			strncasecmp(names[i], at, len) != 0))
+		       (strlen(names[i]) != len ||
+		        strncasecmp(names[i], at, len) != 0))
 			i++;
 		notify |= 1u << i;
 		if (at[len] == '\0')
@@ -318,7 +323,8 @@ static int on_notify(struct parser *parser, const char *value)
 	}
 	if (notify > 15 || ((notify & 1) && notify != 1))
 		parser->warn("-N %.40s is ignored (never, or a list of "
-			     "success, failure, delay)", value);
+		             "success, failure, delay)",
+		             value);
 	else
 		parser->options->envelope.notify = notify;
 	return 0;
@@ -331,7 +337,7 @@ static int on_return(struct parser *parser, const char *value)
 	if (strcasecmp(value, "full") == 0)
 		envelope->return_what = RELAIS_RETURN_FULL;
 	else if (strcasecmp(value, "hdrs") == 0 ||
-	    strcasecmp(value, "headers") == 0)
+	         strcasecmp(value, "headers") == 0)
 		envelope->return_what = RELAIS_RETURN_HEADERS;
 	else
 		parser->warn("-R %.40s is ignored (full or hdrs)", value);
@@ -348,7 +354,8 @@ static int on_envelope_id(struct parser *parser, const char *value)
 		parser->options->envelope.envelope_id = value;
 	else
 		parser->warn("-V %.40s is ignored (up to 100 printable "
-			     "characters)", value);
+		             "characters)",
+		             value);
 	return 0;
 }
 

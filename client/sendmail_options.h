@@ -71,8 +71,8 @@ struct sendmail_options {
  * to warn.
  */
 int sendmail_options_parse(struct sendmail_options *options, int argc,
-    char **argv, void (*warn)(const char *format, ...),
-    char error[OPTIONS_ERROR_SIZE]);
+                           char **argv, void (*warn)(const char *format, ...),
+                           char error[OPTIONS_ERROR_SIZE]);
 
 extern const char sendmail_usage[];
 

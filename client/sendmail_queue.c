@@ -39,18 +39,18 @@ struct message_row {
 };
 
 static int request(const char *method, const char *target, const char *body,
-    char **ret_answer);
+                   char **ret_answer);
 static int refused(int status, const char *answer);
 static void list_page(struct listing *listing, struct json_reader *page);
 static void list_message(struct listing *listing, struct json_reader *page);
 static void read_hold(struct json_reader *page, struct message_row *row);
 static void print_message(struct listing *listing,
-    const struct message_row *row);
+                          const struct message_row *row);
 static void print_recipients(struct json_reader *list);
 static void print_recipient(struct json_reader *recipient);
 static void read_reply(struct json_reader *reply, char *out, size_t size);
 static int make_order(const struct sendmail_options *options, char **ret_target,
-    char **ret_body);
+                      char **ret_body);
 
 int sendmail_list(void)
 {
@@ -62,7 +62,8 @@ int sendmail_list(void)
 
 	do {
 		(void)snprintf(target, sizeof(target), "%s%s%s", PAGE_TARGET,
-		    listing.cursor[0] ? "&cursor=" : "", listing.cursor);
+		               listing.cursor[0] ? "&cursor=" : "",
+		               listing.cursor);
 		code = request("GET", target, NULL, &answer);
 		if (code != EX_OK)
 			return code;
@@ -72,7 +73,7 @@ int sendmail_list(void)
 		free(answer);
 		if (page.is_bad) {
 			complain_mildly("relaisd's answer makes no sense (is "
-					"it of the same version?)");
+			                "it of the same version?)");
 			return EX_PROTOCOL;
 		}
 	} while (listing.cursor[0]);
@@ -80,13 +81,13 @@ int sendmail_list(void)
 		puts("Mail queue is empty");
 	else
 		printf("\n-- %" PRIu64 " Kbytes in %" PRIu64 " Request%s.\n",
-		    (listing.bytes + 1023) / 1024, listing.count,
-		    listing.count == 1 ? "" : "s");
+		       (listing.bytes + 1023) / 1024, listing.count,
+		       listing.count == 1 ? "" : "s");
 	return EX_OK;
 }
 
 static int request(const char *method, const char *target, const char *body,
-    char **ret_answer)
+                   char **ret_answer)
 {
 	const char *path = getenv("RELAIS_CONTROL_SOCKET");
 	struct http *http = NULL;
@@ -104,8 +105,8 @@ static int request(const char *method, const char *target, const char *body,
 	http_close(http);
 	if (r < 0) {
 		complain_mildly("the queue cannot be asked (%s: %s; is relaisd "
-				"running? systemctl status relaisd)",
-		    path, strerror(-r));
+		                "running? systemctl status relaisd)",
+		                path, strerror(-r));
 		return r == -EACCES ? EX_NOPERM : EX_UNAVAILABLE;
 	}
 	if (status >= 400) {
@@ -131,7 +132,7 @@ static int refused(int status, const char *answer)
 		while (json_reader_next_member(&reader, name)) {
 			if (strcmp(name, "message") == 0)
 				json_reader_text(&reader, message,
-				    sizeof(message));
+				                 sizeof(message));
 			else
 				json_reader_skip(&reader);
 		}
@@ -158,7 +159,7 @@ static void list_page(struct listing *listing, struct json_reader *page)
 				list_message(listing, page);
 		} else if (strcmp(name, "next") == 0) {
 			json_reader_text(page, listing->cursor,
-			    sizeof(listing->cursor));
+			                 sizeof(listing->cursor));
 		} else {
 			json_reader_skip(page);
 		}
@@ -181,7 +182,7 @@ static void list_message(struct listing *listing, struct json_reader *page)
 			json_reader_text(page, row.state, sizeof(row.state));
 		else if (strcmp(name, "submitted") == 0)
 			json_reader_text(page, row.submitted,
-			    sizeof(row.submitted));
+			                 sizeof(row.submitted));
 		else if (strcmp(name, "sender") == 0)
 			json_reader_text(page, row.sender, sizeof(row.sender));
 		else if (strcmp(name, "size") == 0)
@@ -207,7 +208,7 @@ static void read_hold(struct json_reader *page, struct message_row *row)
 	while (json_reader_next_member(page, name)) {
 		if (strcmp(name, "reason") == 0)
 			json_reader_text(page, row->reason,
-			    sizeof(row->reason));
+			                 sizeof(row->reason));
 		else
 			json_reader_skip(page);
 	}
@@ -215,7 +216,7 @@ static void read_hold(struct json_reader *page, struct message_row *row)
 
 /* Texts may be anybody's: no control character reaches the terminal. */
 static void print_clean(const char *before, const char *text,
-    const char *behind)
+                        const char *behind)
 {
 	char clean[ADDRESS_SIZE + 8];
 
@@ -224,7 +225,7 @@ static void print_clean(const char *before, const char *text,
 }
 
 static void print_message(struct listing *listing,
-    const struct message_row *row)
+                          const struct message_row *row)
 {
 	char arrival[32] = "";
 	char mark = ' ';
@@ -237,7 +238,7 @@ static void print_message(struct listing *listing,
 	if (strcmp(row->state, "delivering") == 0)
 		mark = '*';
 	else if (strcmp(row->state, "held") == 0 ||
-	    strcmp(row->state, "parked") == 0)
+	         strcmp(row->state, "parked") == 0)
 		mark = '!';
 	if (clock_parse_rfc3339(row->submitted, &at_ms) == 0) {
 		time_t at = (time_t)(at_ms / 1000);
@@ -245,12 +246,11 @@ static void print_message(struct listing *listing,
 
 		if (localtime_r(&at, &local))
 			(void)strftime(arrival, sizeof(arrival),
-			    "%a %b %e %H:%M:%S", &local);
+			               "%a %b %e %H:%M:%S", &local);
 	}
 	if (listing->count > 1)
 		putchar('\n');
-	printf("%-13s%c %8" PRId64 " %20s ", row->id, mark, row->size,
-	    arrival);
+	printf("%-13s%c %8" PRId64 " %20s ", row->id, mark, row->size, arrival);
 	print_clean("", row->sender[0] ? row->sender : "MAILER-DAEMON", "\n");
 	if (row->reason[0])
 		print_clean("(", row->reason, ")\n");
@@ -313,7 +313,7 @@ static void read_reply(struct json_reader *reply, char *out, size_t size)
 	}
 	if (code > 0)
 		(void)snprintf(out, size, "%" PRId64 " %s%s%s", code, enhanced,
-		    enhanced[0] ? " " : "", text);
+		               enhanced[0] ? " " : "", text);
 	else
 		(void)snprintf(out, size, "%s", text);
 }
@@ -332,8 +332,8 @@ int sendmail_flush(const struct sendmail_options *options)
 		complain("out of memory");
 	else if (r < 0)
 		complain_mildly("-q%c%.60s names nothing (an id as mailq shows "
-				"it, an address, or a domain)",
-		    options->flush_by, options->flush_what);
+		                "it, an address, or a domain)",
+		                options->flush_by, options->flush_what);
 	else
 		code = request("POST", target, body, &answer);
 	free(target);
@@ -344,7 +344,7 @@ int sendmail_flush(const struct sendmail_options *options)
 
 /* An id, or a filter by an address or @domain. */
 static int make_order(const struct sendmail_options *options, char **ret_target,
-    char **ret_body)
+                      char **ret_body)
 {
 	const char *what = options->flush_what ? options->flush_what : "";
 	const char *field = options->flush_by == 'R' ? "recipient" : "sender";
@@ -367,7 +367,7 @@ static int make_order(const struct sendmail_options *options, char **ret_target,
 		return -ENOMEM;
 	if (options->flush_by)
 		r = asprintf(ret_body, "{\"filter\": {\"%s\": \"%s%s\"}}",
-		    field, strchr(what, '@') ? "" : "@", what);
+		             field, strchr(what, '@') ? "" : "@", what);
 	else
 		r = asprintf(ret_body, "{\"filter\": {}}");
 	return r < 0 ? -ENOMEM : 0;

@@ -13,10 +13,10 @@
 
 static const char *const plain_fields[] = { "To", "Cc", "Bcc", NULL };
 static const char *const resent_fields[] = { "Resent-To", "Resent-Cc",
-	"Resent-Bcc", NULL };
+	                                     "Resent-Bcc", NULL };
 
 static int add_list(struct sendmail_recipients *recipients, const char *text,
-    size_t len, const char *where, size_t where_len);
+                    size_t len, const char *where, size_t where_len);
 static int add(struct sendmail_recipients *recipients, const char *address);
 
 void sendmail_recipients_init(struct sendmail_recipients *recipients)
@@ -32,26 +32,28 @@ void sendmail_recipients_done(struct sendmail_recipients *recipients)
 }
 
 int sendmail_recipients_add_operand(struct sendmail_recipients *recipients,
-    const char *operand)
+                                    const char *operand)
 {
 	/* No address begins so; an option behind the addresses does, and
 	   whoever wrote it wants anything but mail to it. */
 	if (operand[0] == '-') {
-		(void)snprintf(recipients->error, sizeof(recipients->error),
+		(void)snprintf(
+		    recipients->error, sizeof(recipients->error),
 		    "%.40s stands behind the first address (options go in "
-		    "front of the addresses)", operand);
+		    "front of the addresses)",
+		    operand);
 		return -EINVAL;
 	}
 	if (strpbrk(operand, "\r\n")) {
 		(void)snprintf(recipients->error, sizeof(recipients->error),
-		    "an address has a line end in it");
+		               "an address has a line end in it");
 		return -EINVAL;
 	}
 	return add_list(recipients, operand, strlen(operand), "address", 7);
 }
 
 int sendmail_recipients_add_header(struct sendmail_recipients *recipients,
-    const char *header, size_t len)
+                                   const char *header, size_t len)
 {
 	const char *const *names = plain_fields;
 	struct header_field field;
@@ -67,13 +69,13 @@ int sendmail_recipients_add_header(struct sendmail_recipients *recipients,
 	while (r == 0 && header_walk_next(&walk, &field)) {
 		if (header_field_is_any(&field, names))
 			r = add_list(recipients, field.body, field.body_len,
-			    field.name, field.name_len);
+			             field.name, field.name_len);
 	}
 	return r;
 }
 
 static int add_list(struct sendmail_recipients *recipients, const char *text,
-    size_t len, const char *where, size_t where_len)
+                    size_t len, const char *where, size_t where_len)
 {
 	struct address_list list;
 	char shown[80];
@@ -90,12 +92,11 @@ static int add_list(struct sendmail_recipients *recipients, const char *text,
 			while (start < list.next && strchr(", \t\r\n", *start))
 				start++;
 			smtp_text_clean(shown, sizeof(shown), start,
-			    (size_t)(list.next - start));
-			(void)snprintf(recipients->error,
-			    sizeof(recipients->error),
+			                (size_t)(list.next - start));
+			(void)snprintf(
+			    recipients->error, sizeof(recipients->error),
 			    "%.*s: %s is no address",
-			    where_len < 40 ? (int)where_len : 40, where,
-			    shown);
+			    where_len < 40 ? (int)where_len : 40, where, shown);
 			return -EINVAL;
 		}
 		r = add(recipients, list.mailbox);
@@ -110,8 +111,8 @@ static int add(struct sendmail_recipients *recipients, const char *address)
 
 	if (recipients->count == recipients->room) {
 		size_t room = recipients->room ? 2 * recipients->room : 16;
-		const char **list = reallocarray(recipients->list, room,
-		    sizeof(*list));
+		const char **list =
+		    reallocarray(recipients->list, room, sizeof(*list));
 
 		if (!list)
 			return -ENOMEM;
@@ -126,7 +127,7 @@ static int add(struct sendmail_recipients *recipients, const char *address)
 }
 
 int sendmail_recipients_parse_sender(struct sendmail_recipients *recipients,
-    const char *text, const char **ret_sender)
+                                     const char *text, const char **ret_sender)
 {
 	const char *angle = strrchr(text, '<');
 	struct address_list list;
@@ -139,11 +140,11 @@ int sendmail_recipients_parse_sender(struct sendmail_recipients *recipients,
 	if (strpbrk(text, "\r\n"))
 		goto bad;
 	address_list_init(&list, text, strlen(text),
-	    ADDRESS_UTF8 | ADDRESS_BARE);
+	                  ADDRESS_UTF8 | ADDRESS_BARE);
 	if (address_list_next(&list) < 0)
 		goto bad;
-	copy = arena_copy(&recipients->arena, list.mailbox,
-	    strlen(list.mailbox));
+	copy =
+	    arena_copy(&recipients->arena, list.mailbox, strlen(list.mailbox));
 	if (!copy)
 		return -ENOMEM;
 	if (address_list_next(&list) != -ENOENT)
@@ -152,6 +153,6 @@ int sendmail_recipients_parse_sender(struct sendmail_recipients *recipients,
 	return 0;
 bad:
 	(void)snprintf(recipients->error, sizeof(recipients->error),
-	    "-f %.80s is no address", text);
+	               "-f %.80s is no address", text);
 	return -EINVAL;
 }

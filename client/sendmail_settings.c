@@ -13,7 +13,7 @@
 
 /* -EINVAL: not such a value */
 typedef int (*setting_reader)(struct sendmail_options *options,
-    const char *value);
+                              const char *value);
 
 static int read_key(struct sendmail_options *options, const char *value);
 static int read_tag(struct sendmail_options *options, const char *value);
@@ -25,8 +25,7 @@ static int read_deadline(struct sendmail_options *options, const char *value);
 static int read_wait(struct sendmail_options *options, const char *value);
 static int read_priority(struct sendmail_options *options, const char *value);
 static int read_tempfail(struct sendmail_options *options, const char *value);
-static int read_requiretls(struct sendmail_options *options,
-    const char *value);
+static int read_requiretls(struct sendmail_options *options, const char *value);
 static int read_smtputf8(struct sendmail_options *options, const char *value);
 
 static const struct {
@@ -40,9 +39,9 @@ static const struct {
 	{ "relais.relay", read_relay, "the name of a relay" },
 	{ "relais.hold-for", read_hold, "a time such as 90s, 10m, 2h or 1d" },
 	{ "relais.at", read_at,
-	    "a date and time such as 2026-11-23T18:40:00Z" },
+	  "a date and time such as 2026-11-23T18:40:00Z" },
 	{ "relais.deadline", read_deadline,
-	    "a time such as 90s, 10m, 2h or 1d" },
+	  "a time such as 90s, 10m, 2h or 1d" },
 	{ "relais.wait", read_wait, "a time from 1s to 300s" },
 	{ "relais.priority", read_priority, "urgent, normal or bulk" },
 	{ "relais.lane", read_priority, "urgent, normal or bulk" },
@@ -54,7 +53,7 @@ static const struct {
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 int sendmail_settings_read(struct sendmail_options *options,
-    const char *setting, char error[OPTIONS_ERROR_SIZE])
+                           const char *setting, char error[OPTIONS_ERROR_SIZE])
 {
 	size_t len = strcspn(setting, "=");
 	const char *value = setting[len] ? setting + len + 1 : "";
@@ -65,14 +64,16 @@ int sendmail_settings_read(struct sendmail_options *options,
 			continue;
 		if (settings[i].read(options, value) == 0)
 			return 0;
-		(void)snprintf(error, OPTIONS_ERROR_SIZE,
+		(void)snprintf(
+		    error, OPTIONS_ERROR_SIZE,
 		    "-O %s: %.40s is not a value of it (expected: %s)",
 		    settings[i].name, value, settings[i].expected);
 		return -EINVAL;
 	}
 	if (strncasecmp(setting, "relais.", strlen("relais.")) != 0)
 		return 0;
-	(void)snprintf(error, OPTIONS_ERROR_SIZE,
+	(void)snprintf(
+	    error, OPTIONS_ERROR_SIZE,
 	    "-O %.*s: there is no such setting (relais-sendmail(8) lists them)",
 	    len < 40 ? (int)len : 40, setting);
 	return -EINVAL;
@@ -201,7 +202,7 @@ static int read_flag(const char *value, bool *ret_flag)
 	if (strcasecmp(value, "yes") == 0 || strcasecmp(value, "true") == 0)
 		*ret_flag = true;
 	else if (strcasecmp(value, "no") == 0 ||
-	    strcasecmp(value, "false") == 0)
+	         strcasecmp(value, "false") == 0)
 		*ret_flag = false;
 	else
 		return -EINVAL;

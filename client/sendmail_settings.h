@@ -12,6 +12,6 @@
 
 /* 0, or -EINVAL with a sentence in error. */
 int sendmail_settings_read(struct sendmail_options *options,
-    const char *setting, char error[OPTIONS_ERROR_SIZE]);
+                           const char *setting, char error[OPTIONS_ERROR_SIZE]);
 
 #endif

@@ -58,7 +58,7 @@ int sendmail_smtp(const struct sendmail_options *options)
 	if (r < 0) {
 		puts(not_there);
 		(void)outcome_fail(&answer, RELAIS_UNAVAILABLE, -r, "%s: %s",
-		    submit_socket_path(NULL), strerror(-r));
+		                   submit_socket_path(NULL), strerror(-r));
 		return complain_of_answer(options, &answer, NULL);
 	}
 	pump.fd = connection.fd;
@@ -73,11 +73,13 @@ int sendmail_smtp(const struct sendmail_options *options)
 	if (!pump.is_greeted) {
 		puts(not_there);
 		complain("there is no session (no greeting from %s; see "
-			 "relaisctl status)", submit_socket_path(NULL));
+		         "relaisctl status)",
+		         submit_socket_path(NULL));
 		return EX_UNAVAILABLE;
 	}
 	complain("the session has ended early (%s; what had no reply was not "
-		 "queued)", strerror(-r));
+	         "queued)",
+	         strerror(-r));
 	return EX_UNAVAILABLE;
 }
 
@@ -120,7 +122,7 @@ static int pump_wait(const struct pump *pump, struct pollfd waits[3])
 	if (pump->out.len > 0)
 		waits[1].events |= POLLOUT;
 	waits[2] = (struct pollfd){ pump->in.len > 0 ? STDOUT_FILENO : -1,
-		POLLOUT, 0 };
+		                    POLLOUT, 0 };
 	r = poll(waits, 3, pump->is_greeted ? -1 : GREETING_MS);
 	if (r > 0)
 		return 0;
@@ -139,7 +141,7 @@ static int take_input(struct pump *pump)
 		return errno == EINTR || errno == EAGAIN ? 0 : -errno;
 	if (len > 0)
 		return line_translator_feed(&pump->translator, data,
-		    (size_t)len, &pump->out);
+		                            (size_t)len, &pump->out);
 	/* relaisd ends the session, and a message that is not complete. */
 	pump->is_input_open = false;
 	(void)shutdown(pump->fd, SHUT_WR);
@@ -170,7 +172,7 @@ static int take_replies(struct pump *pump, bool *ret_is_closed)
 static int give_out(struct pump *pump)
 {
 	ssize_t len = send(pump->fd, pump->out.data, pump->out.len,
-	    MSG_DONTWAIT | MSG_NOSIGNAL);
+	                   MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	/* Gone: its last words are still to be read. */
 	if (len < 0 && (errno == EPIPE || errno == ECONNRESET)) {
@@ -186,8 +188,7 @@ static int give_out(struct pump *pump)
 
 static int give_in(struct pump *pump)
 {
-	size_t part =
-	    pump->in.len < WRITE_BYTES ? pump->in.len : WRITE_BYTES;
+	size_t part = pump->in.len < WRITE_BYTES ? pump->in.len : WRITE_BYTES;
 	ssize_t len = write(STDOUT_FILENO, pump->in.data, part);
 
 	if (len < 0)

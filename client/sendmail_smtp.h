@@ -38,6 +38,6 @@ struct line_translator {
 
 /* Appends what is to be sent for data, cut anywhere. 0 or -ENOMEM. */
 int line_translator_feed(struct line_translator *translator, const char *data,
-    size_t len, struct buffer *out);
+                         size_t len, struct buffer *out);
 
 #endif

@@ -43,7 +43,7 @@ static int send_header(struct submission *submission);
 static int send_body(struct submission *submission);
 static int refuse_input(struct submission *submission, int error);
 static int report(struct submission *submission,
-    const struct relais_answer *answer);
+                  const struct relais_answer *answer);
 static const struct person *person_of(struct submission *submission);
 
 int sendmail_submit(struct sendmail_options *options)
@@ -59,7 +59,7 @@ int sendmail_submit(struct sendmail_options *options)
 	sendmail_recipients_init(&submission->recipients);
 	header_scanner_init(&submission->header, 0);
 	sendmail_message_init(&submission->message, STDIN_FILENO,
-	    options->ends_at_dot);
+	                      options->ends_at_dot);
 
 	code = find_sender(submission);
 	if (code == EX_OK)
@@ -93,7 +93,7 @@ static int find_sender(struct submission *submission)
 
 	if (options->requires_tls) {
 		complain("the message was not queued (relaisd cannot promise "
-			 "REQUIRETLS for every hop; leave -O requiretls out)");
+		         "REQUIRETLS for every hop; leave -O requiretls out)");
 		return EX_UNAVAILABLE;
 	}
 	if (!options->sender) {
@@ -101,11 +101,12 @@ static int find_sender(struct submission *submission)
 		return EX_OK;
 	}
 	r = sendmail_recipients_parse_sender(&submission->recipients,
-	    options->sender, &options->envelope.sender);
+	                                     options->sender,
+	                                     &options->envelope.sender);
 	if (r == 0)
 		return EX_OK;
 	complain("the message was not queued (%s)",
-	    submission->recipients.error);
+	         submission->recipients.error);
 	return EX_DATAERR;
 }
 
@@ -114,12 +115,12 @@ static int refuse_input(struct submission *submission, int error)
 	(void)submission;
 	if (error == -EILSEQ) {
 		complain("the message was not queued (it has a NUL, or a "
-			 "carriage return inside a line; send it as an "
-			 "attachment in base64)");
+		         "carriage return inside a line; send it as an "
+		         "attachment in base64)");
 		return EX_DATAERR;
 	}
 	complain("the message was not queued (reading standard input: %s)",
-	    strerror(-error));
+	         strerror(-error));
 	return EX_IOERR;
 }
 
@@ -150,8 +151,8 @@ static int read_header(struct submission *submission)
 	if (header->state == HEADER_SCAN_DONE)
 		return EX_OK;
 	complain("the message was not queued (its header is too large; at most "
-		 "%d fields in %d KiB)", HEADER_LIMIT_FIELDS,
-	    HEADER_LIMIT_BYTES / 1024);
+	         "%d fields in %d KiB)",
+	         HEADER_LIMIT_FIELDS, HEADER_LIMIT_BYTES / 1024);
 	return EX_DATAERR;
 }
 
@@ -165,12 +166,12 @@ static int find_recipients(struct submission *submission)
 
 	for (int i = 0; i < options->operand_count && r == 0; i++) {
 		r = sendmail_recipients_add_operand(recipients,
-		    options->operands[i]);
+		                                    options->operands[i]);
 		if (r == -EINVAL) {
 			complain("the message was not queued (%s)",
-			    recipients->error);
+			         recipients->error);
 			return options->operands[i][0] == '-' ? EX_USAGE
-							      : EX_DATAERR;
+			                                      : EX_DATAERR;
 		}
 	}
 	block = header_scanner_block_borrow(&submission->header, &len);
@@ -186,7 +187,8 @@ static int find_recipients(struct submission *submission)
 	}
 	if (recipients->count > 0)
 		return EX_OK;
-	complain(options->takes_recipients
+	complain(
+	    options->takes_recipients
 		? "the message was not queued (its header names no recipient)"
 		: "the message was not queued (no recipient was named; give "
 		  "addresses, or -t to take those of the header)");
@@ -213,7 +215,7 @@ static int send_message(struct submission *submission)
 	if (options->verbosity > 1)
 		session_set_tracer(submission->session, print_trace);
 	if (relais_begin(submission->session, &options->envelope, TIMEOUT_MS,
-		&answer) == RELAIS_OK) {
+	                 &answer) == RELAIS_OK) {
 		int code = send_header(submission);
 
 		if (code == EX_OK)
@@ -277,7 +279,7 @@ static int send_body(struct submission *submission)
 	result = relais_write(session, data, len);
 	if (result == RELAIS_OK)
 		result = relais_write(session, submission->rest,
-		    submission->rest_len);
+		                      submission->rest_len);
 	while (result == RELAIS_OK) {
 		r = sendmail_message_next(&submission->message, &data, &len);
 		if (r < 0)
@@ -291,7 +293,7 @@ static int send_body(struct submission *submission)
 
 /* The message has been accepted or not: a pipe that nobody reads is no news. */
 static int report(struct submission *submission,
-    const struct relais_answer *answer)
+                  const struct relais_answer *answer)
 {
 	const struct sendmail_options *options = submission->options;
 
@@ -308,5 +310,5 @@ static int report(struct submission *submission,
 		(void)fflush(stdout);
 	}
 	return complain_of_answer(options, answer,
-	    options->envelope.recipients);
+	                          options->envelope.recipients);
 }

@@ -18,9 +18,10 @@
 #define TIMEOUT_MS (60 * 1000)
 
 static int verify(const struct sendmail_options *options,
-    struct sendmail_recipients *recipients, const char *sender);
+                  struct sendmail_recipients *recipients, const char *sender);
 static int say(struct dialogue *dialogue,
-    const struct relais_envelope *envelope, struct relais_answer *answer);
+               const struct relais_envelope *envelope,
+               struct relais_answer *answer);
 
 int sendmail_verify(const struct sendmail_options *options)
 {
@@ -35,10 +36,10 @@ int sendmail_verify(const struct sendmail_options *options)
 	sender = person.login;
 	if (options->sender)
 		r = sendmail_recipients_parse_sender(&recipients,
-		    options->sender, &sender);
+		                                     options->sender, &sender);
 	for (int i = 0; i < options->operand_count && r == 0; i++)
 		r = sendmail_recipients_add_operand(&recipients,
-		    options->operands[i]);
+		                                    options->operands[i]);
 	if (r == -EINVAL) {
 		complain_mildly("%s", recipients.error);
 	} else if (r < 0) {
@@ -56,7 +57,7 @@ int sendmail_verify(const struct sendmail_options *options)
 
 /* Each address in a transaction of its own, which is never completed. */
 static int verify(const struct sendmail_options *options,
-    struct sendmail_recipients *recipients, const char *sender)
+                  struct sendmail_recipients *recipients, const char *sender)
 {
 	int code = EX_OK;
 
@@ -72,11 +73,11 @@ static int verify(const struct sendmail_options *options,
 		dialogue_init(&dialogue);
 		connection_set_timeout(&dialogue.connection, TIMEOUT_MS);
 		if (dialogue_open(&dialogue, submit_socket_path(NULL),
-			&answer) != RELAIS_OK)
+		                  &answer) != RELAIS_OK)
 			return complain_of_answer(options, &answer, NULL);
 		if (say(&dialogue, &envelope, &answer) == EX_OK) {
 			printf("%s: relaisd takes mail to it\n",
-			    recipients->list[i]);
+			       recipients->list[i]);
 		} else {
 			printf("%s: %s\n", recipients->list[i], answer.text);
 			code = EX_NOUSER;
@@ -87,7 +88,8 @@ static int verify(const struct sendmail_options *options,
 }
 
 static int say(struct dialogue *dialogue,
-    const struct relais_envelope *envelope, struct relais_answer *answer)
+               const struct relais_envelope *envelope,
+               struct relais_answer *answer)
 {
 	struct connection *connection = &dialogue->connection;
 	struct smtp_reply reply;
@@ -96,8 +98,7 @@ static int say(struct dialogue *dialogue,
 
 	if (dialogue_begin(dialogue, envelope, 0, NULL, answer) != RELAIS_OK)
 		return EX_NOUSER;
-	iov = (struct iovec){ dialogue->commands.data,
-		dialogue->commands.len };
+	iov = (struct iovec){ dialogue->commands.data, dialogue->commands.len };
 	r = connection_send(connection, &iov, 1);
 	for (int i = 0; i < 2 && r == 0; i++) {
 		r = connection_read_reply(connection, &reply);

@@ -17,12 +17,12 @@
 #define ASK_PAUSE_MS    50
 
 static const char *key_of(struct relais_session *session, unsigned link,
-    const struct relais_envelope *envelope);
+                          const struct relais_envelope *envelope);
 static enum relais_result ask(struct relais_session *session, unsigned link,
-    const char *key, struct relais_answer *answer);
+                              const char *key, struct relais_answer *answer);
 
 void session_set_tracer(struct relais_session *session,
-    connection_tracer tracer)
+                        connection_tracer tracer)
 {
 	for (unsigned i = 0; i < SESSION_LINKS; i++)
 		session->links[i].connection.tracer = tracer;
@@ -36,9 +36,10 @@ void session_set_timeout(struct relais_session *session, unsigned timeout_ms)
 		    session->links[0].connection.deadline_us;
 }
 
-enum relais_result session_begin(struct relais_session *session,
-    unsigned link, const struct relais_envelope *envelope, uint64_t size_bytes,
-    struct relais_answer *answer)
+enum relais_result session_begin(struct relais_session *session, unsigned link,
+                                 const struct relais_envelope *envelope,
+                                 uint64_t size_bytes,
+                                 struct relais_answer *answer)
 {
 	struct dialogue *dialogue = &session->links[link];
 	enum relais_result result;
@@ -47,17 +48,16 @@ enum relais_result session_begin(struct relais_session *session,
 	if (result != RELAIS_OK)
 		return result;
 	session->keys[link][0] = '\0';
-	if (!envelope->key &&
-	    (dialogue->offers.private_words & PRIVATE_KEY) &&
+	if (!envelope->key && (dialogue->offers.private_words & PRIVATE_KEY) &&
 	    uuid_v7_make(clock_wall_ms(), session->keys[link]) < 0)
 		session->keys[link][0] = '\0';
 	return dialogue_begin(dialogue, envelope, size_bytes,
-	    key_of(session, link, envelope), answer);
+	                      key_of(session, link, envelope), answer);
 }
 
 /* NULL where none was sent. */
 static const char *key_of(struct relais_session *session, unsigned link,
-    const struct relais_envelope *envelope)
+                          const struct relais_envelope *envelope)
 {
 	if (envelope->key)
 		return envelope->key;
@@ -65,13 +65,14 @@ static const char *key_of(struct relais_session *session, unsigned link,
 }
 
 static enum relais_result send_pieces(struct dialogue *dialogue,
-    const char *data, size_t len, struct relais_answer *answer)
+                                      const char *data, size_t len,
+                                      struct relais_answer *answer)
 {
 	enum relais_result result = RELAIS_OK;
 
 	while (result == RELAIS_OK && len > PIECE_BYTES) {
-		result = dialogue_send(dialogue, data, PIECE_BYTES, false,
-		    answer);
+		result =
+		    dialogue_send(dialogue, data, PIECE_BYTES, false, answer);
 		data += PIECE_BYTES;
 		len -= PIECE_BYTES;
 	}
@@ -81,8 +82,9 @@ static enum relais_result send_pieces(struct dialogue *dialogue,
 }
 
 enum relais_result session_send(struct relais_session *session, unsigned link,
-    const struct relais_envelope *envelope, const void *data, size_t len,
-    struct relais_answer *answer)
+                                const struct relais_envelope *envelope,
+                                const void *data, size_t len,
+                                struct relais_answer *answer)
 {
 	struct dialogue *dialogue = &session->links[link];
 	bool was_used;
@@ -101,9 +103,10 @@ enum relais_result session_send(struct relais_session *session, unsigned link,
 	}
 }
 
-enum relais_result session_settle(struct relais_session *session,
-    unsigned link, const struct relais_envelope *envelope, const void *data,
-    size_t len, struct relais_answer *answer)
+enum relais_result session_settle(struct relais_session *session, unsigned link,
+                                  const struct relais_envelope *envelope,
+                                  const void *data, size_t len,
+                                  struct relais_answer *answer)
 {
 	struct dialogue *dialogue = &session->links[link];
 	bool was_used = dialogue->is_used;
@@ -122,7 +125,7 @@ enum relais_result session_settle(struct relais_session *session,
 		if (result != RELAIS_UNAVAILABLE)
 			return result;
 	} else if (!was_used ||
-	    (result != RELAIS_UNAVAILABLE && answer->code != 421)) {
+	           (result != RELAIS_UNAVAILABLE && answer->code != 421)) {
 		return result;
 	}
 	/* It is known not to have been queued. */
@@ -137,7 +140,7 @@ enum relais_result session_settle(struct relais_session *session,
  * RELAIS_UNAVAILABLE: it was not queued; RELAIS_UNKNOWN: could not be asked.
  */
 static enum relais_result ask(struct relais_session *session, unsigned link,
-    const char *key, struct relais_answer *answer)
+                              const char *key, struct relais_answer *answer)
 {
 	struct dialogue *dialogue = &session->links[link];
 	const int64_t give_up_us =
@@ -155,8 +158,9 @@ static enum relais_result ask(struct relais_session *session, unsigned link,
 		if (result == RELAIS_OK || result == RELAIS_PENDING)
 			return result;
 		if (result == RELAIS_REJECTED && answer->code == 550)
-			return outcome_fail(answer, RELAIS_UNAVAILABLE,
-			    ECONNRESET, "relaisd has closed the connection");
+			return outcome_fail(
+			    answer, RELAIS_UNAVAILABLE, ECONNRESET,
+			    "relaisd has closed the connection");
 		if (answer->error == ETIMEDOUT)
 			return RELAIS_UNKNOWN;
 		/* Gone, or busy with this very message. */
@@ -165,9 +169,10 @@ static enum relais_result ask(struct relais_session *session, unsigned link,
 	return RELAIS_UNKNOWN;
 }
 
-enum relais_result session_submit(struct relais_session *session,
-    unsigned link, const struct relais_envelope *envelope, const void *data,
-    size_t len, struct relais_answer *answer)
+enum relais_result session_submit(struct relais_session *session, unsigned link,
+                                  const struct relais_envelope *envelope,
+                                  const void *data, size_t len,
+                                  struct relais_answer *answer)
 {
 	enum relais_result result;
 

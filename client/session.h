@@ -43,7 +43,7 @@ struct relais_session {
 
 /* For sendmail -vv: every line of the conversation. */
 void session_set_tracer(struct relais_session *session,
-    connection_tracer tracer);
+                        connection_tracer tracer);
 
 /* Of all links, from now on. */
 void session_set_timeout(struct relais_session *session, unsigned timeout_ms);
@@ -52,26 +52,30 @@ void session_set_timeout(struct relais_session *session, unsigned timeout_ms);
  * Opens a link and begins a message on it, with a key of its own if it has
  * none and relaisd takes keys. size_bytes 0: not known.
  */
-enum relais_result session_begin(struct relais_session *session,
-    unsigned link, const struct relais_envelope *envelope, uint64_t size_bytes,
-    struct relais_answer *answer);
+enum relais_result session_begin(struct relais_session *session, unsigned link,
+                                 const struct relais_envelope *envelope,
+                                 uint64_t size_bytes,
+                                 struct relais_answer *answer);
 
 /* Begins and sends a message as a whole. */
 enum relais_result session_send(struct relais_session *session, unsigned link,
-    const struct relais_envelope *envelope, const void *data, size_t len,
-    struct relais_answer *answer);
+                                const struct relais_envelope *envelope,
+                                const void *data, size_t len,
+                                struct relais_answer *answer);
 
 /*
  * The reply to what was sent last on that link. Where it was lost: asks, and
  * sends again what can be sent again; data NULL: nothing can.
  */
-enum relais_result session_settle(struct relais_session *session,
-    unsigned link, const struct relais_envelope *envelope, const void *data,
-    size_t len, struct relais_answer *answer);
+enum relais_result session_settle(struct relais_session *session, unsigned link,
+                                  const struct relais_envelope *envelope,
+                                  const void *data, size_t len,
+                                  struct relais_answer *answer);
 
 /* All of a message in memory. */
-enum relais_result session_submit(struct relais_session *session,
-    unsigned link, const struct relais_envelope *envelope, const void *data,
-    size_t len, struct relais_answer *answer);
+enum relais_result session_submit(struct relais_session *session, unsigned link,
+                                  const struct relais_envelope *envelope,
+                                  const void *data, size_t len,
+                                  struct relais_answer *answer);
 
 #endif

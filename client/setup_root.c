@@ -38,9 +38,9 @@ int setup_root_ask(struct setup_root *root, const char *suggestion)
 		return EXIT_FINE;
 	usual = root->now ? root->now : suggestion;
 	for (tries = 0; tries < TRIES && !root->address; tries++) {
-		char *answer = question_line(
-		    "Where does mail to root go (- : leave it)",
-		    usual ? usual : "-");
+		char *answer =
+		    question_line("Where does mail to root go (- : leave it)",
+		                  usual ? usual : "-");
 
 		if (!answer)
 			return EXIT_NOT_SO;
@@ -59,7 +59,7 @@ int setup_root_ask(struct setup_root *root, const char *suggestion)
 static bool is_address(const char *text)
 {
 	return address_check(text, strlen(text), ADDRESS_UTF8) == 0 &&
-	    address_domain(text);
+	       address_domain(text);
 }
 
 /* Without an alias root is at the host's own name, which leads nowhere new. */
@@ -71,7 +71,7 @@ static int look(struct setup_root *root)
 	int r;
 
 	r = ask(root->invocation, "GET", "/v1/routes:explain?to=root", NULL,
-	    &way);
+	        &way);
 	if (r != EXIT_FINE)
 		return r;
 	free(root->now);
@@ -91,23 +91,23 @@ static int look(struct setup_root *root)
 bool setup_root_is_to_write(const struct setup_root *root)
 {
 	return root->address && root->file &&
-	    !(root->now && strcmp(root->now, root->address) == 0);
+	       !(root->now && strcmp(root->now, root->address) == 0);
 }
 
 void setup_root_announce(const struct setup_root *root)
 {
 	if (setup_root_is_to_write(root))
 		fprintf(stderr, "Mail to root will go to %s: a line in %s.\n",
-		    root->address, root->file);
+		        root->address, root->file);
 }
 
 static void tell_line(const struct setup_root *root, const char *why)
 {
 	fprintf(stderr,
-	    "%s was not changed (%s). Add this line to it, then relaisctl "
-	    "reload:\n"
-	    "  root: %s\n",
-	    root->file, why, root->address);
+	        "%s was not changed (%s). Add this line to it, then relaisctl "
+	        "reload:\n"
+	        "  root: %s\n",
+	        root->file, why, root->address);
 }
 
 /* Some lines of relais.yaml go before those of the file. */
@@ -122,12 +122,12 @@ static int check(struct setup_root *root)
 		r = look(root);
 	if (r != EXIT_FINE)
 		return r;
-	root->is_written =
-	    root->now && strcmp(root->now, root->address) == 0;
+	root->is_written = root->now && strcmp(root->now, root->address) == 0;
 	if (!root->is_written)
 		command_complain("mail to root still goes to %s: aliases in "
-				 "relais.yaml go before %s",
-		    root->now ? root->now : "this host", root->file);
+		                 "relais.yaml go before %s",
+		                 root->now ? root->now : "this host",
+		                 root->file);
 	return EXIT_FINE;
 }
 

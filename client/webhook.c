@@ -107,15 +107,15 @@ static int read_settings(struct webhook *webhook, int argc, char *argv[])
 			puts("relais-webhook " PACKAGE_VERSION);
 			return EX_OK;
 		}
-		r = webhook_settings_read_option(&webhook->settings, argc,
-		    argv, &i, &file, error);
+		r = webhook_settings_read_option(&webhook->settings, argc, argv,
+		                                 &i, &file, error);
 	}
 	if (r < 0) {
 		webhook_say(3, "%s", error);
 		return EX_USAGE;
 	}
 	r = webhook_settings_read(&webhook->settings,
-	    file ? file : WEBHOOK_FILE, !file, error);
+	                          file ? file : WEBHOOK_FILE, !file, error);
 	if (r == 0)
 		r = webhook_settings_complete(&webhook->settings, error);
 	if (r < 0)
@@ -131,12 +131,13 @@ static int read_keys(struct webhook *webhook)
 	int r = webhook_keys_read(&webhook->keys, path);
 
 	if (r < 0)
-		webhook_say(3, "the secret in %s: %s", path,
-		    r == -ENODATA      ? "the file has none"
-			: r == -ERANGE ? "expected at least 16 octets"
-			: r == -EINVAL ? "what is behind whsec_ is not base64"
-			: r == -E2BIG  ? "it is too long, or there are too many"
-				       : strerror(-r));
+		webhook_say(
+		    3, "the secret in %s: %s", path,
+		    r == -ENODATA  ? "the file has none"
+		    : r == -ERANGE ? "expected at least 16 octets"
+		    : r == -EINVAL ? "what is behind whsec_ is not base64"
+		    : r == -E2BIG  ? "it is too long, or there are too many"
+				   : strerror(-r));
 	return r < 0 ? EX_CONFIG : EX_OK;
 }
 
@@ -146,8 +147,10 @@ static int read_position(struct webhook *webhook)
 	int r = webhook_position_lock(path);
 
 	if (r == -EWOULDBLOCK) {
-		webhook_say(3, "another relais-webhook posts from %s; give "
-		    "each a position_file of its own", path);
+		webhook_say(3,
+		            "another relais-webhook posts from %s; give "
+		            "each a position_file of its own",
+		            path);
 		return EX_TEMPFAIL;
 	}
 	if (r == 0)
@@ -158,7 +161,7 @@ static int read_position(struct webhook *webhook)
 		return EX_OK;
 	if (r == -EBADMSG)
 		webhook_say(3, "%s is no position; remove it to begin anew",
-		    path);
+		            path);
 	else
 		webhook_say(3, "%s: %s", path, strerror(-r));
 	return EX_CANTCREAT;
@@ -175,7 +178,7 @@ static int prepare(struct webhook *webhook)
 	if (r == EX_OK)
 		r = read_position(webhook);
 	if (r == EX_OK && webhook_post_new(&webhook->post, &webhook->settings,
-			      webhook->keys) < 0) {
+	                                   webhook->keys) < 0) {
 		webhook_say(3, "libcurl cannot be used");
 		r = EX_OSERR;
 	}
@@ -210,8 +213,8 @@ static bool is_to_end(void)
 	sigset_t pending;
 
 	return sigpending(&pending) == 0 &&
-	    (sigismember(&pending, SIGTERM) == 1 ||
-		sigismember(&pending, SIGINT) == 1);
+	       (sigismember(&pending, SIGTERM) == 1 ||
+	        sigismember(&pending, SIGINT) == 1);
 }
 
 static bool is_saved(const struct webhook *webhook)
@@ -252,15 +255,18 @@ static void tell_gap(struct webhook *webhook, const struct webhook_gap *gap)
 	uint64_t next = gap->oldest > 0 ? gap->oldest - 1 : 0;
 	char text[160];
 
-	webhook_say(4, "events after %" PRIu64 " are gone; going on from "
-	    "%" PRIu64 ", the oldest there is", webhook->position, next + 1);
+	webhook_say(4,
+	            "events after %" PRIu64 " are gone; going on from "
+	            "%" PRIu64 ", the oldest there is",
+	            webhook->position, next + 1);
 	(void)snprintf(text, sizeof(text),
-	    "{\"event\":\"events_lost\",\"after\":%" PRIu64
-	    ",\"oldest\":%" PRIu64 "}",
-	    webhook->position, next + 1);
+	               "{\"event\":\"events_lost\",\"after\":%" PRIu64
+	               ",\"oldest\":%" PRIu64 "}",
+	               webhook->position, next + 1);
 	buffer_clear(&webhook->body);
 	if (buffer_appendf(&webhook->body,
-		webhook->settings.is_batched ? "[%s]" : "%s", text) < 0)
+	                   webhook->settings.is_batched ? "[%s]" : "%s",
+	                   text) < 0)
 		abort();
 	webhook->first = webhook->position;
 	webhook->last = next;
@@ -273,10 +279,12 @@ static void warn_of_view(const struct webhook *webhook)
 	bool is_administrator = true;
 
 	if (webhook_events_ask_view(webhook->settings.text[WEBHOOK_SOCKET],
-		&is_administrator) == 0 && !is_administrator)
-		webhook_say(4, "relaisd tells uid %u of its own mail alone; "
-		    "for all mail, run in the group relais-admin",
-		    (unsigned)geteuid());
+	                            &is_administrator) == 0 &&
+	    !is_administrator)
+		webhook_say(4,
+		            "relaisd tells uid %u of its own mail alone; "
+		            "for all mail, run in the group relais-admin",
+		            (unsigned)geteuid());
 }
 
 /* Once connected; -ERANGE is over when this returns. */
@@ -294,7 +302,7 @@ static int open_events(struct webhook *webhook)
 		/* From the oldest, wherever that is. */
 		webhook->position = gap.oldest > 0 ? gap.oldest - 1 : 0;
 		r = webhook_events_open(&webhook->events, socket,
-		    webhook->position, &gap);
+		                        webhook->position, &gap);
 	}
 	if (r == -ERANGE)
 		tell_gap(webhook, &gap);
@@ -315,10 +323,10 @@ static void follow(struct webhook *webhook)
 	while ((r = open_events(webhook)) < 0) {
 		if (r == -ERANGE)
 			continue;
-		webhook_trouble_say(&webhook->trouble,
-		    "relaisd cannot be reached", r == -EACCES
-			? "it has no events for this user"
-			: strerror(-r));
+		webhook_trouble_say(
+		    &webhook->trouble, "relaisd cannot be reached",
+		    r == -EACCES ? "it has no events for this user"
+				 : strerror(-r));
 		webhook_wait_about(wait_ms);
 		wait_ms = longer(webhook, wait_ms);
 	}
@@ -338,7 +346,7 @@ static void follow(struct webhook *webhook)
 /* ------------------------------------------------------------------ batch */
 
 static bool is_wanted(const struct webhook *webhook,
-    const struct webhook_event *event)
+                      const struct webhook_event *event)
 {
 	struct json *data = NULL;
 	bool is;
@@ -346,7 +354,7 @@ static bool is_wanted(const struct webhook *webhook,
 	if (webhook->settings.text[WEBHOOK_TAG])
 		data = json_parse(event->data, event->data_len);
 	is = webhook_settings_want(&webhook->settings, event->kind,
-	    json_text(data, "tag"));
+	                           json_text(data, "tag"));
 	json_free(data);
 	return is;
 }
@@ -357,8 +365,8 @@ static void add(struct webhook *webhook, const struct webhook_event *event)
 	int r = 0;
 
 	if (webhook->settings.is_batched)
-		r = buffer_append_string(body, webhook->count == 0 ? "["
-								   : ",\n");
+		r = buffer_append_string(body,
+		                         webhook->count == 0 ? "[" : ",\n");
 	if (r == 0)
 		r = buffer_append(body, event->data, event->data_len);
 	if (r < 0)
@@ -370,7 +378,7 @@ static void add(struct webhook *webhook, const struct webhook_event *event)
 static bool has_room(const struct webhook *webhook)
 {
 	return webhook->count < webhook->settings.batch &&
-	    webhook->body.len < BATCH_BYTES_MAX;
+	       webhook->body.len < BATCH_BYTES_MAX;
 }
 
 /* The position does not stay unsaved for long. */
@@ -398,7 +406,7 @@ static int read_batch(struct webhook *webhook)
 	webhook->last = webhook->position;
 	do {
 		r = webhook_events_next(webhook->events, patience_ms, &event,
-		    &gap);
+		                        &gap);
 		if (r == -ETIMEDOUT && webhook->count == 0 &&
 		    !is_saved(webhook)) {
 			save(webhook);
@@ -435,10 +443,10 @@ static void make_id(const struct webhook *webhook, char *id, size_t size)
 {
 	if (webhook->count == 1)
 		(void)snprintf(id, size, "%s-%" PRIu64, webhook->host,
-		    webhook->first);
+		               webhook->first);
 	else
 		(void)snprintf(id, size, "%s-%" PRIu64 "-%" PRIu64,
-		    webhook->host, webhook->first, webhook->last);
+		               webhook->host, webhook->first, webhook->last);
 }
 
 /* Until it is taken. */
@@ -452,13 +460,14 @@ static void deliver(struct webhook *webhook)
 	for (;;) {
 		hold_signals(SIG_BLOCK);
 		r = webhook_post_send(webhook->post, id, webhook->body.data,
-		    webhook->body.len, &after_s);
+		                      webhook->body.len, &after_s);
 		if (r == 0)
 			break;
 		save(webhook);
 		webhook_trouble_say(&webhook->trouble, shown_url(webhook),
-		    r == -ENOMEM ? "out of memory"
-				 : webhook_post_problem(webhook->post));
+		                    r == -ENOMEM
+		                        ? "out of memory"
+		                        : webhook_post_problem(webhook->post));
 		if (after_s > 0)
 			sleep(after_s);
 		webhook_wait_about(wait_ms);

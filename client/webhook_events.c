@@ -28,10 +28,11 @@ static int read_refusal(struct http *http, struct webhook_gap *ret_gap);
 static int read_start(struct webhook_events *events);
 static int read_field(struct webhook_events *events, const char *line);
 static int read_gone(const struct webhook_event *event,
-    struct webhook_gap *ret_gap);
+                     struct webhook_gap *ret_gap);
 
 int webhook_events_open(struct webhook_events **ret_events,
-    const char *socket_path, uint64_t position, struct webhook_gap *ret_gap)
+                        const char *socket_path, uint64_t position,
+                        struct webhook_gap *ret_gap)
 {
 	struct webhook_events *events = calloc(1, sizeof(*events));
 	char target[64] = "/v1/events";
@@ -42,7 +43,7 @@ int webhook_events_open(struct webhook_events **ret_events,
 	buffer_init(&events->data, DATA_MAX);
 	if (position != WEBHOOK_NOW)
 		(void)snprintf(target, sizeof(target),
-		    "/v1/events?since=%" PRIu64, position);
+		               "/v1/events?since=%" PRIu64, position);
 	r = http_open(&events->http, socket_path, "GET", target, NULL, NULL);
 	if (r == 0 && http_status(events->http) != 200)
 		r = read_refusal(events->http, ret_gap);
@@ -83,8 +84,8 @@ static int read_refusal(struct http *http, struct webhook_gap *ret_gap)
 	r = http_read_all(http, &body, &len);
 	if (r == 0)
 		answer = json_parse(body, len);
-	ret_gap->oldest = (uint64_t)json_number(
-	    json_member(answer, "error"), "oldest");
+	ret_gap->oldest =
+	    (uint64_t)json_number(json_member(answer, "error"), "oldest");
 	json_free(answer);
 	free(body);
 	return r < 0 ? r : -ERANGE;
@@ -103,7 +104,8 @@ static int read_start(struct webhook_events *events)
 }
 
 int webhook_events_next(struct webhook_events *events, int patience_ms,
-    struct webhook_event *ret_event, struct webhook_gap *ret_gap)
+                        struct webhook_event *ret_event,
+                        struct webhook_gap *ret_gap)
 {
 	struct webhook_event *event = &events->event;
 	const char *line;
@@ -142,14 +144,14 @@ static int read_field(struct webhook_events *events, const char *line)
 		event->sequence = strtoull(line + 4, NULL, 10);
 	else if (strncmp(line, "event: ", 7) == 0)
 		(void)snprintf(event->kind, sizeof(event->kind), "%s",
-		    line + 7);
+		               line + 7);
 	else if (strncmp(line, "data: ", 6) == 0)
 		return buffer_append_string(&events->data, line + 6);
 	return 0;
 }
 
 static int read_gone(const struct webhook_event *event,
-    struct webhook_gap *ret_gap)
+                     struct webhook_gap *ret_gap)
 {
 	struct json *data = json_parse(event->data, event->data_len);
 
@@ -158,8 +160,7 @@ static int read_gone(const struct webhook_event *event,
 	return -ERANGE;
 }
 
-int webhook_events_ask_view(const char *socket_path,
-    bool *ret_is_administrator)
+int webhook_events_ask_view(const char *socket_path, bool *ret_is_administrator)
 {
 	struct json *status = NULL;
 	struct http *http;

@@ -33,7 +33,8 @@ struct webhook_gap {
  * view of them is given to us; what http_open() says.
  */
 int webhook_events_open(struct webhook_events **ret_events,
-    const char *socket_path, uint64_t position, struct webhook_gap *ret_gap);
+                        const char *socket_path, uint64_t position,
+                        struct webhook_gap *ret_gap);
 void webhook_events_close(struct webhook_events *events);
 
 /* After which event it begins. */
@@ -45,10 +46,11 @@ uint64_t webhook_events_start(const struct webhook_events *events);
  * stream has ended.
  */
 int webhook_events_next(struct webhook_events *events, int patience_ms,
-    struct webhook_event *ret_event, struct webhook_gap *ret_gap);
+                        struct webhook_event *ret_event,
+                        struct webhook_gap *ret_gap);
 
 /* Does relaisd give us events of everybody's mail? 0 or -errno. */
 int webhook_events_ask_view(const char *socket_path,
-    bool *ret_is_administrator);
+                            bool *ret_is_administrator);
 
 #endif

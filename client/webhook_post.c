@@ -23,14 +23,16 @@ struct webhook_post {
 };
 
 static bool set_options(struct webhook_post *post,
-    const struct webhook_settings *settings);
+                        const struct webhook_settings *settings);
 static struct curl_slist *make_fields(const struct webhook_post *post,
-    const char *id, const char *body, size_t body_len);
+                                      const char *id, const char *body,
+                                      size_t body_len);
 static int judge(struct webhook_post *post, CURLcode code,
-    unsigned *ret_after_s);
+                 unsigned *ret_after_s);
 
 int webhook_post_new(struct webhook_post **ret_post,
-    const struct webhook_settings *settings, const struct webhook_keys *keys)
+                     const struct webhook_settings *settings,
+                     const struct webhook_keys *keys)
 {
 	struct webhook_post *post = calloc(1, sizeof(*post));
 
@@ -65,35 +67,36 @@ static size_t drop_answer(char *data, size_t size, size_t count, void *context)
 }
 
 static bool set_options(struct webhook_post *post,
-    const struct webhook_settings *settings)
+                        const struct webhook_settings *settings)
 {
 	CURL *curl = post->curl;
 	long timeout_ms = (long)settings->timeout_ms;
 	const char *ca_file = settings->text[WEBHOOK_CA_FILE];
 
 	return curl_easy_setopt(curl, CURLOPT_URL,
-		   settings->text[WEBHOOK_URL]) == CURLE_OK &&
-	    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") ==
-		CURLE_OK &&
-	    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, post->error) ==
-		CURLE_OK &&
-	    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, drop_answer) ==
-		CURLE_OK &&
-	    curl_easy_setopt(curl, CURLOPT_USERAGENT,
-		"relais-webhook/" PACKAGE_VERSION) == CURLE_OK &&
-	    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, timeout_ms) ==
-		CURLE_OK &&
-	    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms) ==
-		CURLE_OK &&
-	    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-	    curl_easy_setopt(curl, CURLOPT_SSLVERSION,
-		(long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK &&
-	    (!ca_file ||
-		curl_easy_setopt(curl, CURLOPT_CAINFO, ca_file) == CURLE_OK);
+	                        settings->text[WEBHOOK_URL]) == CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") ==
+	           CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, post->error) ==
+	           CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, drop_answer) ==
+	           CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_USERAGENT,
+	                        "relais-webhook/" PACKAGE_VERSION) ==
+	           CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, timeout_ms) ==
+	           CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms) ==
+	           CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_SSLVERSION,
+	                        (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK &&
+	       (!ca_file ||
+	        curl_easy_setopt(curl, CURLOPT_CAINFO, ca_file) == CURLE_OK);
 }
 
 int webhook_post_send(struct webhook_post *post, const char *id,
-    const char *body, size_t body_len, unsigned *ret_after_s)
+                      const char *body, size_t body_len, unsigned *ret_after_s)
 {
 	struct curl_slist *fields = make_fields(post, id, body, body_len);
 	CURLcode code;
@@ -105,7 +108,7 @@ int webhook_post_send(struct webhook_post *post, const char *id,
 	(void)curl_easy_setopt(post->curl, CURLOPT_HTTPHEADER, fields);
 	(void)curl_easy_setopt(post->curl, CURLOPT_POSTFIELDS, body);
 	(void)curl_easy_setopt(post->curl, CURLOPT_POSTFIELDSIZE_LARGE,
-	    (curl_off_t)body_len);
+	                       (curl_off_t)body_len);
 	code = curl_easy_perform(post->curl);
 	curl_slist_free_all(fields);
 	return judge(post, code, ret_after_s);
@@ -113,7 +116,8 @@ int webhook_post_send(struct webhook_post *post, const char *id,
 
 /* The time is that of this try: who verifies refuses old ones. */
 static struct curl_slist *make_fields(const struct webhook_post *post,
-    const char *id, const char *body, size_t body_len)
+                                      const char *id, const char *body,
+                                      size_t body_len)
 {
 	char signature[WEBHOOK_SIGNATURE_SIZE];
 	char fields[5][WEBHOOK_SIGNATURE_SIZE + 64];
@@ -124,11 +128,11 @@ static struct curl_slist *make_fields(const struct webhook_post *post,
 		return NULL;
 	(void)snprintf(fields[0], sizeof(fields[0]), "webhook-id: %s", id);
 	(void)snprintf(fields[1], sizeof(fields[1]),
-	    "webhook-timestamp: %" PRId64, now_s);
+	               "webhook-timestamp: %" PRId64, now_s);
 	(void)snprintf(fields[2], sizeof(fields[2]), "webhook-signature: %s",
-	    signature);
+	               signature);
 	(void)snprintf(fields[3], sizeof(fields[3]),
-	    "Content-Type: application/json");
+	               "Content-Type: application/json");
 	/* No waiting for a 100 before the body. */
 	(void)snprintf(fields[4], sizeof(fields[4]), "Expect:");
 	for (size_t i = 0; i < 5; i++) {
@@ -143,7 +147,7 @@ static struct curl_slist *make_fields(const struct webhook_post *post,
 }
 
 static int judge(struct webhook_post *post, CURLcode code,
-    unsigned *ret_after_s)
+                 unsigned *ret_after_s)
 {
 	curl_off_t after_s = 0;
 	long status = 0;
@@ -158,10 +162,12 @@ static int judge(struct webhook_post *post, CURLcode code,
 		*ret_after_s = after_s < 86400 ? (unsigned)after_s : 86400;
 	if (code != CURLE_OK)
 		(void)snprintf(post->problem, sizeof(post->problem), "%s",
-		    post->error[0] ? post->error : curl_easy_strerror(code));
+		               post->error[0] ? post->error
+		                              : curl_easy_strerror(code));
 	else
-		(void)snprintf(post->problem, sizeof(post->problem),
-		    "it answers %ld%s", status,
+		(void)snprintf(
+		    post->problem, sizeof(post->problem), "it answers %ld%s",
+		    status,
 		    status >= 300 && status <= 399
 			? "; redirects are not followed, give the new URL"
 			: "");

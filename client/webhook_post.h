@@ -17,7 +17,8 @@ struct webhook_settings;
 
 /* Both are borrowed until it is freed. 0; -ENOMEM. */
 int webhook_post_new(struct webhook_post **ret_post,
-    const struct webhook_settings *settings, const struct webhook_keys *keys);
+                     const struct webhook_settings *settings,
+                     const struct webhook_keys *keys);
 void webhook_post_free(struct webhook_post *post);
 
 /*
@@ -25,7 +26,7 @@ void webhook_post_free(struct webhook_post *post);
  * says why, and *ret_after_s is the endpoint's wish, 0 without. -ENOMEM.
  */
 int webhook_post_send(struct webhook_post *post, const char *id,
-    const char *body, size_t body_len, unsigned *ret_after_s);
+                      const char *body, size_t body_len, unsigned *ret_after_s);
 
 /* Borrowed until the next call. */
 const char *webhook_post_problem(const struct webhook_post *post);

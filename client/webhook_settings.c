@@ -20,40 +20,42 @@ static const struct {
 } keys[] = {
 	[WEBHOOK_URL] = { "url", "where to: http:// or https://" },
 	[WEBHOOK_SECRET_FILE] = { "secret_file",
-	    "a file with the secret, a line each" },
+	                          "a file with the secret, a line each" },
 	[WEBHOOK_EVENTS] = { "events",
-	    "kinds, as in `delivered, failed`; default: all" },
+	                     "kinds, as in `delivered, failed`; default: all" },
 	[WEBHOOK_TAG] = { "tag", "only mail with this tag; a pattern" },
 	[WEBHOOK_FROM] = { "from",
-	    "where to begin the first time: now or oldest" },
+	                   "where to begin the first time: now or oldest" },
 	[WEBHOOK_BATCH] = { "batch", "up to so many events in one request" },
 	[WEBHOOK_LINGER] = { "linger", "how long a batch waits for more" },
 	[WEBHOOK_TIMEOUT] = { "timeout", "of one request; default 10s" },
-	[WEBHOOK_RETRY_FIRST] = { "retry_first",
-	    "the first wait after a failure; default 1s" },
+	[WEBHOOK_RETRY_FIRST] = { "retry_first", "the first wait after a "
+	                                         "failure; default 1s" },
 	[WEBHOOK_RETRY_MAXIMUM] = { "retry_maximum",
-	    "the longest; default 5m" },
+	                            "the longest; default 5m" },
 	[WEBHOOK_CA_FILE] = { "ca_file", "authorities to trust, in PEM" },
 	[WEBHOOK_POSITION_FILE] = { "position_file",
-	    "remembers what was posted" },
+	                            "remembers what was posted" },
 	[WEBHOOK_SOCKET] = { "socket", "the control socket of relaisd" },
 };
 
 static bool is_name(const char *given, size_t len, const char *name);
 static char *value_dup(const char *text, size_t len);
 static int read_line(struct webhook_settings *settings, const char *path,
-    unsigned number, char *line, char error[WEBHOOK_ERROR_SIZE]);
+                     unsigned number, char *line,
+                     char error[WEBHOOK_ERROR_SIZE]);
 static int read_time(const struct webhook_settings *settings,
-    enum webhook_key key, const char *otherwise, unsigned maximum_ms,
-    unsigned *ret_ms, char error[WEBHOOK_ERROR_SIZE]);
+                     enum webhook_key key, const char *otherwise,
+                     unsigned maximum_ms, unsigned *ret_ms,
+                     char error[WEBHOOK_ERROR_SIZE]);
 static int read_batch(struct webhook_settings *settings,
-    char error[WEBHOOK_ERROR_SIZE]);
+                      char error[WEBHOOK_ERROR_SIZE]);
 static int complete_paths(struct webhook_settings *settings,
-    char error[WEBHOOK_ERROR_SIZE]);
+                          char error[WEBHOOK_ERROR_SIZE]);
 
 int webhook_settings_set(struct webhook_settings *settings, const char *key,
-    size_t key_len, const char *value, bool is_option,
-    char error[WEBHOOK_ERROR_SIZE])
+                         size_t key_len, const char *value, bool is_option,
+                         char error[WEBHOOK_ERROR_SIZE])
 {
 	for (size_t i = 0; i < WEBHOOK_KEYS; i++) {
 		if (!is_name(key, key_len, keys[i].name))
@@ -66,10 +68,12 @@ int webhook_settings_set(struct webhook_settings *settings, const char *key,
 		if (settings->text[i])
 			return 0;
 		(void)snprintf(error, WEBHOOK_ERROR_SIZE,
-		    "%s: is empty; expected %s", keys[i].name, keys[i].what);
+		               "%s: is empty; expected %s", keys[i].name,
+		               keys[i].what);
 		return -EINVAL;
 	}
-	(void)snprintf(error, WEBHOOK_ERROR_SIZE,
+	(void)snprintf(
+	    error, WEBHOOK_ERROR_SIZE,
 	    "%.*s: there is no such setting; relais-webhook --help lists them",
 	    key_len < 64 ? (int)key_len : 64, key);
 	return -EINVAL;
@@ -81,8 +85,7 @@ static bool is_name(const char *given, size_t len, const char *name)
 	if (strlen(name) != len)
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if (given[i] != name[i] &&
-		    !(given[i] == '-' && name[i] == '_'))
+		if (given[i] != name[i] && !(given[i] == '-' && name[i] == '_'))
 			return false;
 	return true;
 }
@@ -107,15 +110,15 @@ static char *value_dup(const char *text, size_t len)
 }
 
 int webhook_settings_read_option(struct webhook_settings *settings, int argc,
-    char *argv[], int *at, const char **ret_file,
-    char error[WEBHOOK_ERROR_SIZE])
+                                 char *argv[], int *at, const char **ret_file,
+                                 char error[WEBHOOK_ERROR_SIZE])
 {
 	const char *word = argv[*at], *key = word + 2, *value;
 	size_t len;
 
 	if (strncmp(word, "--", 2) != 0) {
 		(void)snprintf(error, WEBHOOK_ERROR_SIZE,
-		    "`%.80s`: expected an option; see --help", word);
+		               "`%.80s`: expected an option; see --help", word);
 		return -EINVAL;
 	}
 	len = strcspn(key, "=");
@@ -124,7 +127,7 @@ int webhook_settings_read_option(struct webhook_settings *settings, int argc,
 		value = argv[++*at];
 	if (!value) {
 		(void)snprintf(error, WEBHOOK_ERROR_SIZE,
-		    "--%.80s: expected a value behind it", key);
+		               "--%.80s: expected a value behind it", key);
 		return -EINVAL;
 	}
 	if (len == 6 && strncmp(key, "config", len) == 0) {
@@ -137,7 +140,7 @@ int webhook_settings_read_option(struct webhook_settings *settings, int argc,
 /* ------------------------------------------------------------------- file */
 
 int webhook_settings_read(struct webhook_settings *settings, const char *path,
-    bool may_be_missing, char error[WEBHOOK_ERROR_SIZE])
+                          bool may_be_missing, char error[WEBHOOK_ERROR_SIZE])
 {
 	FILE *file = fopen(path, "re");
 	char *line = NULL;
@@ -149,7 +152,7 @@ int webhook_settings_read(struct webhook_settings *settings, const char *path,
 		return 0;
 	if (!file) {
 		(void)snprintf(error, WEBHOOK_ERROR_SIZE, "%.200s: %s", path,
-		    strerror(errno));
+		               strerror(errno));
 		return -EINVAL;
 	}
 	while (r == 0 && getline(&line, &size, file) >= 0)
@@ -160,7 +163,8 @@ int webhook_settings_read(struct webhook_settings *settings, const char *path,
 }
 
 static int read_line(struct webhook_settings *settings, const char *path,
-    unsigned number, char *line, char error[WEBHOOK_ERROR_SIZE])
+                     unsigned number, char *line,
+                     char error[WEBHOOK_ERROR_SIZE])
 {
 	char *start = line + strspn(line, " \t\r\n"), *colon;
 	char why[WEBHOOK_ERROR_SIZE];
@@ -171,52 +175,53 @@ static int read_line(struct webhook_settings *settings, const char *path,
 	colon = strchr(start, ':');
 	if (!colon) {
 		(void)snprintf(error, WEBHOOK_ERROR_SIZE,
-		    "%.200s:%u: expected KEY: VALUE", path, number);
+		               "%.200s:%u: expected KEY: VALUE", path, number);
 		return -EINVAL;
 	}
 	r = webhook_settings_set(settings, start, (size_t)(colon - start),
-	    colon + 1, false, why);
+	                         colon + 1, false, why);
 	if (r < 0)
 		(void)snprintf(error, WEBHOOK_ERROR_SIZE, "%.200s:%u: %.160s",
-		    path, number, why);
+		               path, number, why);
 	return r;
 }
 
 /* --------------------------------------------------------------- complete */
 
 int webhook_settings_complete(struct webhook_settings *settings,
-    char error[WEBHOOK_ERROR_SIZE])
+                              char error[WEBHOOK_ERROR_SIZE])
 {
 	const char *url = settings->text[WEBHOOK_URL];
 	const char *from = settings->text[WEBHOOK_FROM];
 	int r;
 
 	if (!url || (strncasecmp(url, "http://", 7) != 0 &&
-	    strncasecmp(url, "https://", 8) != 0)) {
+	             strncasecmp(url, "https://", 8) != 0)) {
 		(void)snprintf(error, WEBHOOK_ERROR_SIZE,
-		    "url: expected https://… or http://…%s%.100s",
-		    url ? ", not " : "", url ? url : "");
+		               "url: expected https://… or http://…%s%.100s",
+		               url ? ", not " : "", url ? url : "");
 		return -EINVAL;
 	}
 	if (from && strcmp(from, "now") != 0 && strcmp(from, "oldest") != 0) {
 		(void)snprintf(error, WEBHOOK_ERROR_SIZE,
-		    "from: expected now or oldest, not %.100s", from);
+		               "from: expected now or oldest, not %.100s",
+		               from);
 		return -EINVAL;
 	}
 	settings->is_from_oldest = from && strcmp(from, "oldest") == 0;
 	r = read_batch(settings, error);
 	if (r == 0)
 		r = read_time(settings, WEBHOOK_LINGER, "0", HOUR_MS,
-		    &settings->linger_ms, error);
+		              &settings->linger_ms, error);
 	if (r == 0)
 		r = read_time(settings, WEBHOOK_TIMEOUT, "10s", HOUR_MS,
-		    &settings->timeout_ms, error);
+		              &settings->timeout_ms, error);
 	if (r == 0)
 		r = read_time(settings, WEBHOOK_RETRY_FIRST, "1s", HOUR_MS,
-		    &settings->retry_first_ms, error);
+		              &settings->retry_first_ms, error);
 	if (r == 0)
 		r = read_time(settings, WEBHOOK_RETRY_MAXIMUM, "5m",
-		    24 * HOUR_MS, &settings->retry_maximum_ms, error);
+		              24 * HOUR_MS, &settings->retry_maximum_ms, error);
 	if (r == 0)
 		r = complete_paths(settings, error);
 	if (settings->retry_maximum_ms < settings->retry_first_ms)
@@ -225,7 +230,7 @@ int webhook_settings_complete(struct webhook_settings *settings,
 }
 
 static int read_batch(struct webhook_settings *settings,
-    char error[WEBHOOK_ERROR_SIZE])
+                      char error[WEBHOOK_ERROR_SIZE])
 {
 	const char *text = settings->text[WEBHOOK_BATCH];
 	char *end;
@@ -238,7 +243,8 @@ static int read_batch(struct webhook_settings *settings,
 	value = strtoul(text, &end, 10);
 	if (*text < '1' || *text > '9' || *end || value > BATCH_MAX) {
 		(void)snprintf(error, WEBHOOK_ERROR_SIZE,
-		    "batch: expected 1 to %u, not %.100s", BATCH_MAX, text);
+		               "batch: expected 1 to %u, not %.100s", BATCH_MAX,
+		               text);
 		return -EINVAL;
 	}
 	settings->batch = (unsigned)value;
@@ -247,14 +253,18 @@ static int read_batch(struct webhook_settings *settings,
 
 /* A number and ms, s, m or h; 0 needs none. */
 static int read_time(const struct webhook_settings *settings,
-    enum webhook_key key, const char *otherwise, unsigned maximum_ms,
-    unsigned *ret_ms, char error[WEBHOOK_ERROR_SIZE])
+                     enum webhook_key key, const char *otherwise,
+                     unsigned maximum_ms, unsigned *ret_ms,
+                     char error[WEBHOOK_ERROR_SIZE])
 {
 	static const struct {
 		const char *unit;
 		unsigned ms;
 	} units[] = {
-		{ "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", HOUR_MS },
+		{ "ms", 1 },
+		{ "s", 1000 },
+		{ "m", 60000 },
+		{ "h", HOUR_MS },
 	};
 	const char *text =
 	    settings->text[key] ? settings->text[key] : otherwise;
@@ -273,7 +283,8 @@ static int read_time(const struct webhook_settings *settings,
 				return 0;
 			}
 	}
-	(void)snprintf(error, WEBHOOK_ERROR_SIZE,
+	(void)snprintf(
+	    error, WEBHOOK_ERROR_SIZE,
 	    "%s: expected a time such as 500ms, 10s, 5m or 1h, not %.100s",
 	    keys[key].name, text);
 	return -EINVAL;
@@ -281,7 +292,7 @@ static int read_time(const struct webhook_settings *settings,
 
 /* What systemd has made for us, else where a host has such things. */
 static int default_path(char **field, const char *variable, const char *name,
-    const char *otherwise)
+                        const char *otherwise)
 {
 	const char *folder = getenv(variable);
 
@@ -297,23 +308,24 @@ static int default_path(char **field, const char *variable, const char *name,
 }
 
 static int complete_paths(struct webhook_settings *settings,
-    char error[WEBHOOK_ERROR_SIZE])
+                          char error[WEBHOOK_ERROR_SIZE])
 {
 	const char *socket = getenv("RELAIS_CONTROL_SOCKET");
 
 	if (default_path(&settings->text[WEBHOOK_POSITION_FILE],
-		"STATE_DIRECTORY", "position",
-		"/var/lib/relais-webhook/position") < 0 ||
+	                 "STATE_DIRECTORY", "position",
+	                 "/var/lib/relais-webhook/position") < 0 ||
 	    default_path(&settings->text[WEBHOOK_SECRET_FILE],
-		"CREDENTIALS_DIRECTORY", "webhook-secret", NULL) < 0 ||
+	                 "CREDENTIALS_DIRECTORY", "webhook-secret", NULL) < 0 ||
 	    default_path(&settings->text[WEBHOOK_SOCKET], "", "",
-		socket ? socket : "/run/relais/control.sock") < 0) {
+	                 socket ? socket : "/run/relais/control.sock") < 0) {
 		(void)snprintf(error, WEBHOOK_ERROR_SIZE, "out of memory");
 		return -EINVAL;
 	}
 	if (settings->text[WEBHOOK_SECRET_FILE])
 		return 0;
-	(void)snprintf(error, WEBHOOK_ERROR_SIZE,
+	(void)snprintf(
+	    error, WEBHOOK_ERROR_SIZE,
 	    "secret_file: is needed, so that whoever is told can tell who "
 	    "told him; make one: (umask 077; openssl rand -base64 32 "
 	    "> /etc/relais/webhook.secret)");
@@ -353,7 +365,7 @@ static bool has_word(const char *list, const char *word)
 }
 
 bool webhook_settings_want(const struct webhook_settings *settings,
-    const char *kind, const char *tag)
+                           const char *kind, const char *tag)
 {
 	const char *kinds = settings->text[WEBHOOK_EVENTS];
 	const char *pattern = settings->text[WEBHOOK_TAG];

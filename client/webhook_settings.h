@@ -35,8 +35,8 @@ struct webhook_settings {
 	bool is_option[WEBHOOK_KEYS];
 	/* Worked out of the above by webhook_settings_complete(). */
 	bool is_from_oldest;
-	unsigned batch;    /* events of one request */
-	bool is_batched;   /* then a list, also of one */
+	unsigned batch;  /* events of one request */
+	bool is_batched; /* then a list, also of one */
 	unsigned linger_ms;
 	unsigned timeout_ms;
 	unsigned retry_first_ms, retry_maximum_ms;
@@ -46,21 +46,21 @@ struct webhook_settings {
 
 /* All return 0, or -EINVAL and why. */
 int webhook_settings_set(struct webhook_settings *settings, const char *key,
-    size_t key_len, const char *value, bool is_option,
-    char error[WEBHOOK_ERROR_SIZE]);
+                         size_t key_len, const char *value, bool is_option,
+                         char error[WEBHOOK_ERROR_SIZE]);
 /*
  * argv[*at], --KEY=VALUE or --KEY and the next word, which *at is moved to.
  * --config is given back in *ret_file.
  */
 int webhook_settings_read_option(struct webhook_settings *settings, int argc,
-    char *argv[], int *at, const char **ret_file,
-    char error[WEBHOOK_ERROR_SIZE]);
+                                 char *argv[], int *at, const char **ret_file,
+                                 char error[WEBHOOK_ERROR_SIZE]);
 /* One that is not there is an error, unless it may be missing. */
 int webhook_settings_read(struct webhook_settings *settings, const char *path,
-    bool may_be_missing, char error[WEBHOOK_ERROR_SIZE]);
+                          bool may_be_missing, char error[WEBHOOK_ERROR_SIZE]);
 /* Checks, and fills in the defaults. */
 int webhook_settings_complete(struct webhook_settings *settings,
-    char error[WEBHOOK_ERROR_SIZE]);
+                              char error[WEBHOOK_ERROR_SIZE]);
 void webhook_settings_done(struct webhook_settings *settings);
 
 /* The n-th key's option, and what it is for; NULL behind the last. */
@@ -68,6 +68,6 @@ const char *webhook_settings_option(size_t n, const char **ret_what);
 
 /* Is this kind of event, of mail with this tag (or NULL), wanted? */
 bool webhook_settings_want(const struct webhook_settings *settings,
-    const char *kind, const char *tag);
+                           const char *kind, const char *tag);
 
 #endif

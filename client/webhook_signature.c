@@ -28,7 +28,7 @@ struct webhook_keys {
 
 static int add_key(struct webhook_keys *keys, const char *text, size_t len);
 static int decode(unsigned char *into, size_t *ret_len, const char *text,
-    size_t len);
+                  size_t len);
 
 int webhook_keys_read(struct webhook_keys **ret_keys, const char *path)
 {
@@ -75,8 +75,8 @@ static int add_key(struct webhook_keys *keys, const char *text, size_t len)
 		return -E2BIG;
 	if (len > prefix_len && strncmp(text, PREFIX, prefix_len) == 0) {
 		r = decode(keys->keys[keys->count].bytes,
-		    &keys->keys[keys->count].len, text + prefix_len,
-		    len - prefix_len);
+		           &keys->keys[keys->count].len, text + prefix_len,
+		           len - prefix_len);
 	} else if (len > KEY_MAX) {
 		r = -E2BIG;
 	} else {
@@ -91,7 +91,7 @@ static int add_key(struct webhook_keys *keys, const char *text, size_t len)
 }
 
 static int decode(unsigned char *into, size_t *ret_len, const char *text,
-    size_t len)
+                  size_t len)
 {
 	int n;
 
@@ -101,14 +101,13 @@ static int decode(unsigned char *into, size_t *ret_len, const char *text,
 	if (n < 0)
 		return -EINVAL;
 	/* It counts what the padding stands for. */
-	*ret_len = (size_t)n - (text[len - 1] == '=') -
-	    (text[len - 2] == '=');
+	*ret_len = (size_t)n - (text[len - 1] == '=') - (text[len - 2] == '=');
 	return 0;
 }
 
 int webhook_sign(const struct webhook_keys *keys, const char *id,
-    int64_t time_s, const char *body, size_t body_len,
-    char ret_signature[WEBHOOK_SIGNATURE_SIZE])
+                 int64_t time_s, const char *body, size_t body_len,
+                 char ret_signature[WEBHOOK_SIGNATURE_SIZE])
 {
 	unsigned char mac[MAC_SIZE], text[MAC_SIZE * 2];
 	struct buffer signed_text;
@@ -121,16 +120,16 @@ int webhook_sign(const struct webhook_keys *keys, const char *id,
 		r = buffer_append(&signed_text, body, body_len);
 	for (size_t i = 0; r == 0 && i < keys->count; i++) {
 		if (!HMAC(EVP_sha256(), keys->keys[i].bytes,
-			(int)keys->keys[i].len,
-			(const unsigned char *)signed_text.data,
-			signed_text.len, mac, NULL)) {
+		          (int)keys->keys[i].len,
+		          (const unsigned char *)signed_text.data,
+		          signed_text.len, mac, NULL)) {
 			r = -EIO;
 			break;
 		}
 		(void)EVP_EncodeBlock(text, mac, sizeof(mac));
-		used += (size_t)snprintf(ret_signature + used,
-		    WEBHOOK_SIGNATURE_SIZE - used, "%sv1,%s",
-		    i > 0 ? " " : "", (const char *)text);
+		used += (size_t)snprintf(
+		    ret_signature + used, WEBHOOK_SIGNATURE_SIZE - used,
+		    "%sv1,%s", i > 0 ? " " : "", (const char *)text);
 	}
 	buffer_done(&signed_text);
 	return r;

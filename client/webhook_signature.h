@@ -28,7 +28,7 @@ void webhook_keys_free(struct webhook_keys *keys);
 
 /* "v1,BASE64", for each key, with spaces between. 0; -ENOMEM, -EIO. */
 int webhook_sign(const struct webhook_keys *keys, const char *id,
-    int64_t time_s, const char *body, size_t body_len,
-    char ret_signature[WEBHOOK_SIGNATURE_SIZE]);
+                 int64_t time_s, const char *body, size_t body_len,
+                 char ret_signature[WEBHOOK_SIGNATURE_SIZE]);
 
 #endif

@@ -25,7 +25,7 @@ void webhook_say(int priority, const char *format, ...)
 }
 
 void webhook_trouble_say(struct webhook_trouble *trouble, const char *what,
-    const char *problem)
+                         const char *problem)
 {
 	time_t now = time(NULL);
 
@@ -35,14 +35,14 @@ void webhook_trouble_say(struct webhook_trouble *trouble, const char *what,
 		return;
 	trouble->said = now;
 	webhook_say(4, "%s: %s; trying again (for %lld s so far)", what,
-	    problem, (long long)(now - trouble->since));
+	            problem, (long long)(now - trouble->since));
 }
 
 void webhook_trouble_end(struct webhook_trouble *trouble, const char *what)
 {
 	if (trouble->since != 0)
 		webhook_say(6, "%s works again, after %lld s", what,
-		    (long long)(time(NULL) - trouble->since));
+		            (long long)(time(NULL) - trouble->since));
 	trouble->since = 0;
 }
 

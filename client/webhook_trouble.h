@@ -19,7 +19,7 @@ struct webhook_trouble {
 };
 /* It is said when it begins, and every ten minutes. */
 void webhook_trouble_say(struct webhook_trouble *trouble, const char *what,
-    const char *problem);
+                         const char *problem);
 /* So is its end. */
 void webhook_trouble_end(struct webhook_trouble *trouble, const char *what);
 

@@ -17,7 +17,7 @@ bool pattern_matches(const char *pattern, const char *text)
 			star = pattern++;
 			resume = text;
 		} else if (*pattern != '\0' &&
-		    strncasecmp(pattern, text, 1) == 0) {
+		           strncasecmp(pattern, text, 1) == 0) {
 			pattern++;
 			text++;
 		} else if (star != NULL) {

@@ -28,19 +28,21 @@ struct expansion {
 };
 
 static void parse_line(struct settings *settings, char *line,
-    const struct settings_place *place, struct settings_errors *errors);
+                       const struct settings_place *place,
+                       struct settings_errors *errors);
 static void parse_targets(char *text, struct settings_words *targets,
-    const struct settings_place *place, struct settings_errors *errors);
+                          const struct settings_place *place,
+                          struct settings_errors *errors);
 static char *next_target(char **text);
 static const struct alias *find_alias(const struct settings *settings,
-    const char *recipient);
+                                      const char *recipient);
 static int follow(struct expansion *expansion, const char *name);
 static int meet(struct expansion *expansion, const char *name);
 static char *qualify(const struct settings *settings, const char *name);
 static void add_new(struct settings_words *words, const char *word);
 
 void aliases_add_take(struct settings *settings, const char *name,
-    struct settings_words *targets)
+                      struct settings_words *targets)
 {
 	struct alias *alias;
 	size_t i;
@@ -52,8 +54,9 @@ void aliases_add_take(struct settings *settings, const char *name,
 		settings_words_done(targets);
 		return;
 	}
-	settings->aliases = xrealloc(settings->aliases,
-	    (settings->alias_count + 1) * sizeof(*settings->aliases));
+	settings->aliases =
+	    xrealloc(settings->aliases,
+	             (settings->alias_count + 1) * sizeof(*settings->aliases));
 	alias = &settings->aliases[settings->alias_count++];
 	alias->name = xstrdup(name);
 	for (i = 0; alias->name[i]; i++)
@@ -65,7 +68,7 @@ void aliases_add_take(struct settings *settings, const char *name,
 
 /* A line that starts with a blank continues the one before it. */
 int aliases_read_file(struct settings *settings, const char *path,
-    struct settings_errors *errors)
+                      struct settings_errors *errors)
 {
 	struct settings_place place = { path, 0, 1 };
 	char *line = NULL, *entry = NULL;
@@ -109,7 +112,8 @@ int aliases_read_file(struct settings *settings, const char *path,
 }
 
 static void parse_line(struct settings *settings, char *line,
-    const struct settings_place *place, struct settings_errors *errors)
+                       const struct settings_place *place,
+                       struct settings_errors *errors)
 {
 	struct settings_words targets = { NULL, 0 };
 	char *colon = strchr(line, ':'), *end;
@@ -123,7 +127,8 @@ static void parse_line(struct settings *settings, char *line,
 		line += strspn(line, " \t\"");
 	}
 	if (!colon || *line == '\0' || strpbrk(line, " \t@\"")) {
-		settings_errors_warn(errors, place,
+		settings_errors_warn(
+		    errors, place,
 		    "is no alias and skipped; expected `name: address, …`");
 		return;
 	}
@@ -132,7 +137,8 @@ static void parse_line(struct settings *settings, char *line,
 }
 
 static void parse_targets(char *text, struct settings_words *targets,
-    const struct settings_place *place, struct settings_errors *errors)
+                          const struct settings_place *place,
+                          struct settings_errors *errors)
 {
 	char *target;
 
@@ -143,15 +149,17 @@ static void parse_targets(char *text, struct settings_words *targets,
 			target++;
 		if (strchr("|/", *target) || *target == ':' ||
 		    address_check(target, strlen(target),
-			ADDRESS_UTF8 | ADDRESS_BARE) < 0) {
-			settings_errors_warn(errors, place,
+		                  ADDRESS_UTF8 | ADDRESS_BARE) < 0) {
+			settings_errors_warn(
+			    errors, place,
 			    "`%.80s` is skipped: relais follows names and "
 			    "addresses only",
 			    target);
 			continue;
 		}
-		targets->word = xrealloc(targets->word,
-		    (targets->count + 2) * sizeof(*targets->word));
+		targets->word =
+		    xrealloc(targets->word,
+		             (targets->count + 2) * sizeof(*targets->word));
 		targets->word[targets->count++] = xstrdup(target);
 		targets->word[targets->count] = NULL;
 	}
@@ -185,7 +193,7 @@ static char *next_target(char **text)
 }
 
 int aliases_expand(const struct settings *settings, const char *recipient,
-    aliases_on_address *on_address, void *context)
+                   aliases_on_address *on_address, void *context)
 {
 	struct expansion expansion = { .settings = settings };
 	char *address;
@@ -220,7 +228,7 @@ static bool is_nowhere(const struct settings *settings, const char *domain)
 	if (strcasecmp(domain, settings->domain) == 0)
 		return !settings->has_full_domain;
 	return !settings->has_full_hostname &&
-	    strcasecmp(domain, settings->hostname) == 0;
+	       strcasecmp(domain, settings->hostname) == 0;
 }
 
 static int note_dead_end(void *context, const char *address)
@@ -231,17 +239,17 @@ static int note_dead_end(void *context, const char *address)
 	if (!is_nowhere(end->settings, at + 1))
 		return 0;
 	(void)snprintf(end->name, ADDRESS_SIZE, "%.*s", (int)(at - address),
-	    address);
+	               address);
 	return -EADDRNOTAVAIL;
 }
 
-bool aliases_end_nowhere(const struct settings *settings,
-    const char *recipient, char name[ADDRESS_SIZE])
+bool aliases_end_nowhere(const struct settings *settings, const char *recipient,
+                         char name[ADDRESS_SIZE])
 {
 	struct dead_end end = { .settings = settings, .name = name };
 
 	return aliases_expand(settings, recipient, note_dead_end, &end) ==
-	    -EADDRNOTAVAIL;
+	       -EADDRNOTAVAIL;
 }
 
 /* The next step from a name; a name without an alias is an address. */
@@ -294,15 +302,15 @@ static void add_new(struct settings_words *words, const char *word)
 	for (i = 0; i < words->count; i++)
 		if (strcmp(words->word[i], word) == 0)
 			return;
-	words->word = xrealloc(words->word,
-	    (words->count + 2) * sizeof(*words->word));
+	words->word =
+	    xrealloc(words->word, (words->count + 2) * sizeof(*words->word));
 	words->word[words->count++] = xstrdup(word);
 	words->word[words->count] = NULL;
 }
 
 /* A bare name, or one at a name of this very host. */
 static const struct alias *find_alias(const struct settings *settings,
-    const char *recipient)
+                                      const char *recipient)
 {
 	const char *at = strrchr(recipient, '@');
 	size_t len = at ? (size_t)(at - recipient) : strlen(recipient), i;

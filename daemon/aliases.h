@@ -21,7 +21,7 @@ struct alias {
 
 /* The words are the settings' now; of a name that is there already, dropped. */
 void aliases_add_take(struct settings *settings, const char *name,
-    struct settings_words *targets);
+                      struct settings_words *targets);
 
 /**
  * Add what a file in the form of aliases(5) has. Bad lines and what is no
@@ -30,7 +30,7 @@ void aliases_add_take(struct settings *settings, const char *name,
  * @return 0; what open() and read() say
  */
 int aliases_read_file(struct settings *settings, const char *path,
-    struct settings_errors *errors);
+                      struct settings_errors *errors);
 
 /* Takes one final address; non-zero stops and is aliases_expand's result. */
 typedef int aliases_on_address(void *context, const char *address);
@@ -44,7 +44,7 @@ typedef int aliases_on_address(void *context, const char *address);
  * @return 0; -E2BIG for more than 1,000 addresses; what `on_address` returned
  */
 int aliases_expand(const struct settings *settings, const char *recipient,
-    aliases_on_address *on_address, void *context);
+                   aliases_on_address *on_address, void *context);
 
 /**
  * Does mail for `recipient` end at a name that means nothing elsewhere: a bare
@@ -52,7 +52,7 @@ int aliases_expand(const struct settings *settings, const char *recipient,
  *
  * @param[out] name  that name, without a domain: an alias for it would help
  */
-bool aliases_end_nowhere(const struct settings *settings,
-    const char *recipient, char name[ADDRESS_SIZE]);
+bool aliases_end_nowhere(const struct settings *settings, const char *recipient,
+                         char name[ADDRESS_SIZE]);
 
 #endif

@@ -41,12 +41,12 @@ struct request {
 static void on_request(struct letter *letter);
 static void send_waiting(struct command_helper *helper);
 static int send_request(struct command_helper *helper,
-    const struct command *command);
+                        const struct command *command);
 static void on_readable(evutil_socket_t fd, short what, void *argument);
 static void on_result(struct command_helper *helper,
-    const struct command_result *result);
+                      const struct command_result *result);
 static void explain(struct command *command,
-    const struct command_result *result);
+                    const struct command_result *result);
 static void fail_all(struct command_helper *helper);
 static void fail(struct command *command, const char *problem);
 
@@ -114,14 +114,14 @@ int command_helper_attach(struct command_helper *helper, struct loop *loop)
 	if (r < 0)
 		return r;
 	helper->readable = event_new(loop_base(loop), helper->fd,
-	    EV_READ | EV_PERSIST, on_readable, helper);
+	                             EV_READ | EV_PERSIST, on_readable, helper);
 	if (!helper->readable || event_add(helper->readable, NULL) < 0)
 		return -ENOMEM;
 	return 0;
 }
 
 void command_helper_run_take(struct command_helper *helper,
-    struct command *command)
+                             struct command *command)
 {
 	struct request *request = xcalloc(1, sizeof(*request));
 
@@ -164,17 +164,18 @@ static void send_waiting(struct command_helper *helper)
 		if (r == 0)
 			helper->running[i] = command;
 		else
-			fail(command, r == -E2BIG ?
-			    "its words are too long" :
-			    "the helper process is gone; restart relaisd");
+			fail(command, r == -E2BIG ? "its words are too long"
+			                          : "the helper process is "
+			                            "gone; restart relaisd");
 	}
 }
 
 static int send_request(struct command_helper *helper,
-    const struct command *command)
+                        const struct command *command)
 {
 	struct command_request request = { .id = command->id,
-		.time_limit_ms = command->time_limit_ms };
+		                           .time_limit_ms =
+		                               command->time_limit_ms };
 	size_t i, len;
 
 	for (i = 0; command->words[i]; i++) {
@@ -188,12 +189,12 @@ static int send_request(struct command_helper *helper,
 		return -E2BIG;
 	if (command->input_len > 0)
 		memcpy(request.bytes + request.length, command->input,
-		    command->input_len);
+		       command->input_len);
 	request.input_length = (uint32_t)command->input_len;
 	if (helper->fd < 0)
 		return -EPIPE;
 	len = offsetof(struct command_request, bytes) + request.length +
-	    request.input_length;
+	      request.input_length;
 	/* 16 packets without input, and one with, fit into its buffer. */
 	if (send(helper->fd, &request, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		return -errno;
@@ -220,7 +221,7 @@ static void on_readable(evutil_socket_t fd, short what, void *argument)
 }
 
 static void on_result(struct command_helper *helper,
-    const struct command_result *result)
+                      const struct command_result *result)
 {
 	struct command *command;
 	size_t i;
@@ -234,7 +235,8 @@ static void on_result(struct command_helper *helper,
 			command->output = xstrdup(result->text);
 		else
 			explain(command, result);
-		command->has_succeeded = result->end == COMMAND_PRINTED ||
+		command->has_succeeded =
+		    result->end == COMMAND_PRINTED ||
 		    result->end == COMMAND_PRINTED_NOTHING ||
 		    result->end == COMMAND_PRINTED_TOO_MUCH;
 		command->letter.open = command->on_done;
@@ -245,7 +247,7 @@ static void on_result(struct command_helper *helper,
 
 /* Without the output, which may be half a secret. */
 static void explain(struct command *command,
-    const struct command_result *result)
+                    const struct command_result *result)
 {
 	const char *name = command->words[0];
 	char *text = command->problem;
@@ -259,23 +261,23 @@ static void explain(struct command *command,
 		break;
 	case COMMAND_PRINTED_TOO_MUCH:
 		(void)snprintf(text, size, "%.100s printed more than %d bytes",
-		    name, SECRET_SIZE_MAX - 1);
+		               name, SECRET_SIZE_MAX - 1);
 		break;
 	case COMMAND_TIMED_OUT:
 		(void)snprintf(text, size, "%.100s did not end within %u s",
-		    name, (command->time_limit_ms + 999) / 1000);
+		               name, (command->time_limit_ms + 999) / 1000);
 		break;
 	case COMMAND_FAILED:
 		(void)snprintf(text, size, "%.100s ended with status %d", name,
-		    (int)result->number);
+		               (int)result->number);
 		break;
 	case COMMAND_KILLED:
 		(void)snprintf(text, size, "%.100s was ended by signal %d",
-		    name, (int)result->number);
+		               name, (int)result->number);
 		break;
 	case COMMAND_NOT_STARTED:
 		(void)snprintf(text, size, "%.100s: %s", name,
-		    strerror(result->number));
+		               strerror(result->number));
 		break;
 	}
 }
@@ -295,15 +297,15 @@ static void fail_all(struct command_helper *helper)
 		helper->running[i] = NULL;
 		if (command)
 			fail(command, "the helper process is gone; restart "
-			    "relaisd");
+			              "relaisd");
 	}
 	send_waiting(helper);
 }
 
 static void fail(struct command *command, const char *problem)
 {
-	(void)snprintf(command->problem, sizeof(command->problem),
-	    "%.60s: %s", command->words[0], problem);
+	(void)snprintf(command->problem, sizeof(command->problem), "%.60s: %s",
+	               command->words[0], problem);
 	command->letter.open = command->on_done;
 	mailbox_post_take(command->home, &command->letter);
 }

@@ -35,7 +35,7 @@ struct command {
 	char *input; /* malloc'ed, at most COMMAND_INPUT_MAX; NULL: none */
 	size_t input_len;
 	/* out */
-	char *output; /* its first line; NULL: `problem` says why */
+	char *output;       /* its first line; NULL: `problem` says why */
 	bool has_succeeded; /* it ended with status 0, whatever it printed */
 	char problem[160];
 	/* the helper's own */
@@ -58,7 +58,7 @@ int command_helper_attach(struct command_helper *helper, struct loop *loop);
 
 /* Any thread. The command comes home by its letter. */
 void command_helper_run_take(struct command_helper *helper,
-    struct command *command);
+                             struct command *command);
 
 /* With its loop stopped. Ends the process; what still runs is killed. */
 void command_helper_free(struct command_helper *helper);

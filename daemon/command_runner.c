@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WORDS_MAX 256
+#define WORDS_MAX    256
 #define REQUEST_HEAD offsetof(struct command_request, bytes)
 
 /* One running program; pid 0: the place is free. */
@@ -45,7 +45,7 @@ static void serve(int fd, int signal_fd);
 static bool accept_request(int fd);
 static void start(int fd, const struct command_request *request);
 static int spawn(const struct command_request *request, pid_t *ret_pid,
-    int *ret_output);
+                 int *ret_output);
 static int split_words(const struct command_request *request, char **words);
 static int open_input(const struct command_request *request);
 static void read_output(struct child *child);
@@ -116,7 +116,7 @@ static void serve(int fd, int signal_fd)
 			polls[i].revents = 0;
 		}
 		if (poll(polls, 2 + COMMANDS_AT_A_TIME, wait_ms(clock_ms())) <
-			0 &&
+		        0 &&
 		    errno != EINTR)
 			return;
 		for (i = 0; i < COMMANDS_AT_A_TIME; i++)
@@ -144,7 +144,7 @@ static bool accept_request(int fd)
 		return errno == EAGAIN || errno == EINTR;
 	if ((size_t)n < REQUEST_HEAD ||
 	    (size_t)request.length + request.input_length !=
-		(size_t)n - REQUEST_HEAD)
+	        (size_t)n - REQUEST_HEAD)
 		return false;
 	start(fd, &request);
 	return true;
@@ -170,7 +170,7 @@ static void start(int fd, const struct command_request *request)
 
 /* A process group of its own, so that the time limit ends its children too. */
 static int spawn(const struct command_request *request, pid_t *ret_pid,
-    int *ret_output)
+                 int *ret_output)
 {
 	char *words[WORDS_MAX + 1], *no_environment[] = { NULL };
 	posix_spawn_file_actions_t actions;
@@ -201,13 +201,14 @@ static int spawn(const struct command_request *request, pid_t *ret_pid,
 		(void)posix_spawn_file_actions_adddup2(&actions, input, 0);
 		(void)posix_spawn_file_actions_adddup2(&actions, output[1], 1);
 		(void)posix_spawnattr_setflags(&attributes,
-		    POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
-			POSIX_SPAWN_SETSIGDEF);
+		                               POSIX_SPAWN_SETPGROUP |
+		                                   POSIX_SPAWN_SETSIGMASK |
+		                                   POSIX_SPAWN_SETSIGDEF);
 		(void)posix_spawnattr_setpgroup(&attributes, 0);
 		(void)posix_spawnattr_setsigmask(&attributes, &none);
 		(void)posix_spawnattr_setsigdefault(&attributes, &all);
 		r = posix_spawn(ret_pid, words[0], &actions, &attributes, words,
-		    no_environment);
+		                no_environment);
 		(void)posix_spawn_file_actions_destroy(&actions);
 		(void)posix_spawnattr_destroy(&attributes);
 	}

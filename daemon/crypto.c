@@ -23,7 +23,7 @@
 static EVP_PKEY *read_key(const char *pem);
 static const char *key_algorithm(EVP_PKEY *key, const char **ret_problem);
 static int sign(EVP_PKEY *key, const void *data, size_t len,
-    unsigned char signature[SIGNATURE_MAX], size_t *ret_len);
+                unsigned char signature[SIGNATURE_MAX], size_t *ret_len);
 static int flatten(unsigned char signature[SIGNATURE_MAX], size_t *len);
 
 void crypto_random(void *octets, size_t len)
@@ -33,7 +33,7 @@ void crypto_random(void *octets, size_t len)
 }
 
 void crypto_sha256(const void *data, size_t len,
-    unsigned char digest[CRYPTO_SHA256_SIZE])
+                   unsigned char digest[CRYPTO_SHA256_SIZE])
 {
 	if (EVP_Digest(data, len, digest, NULL, EVP_sha256(), NULL) != 1)
 		abort();
@@ -110,7 +110,7 @@ static const char *key_algorithm(EVP_PKEY *key, const char **ret_problem)
 }
 
 int crypto_sign(const char *pem, const void *data, size_t len,
-    char **ret_signature)
+                char **ret_signature)
 {
 	EVP_PKEY *key = read_key(pem);
 	unsigned char signature[SIGNATURE_MAX];
@@ -129,7 +129,7 @@ int crypto_sign(const char *pem, const void *data, size_t len,
 }
 
 static int sign(EVP_PKEY *key, const void *data, size_t len,
-    unsigned char signature[SIGNATURE_MAX], size_t *ret_len)
+                unsigned char signature[SIGNATURE_MAX], size_t *ret_len)
 {
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
 	int r = -EINVAL;
@@ -152,9 +152,9 @@ static int flatten(unsigned char signature[SIGNATURE_MAX], size_t *len)
 
 	if (pair &&
 	    BN_bn2binpad(ECDSA_SIG_get0_r(pair), signature, P256_OCTETS) ==
-		P256_OCTETS &&
+	        P256_OCTETS &&
 	    BN_bn2binpad(ECDSA_SIG_get0_s(pair), signature + P256_OCTETS,
-		P256_OCTETS) == P256_OCTETS) {
+	                 P256_OCTETS) == P256_OCTETS) {
 		*len = 2 * (size_t)P256_OCTETS;
 		r = 0;
 	}

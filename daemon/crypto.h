@@ -17,7 +17,7 @@
 void crypto_random(void *octets, size_t len);
 
 void crypto_sha256(const void *data, size_t len,
-    unsigned char digest[CRYPTO_SHA256_SIZE]);
+                   unsigned char digest[CRYPTO_SHA256_SIZE]);
 
 /* RFC 4648 5, without padding; yours to free. */
 char *crypto_base64url(const void *data, size_t len);
@@ -35,6 +35,6 @@ const char *crypto_key_algorithm(const char *pem, const char **ret_problem);
  * @return 0; -EINVAL for a key that is not one of ours
  */
 int crypto_sign(const char *pem, const void *data, size_t len,
-    char **ret_signature);
+                char **ret_signature);
 
 #endif

@@ -99,13 +99,13 @@ static void on_hup(evutil_socket_t number, short what, void *argument);
 static void on_drain_timeout(evutil_socket_t fd, short what, void *argument);
 static void on_scheduler_idle(void *argument);
 static int reload(struct daemon *daemon, const struct reload_edits *edits,
-    char **ret_report);
+                  char **ret_report);
 static void ask_reload_take(void *context, struct control_reload *request);
 static void hand_over_take(void *context, struct handover *handover);
 static void on_reload_request(struct letter *letter);
 
 int daemon_run(const struct settings *settings, const char *settings_path,
-    const struct settings_errors *warnings)
+               const struct settings_errors *warnings)
 {
 	struct daemon daemon = { .settings_path = settings_path };
 	char *error = NULL;
@@ -119,16 +119,15 @@ int daemon_run(const struct settings *settings, const char *settings_path,
 	if (r == 0) {
 		service_notify("READY=1");
 		log_message(LOG_LEVEL_INFO, "ready",
-		    "relaisd " PACKAGE_VERSION " takes mail at %s",
-		    settings->receive.socket);
+		            "relaisd " PACKAGE_VERSION " takes mail at %s",
+		            settings->receive.socket);
 		reload_log_staging(settings);
 		r = loop_run(daemon.main_loop);
 		stop_all(&daemon);
 	} else if (error != NULL) {
 		log_message(LOG_LEVEL_ERR, "start_failed", "%s", error);
 	} else {
-		log_message(LOG_LEVEL_ERR, "start_failed", "%s",
-		    strerror(-r));
+		log_message(LOG_LEVEL_ERR, "start_failed", "%s", strerror(-r));
 	}
 	free(error);
 	free_all(&daemon);
@@ -197,18 +196,18 @@ static int make_workers(struct daemon *daemon)
 	int r;
 
 	r = resolver_new(&daemon->resolver, daemon->resolver_loop,
-	    daemon->settings);
+	                 daemon->settings);
 	if (r < 0)
 		return r;
 	r = oauth_new(&daemon->oauth, daemon->resolver_loop, daemon->resolver,
-	    daemon->settings);
+	              daemon->settings);
 	if (r < 0)
 		return r;
 	daemon->workers = xcalloc(count, sizeof(*daemon->workers));
 	for (; daemon->worker_count < count; daemon->worker_count++) {
 		r = worker_new(&daemon->workers[daemon->worker_count],
-		    daemon->worker_count, daemon->queue, daemon->resolver,
-		    daemon->helper, daemon->oauth);
+		               daemon->worker_count, daemon->queue,
+		               daemon->resolver, daemon->helper, daemon->oauth);
 		if (r < 0)
 			return r;
 	}
@@ -216,15 +215,15 @@ static int make_workers(struct daemon *daemon)
 	if (r < 0)
 		return r;
 	r = reporter_new(&daemon->reporter, daemon->queue, daemon->settings,
-	    daemon->helper);
+	                 daemon->helper);
 	if (r < 0)
 		return r;
-	r = scheduler_new(&daemon->scheduler, daemon->main_loop,
-	    daemon->queue, daemon->settings, daemon->workers,
-	    daemon->worker_count);
+	r = scheduler_new(&daemon->scheduler, daemon->main_loop, daemon->queue,
+	                  daemon->settings, daemon->workers,
+	                  daemon->worker_count);
 	if (r == 0)
 		scheduler_listen_trouble(daemon->scheduler, tell_trouble_take,
-		    daemon->reporter);
+		                         daemon->reporter);
 	return r;
 }
 
@@ -256,18 +255,18 @@ static int make_doors(struct daemon *daemon, char **ret_error)
 	r = control_new(&daemon->control, &params, ret_error);
 	if (r < 0)
 		return r;
-	r = receiver_new(&daemon->receiver, daemon->receive_loop,
-	    daemon->queue, daemon->settings);
+	r = receiver_new(&daemon->receiver, daemon->receive_loop, daemon->queue,
+	                 daemon->settings);
 	if (r < 0)
 		return r;
 	return receiver_listen(daemon->receiver, submit_fd, ret_error);
 }
 
 static int add_signal(struct daemon *daemon, enum daemon_signal which,
-    int number, event_callback_fn on_signal)
+                      int number, event_callback_fn on_signal)
 {
 	daemon->signals[which] = evsignal_new(loop_base(daemon->main_loop),
-	    number, on_signal, daemon);
+	                                      number, on_signal, daemon);
 	if (daemon->signals[which] == NULL ||
 	    event_add(daemon->signals[which], NULL) < 0)
 		return -ENOMEM;
@@ -285,8 +284,8 @@ static int make_events(struct daemon *daemon)
 		r = add_signal(daemon, SIGNAL_HUP, SIGHUP, on_hup);
 	if (r < 0)
 		return r;
-	daemon->drain_timer = evtimer_new(loop_base(daemon->main_loop),
-	    on_drain_timeout, daemon);
+	daemon->drain_timer =
+	    evtimer_new(loop_base(daemon->main_loop), on_drain_timeout, daemon);
 	if (daemon->drain_timer == NULL)
 		return -ENOMEM;
 	return make_vital_signs(daemon);
@@ -303,8 +302,8 @@ static int make_vital_signs(struct daemon *daemon)
 	};
 	unsigned i;
 
-	daemon->watched = xcalloc(daemon->worker_count + 3,
-	    sizeof(*daemon->watched));
+	daemon->watched =
+	    xcalloc(daemon->worker_count + 3, sizeof(*daemon->watched));
 	for (i = 0; i < daemon->worker_count; i++)
 		daemon->watched[i] = worker_loop(daemon->workers[i]);
 	daemon->watched[i++] = daemon->control_loop;
@@ -379,8 +378,9 @@ static void on_drain_timeout(evutil_socket_t fd, short what, void *argument)
 	(void)fd;
 	(void)what;
 	log_message(LOG_LEVEL_WARNING, "drain_ended",
-	    "some attempts were cut after %" PRIu32 " s; they are made again",
-	    daemon->settings->delivery.drain_s);
+	            "some attempts were cut after %" PRIu32
+	            " s; they are made again",
+	            daemon->settings->delivery.drain_s);
 	loop_stop(daemon->main_loop);
 }
 
@@ -465,17 +465,17 @@ static void on_hup(evutil_socket_t number, short what, void *argument)
 }
 
 static int reload(struct daemon *daemon, const struct reload_edits *edits,
-    char **ret_report)
+                  char **ret_report)
 {
 	const struct settings *settings = NULL;
 	int r;
 
 	service_notify_reloading();
-	r = reload_settings(&settings, daemon->settings_path,
-	    daemon->settings, edits, ret_report);
+	r = reload_settings(&settings, daemon->settings_path, daemon->settings,
+	                    edits, ret_report);
 	if (r < 0) {
 		service_notify("READY=1\nSTATUS=Reload refused: the settings "
-			       "have errors");
+		               "have errors");
 		return r;
 	}
 
@@ -521,7 +521,8 @@ static void on_reload_request(struct letter *letter)
 	    LETTER_OF(letter, struct reload_request, letter);
 	struct control_reload *request = mine->reload;
 
-	request->result = reload(mine->daemon,
+	request->result = reload(
+	    mine->daemon,
 	    &(struct reload_edits){ request->edits, request->edit_count },
 	    &request->report);
 	request->letter.open = request->on_done;

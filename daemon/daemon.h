@@ -17,6 +17,6 @@ struct settings_errors;
  * exit status.
  */
 int daemon_run(const struct settings *settings, const char *settings_path,
-    const struct settings_errors *warnings);
+               const struct settings_errors *warnings);
 
 #endif

@@ -33,15 +33,15 @@ static struct compiled *compiled; /* one a row */
 static unsigned texts;
 
 static const struct hint *find(const char *provider, const char *digits,
-    const char *enhanced, const char *text);
+                               const char *enhanced, const char *text);
 static void compile_all(void);
 static void forget_all(void);
 static void compile_whole(regex_t *expression, const char *text);
 static bool fits(size_t row, const char *code, const char *enhanced,
-    const char *text);
+                 const char *text);
 
 const struct hint *hints_find(const char *provider, unsigned code,
-    const char *enhanced, const char *text)
+                              const char *enhanced, const char *text)
 {
 	char digits[16] = "local", whole[TEXT_SIZE];
 	const struct hint *hint;
@@ -64,7 +64,7 @@ const struct hint *hints_find(const char *provider, unsigned code,
 }
 
 static const struct hint *find(const char *provider, const char *digits,
-    const char *enhanced, const char *text)
+                               const char *enhanced, const char *text)
 {
 	const struct hint *other = NULL;
 	size_t i;
@@ -72,7 +72,7 @@ static const struct hint *find(const char *provider, const char *digits,
 	for (i = 0; i < hints_table_size; i++) {
 		const struct hint *hint = &hints_table[i];
 		bool is_own = hint->provider && provider &&
-		    strcmp(hint->provider, provider) == 0;
+		              strcmp(hint->provider, provider) == 0;
 
 		/* Of the others only the first counts; own ones go first. */
 		if (!is_own && (other || hint->only))
@@ -99,7 +99,7 @@ static void compile_all(void)
 		compile_whole(&compiled[i].code, hint->code);
 		if (hint->regex) {
 			if (regcomp(&compiled[i].regex, hint->regex,
-				REG_EXTENDED | REG_ICASE | REG_NOSUB) != 0)
+			            REG_EXTENDED | REG_ICASE | REG_NOSUB) != 0)
 				abort(); /* constant data; tests compile it */
 		} else if (hint->enhanced) {
 			compile_whole(&compiled[i].enhanced, hint->enhanced);
@@ -143,7 +143,7 @@ static void compile_whole(regex_t *expression, const char *text)
 }
 
 static bool fits(size_t row, const char *code, const char *enhanced,
-    const char *text)
+                 const char *text)
 {
 	const struct hint *hint = &hints_table[row];
 
@@ -152,14 +152,16 @@ static bool fits(size_t row, const char *code, const char *enhanced,
 	if (hint->regex)
 		return regexec(&compiled[row].regex, text, 0, NULL, 0) == 0;
 	if (hint->enhanced)
-		return enhanced &&
-		    regexec(&compiled[row].enhanced, enhanced, 0, NULL, 0) == 0;
+		return enhanced && regexec(&compiled[row].enhanced, enhanced, 0,
+		                           NULL, 0) == 0;
 	return true;
 }
 
 static bool explain_by_settings(struct explanation *ret_explanation,
-    const struct settings *settings, const struct relay_settings *relay,
-    unsigned code, const uint16_t enhanced[3], const char *text)
+                                const struct settings *settings,
+                                const struct relay_settings *relay,
+                                unsigned code, const uint16_t enhanced[3],
+                                const char *text)
 {
 	for (size_t i = 0; i < settings->hint_count; i++) {
 		const struct hint_rule *hint = &settings->hints[i];
@@ -168,7 +170,8 @@ static bool explain_by_settings(struct explanation *ret_explanation,
 		    (hint->relay != 0 && (!relay || relay->id != hint->relay)))
 			continue;
 		if (!verdict_pattern_fits(hint->code, hint->enhanced,
-			hint->text, (uint16_t)code, enhanced, text))
+		                          hint->text, (uint16_t)code, enhanced,
+		                          text))
 			continue;
 		ret_explanation->explain = hint->explain;
 		ret_explanation->next = hint->next;
@@ -178,20 +181,21 @@ static bool explain_by_settings(struct explanation *ret_explanation,
 }
 
 bool hints_explain(struct explanation *ret_explanation,
-    const struct settings *settings, const struct relay_settings *relay,
-    unsigned code, const uint16_t enhanced[3], const char *text)
+                   const struct settings *settings,
+                   const struct relay_settings *relay, unsigned code,
+                   const uint16_t enhanced[3], const char *text)
 {
 	const struct hint *hint;
 	char dotted[24] = "";
 
 	if (explain_by_settings(ret_explanation, settings, relay, code,
-		enhanced, text))
+	                        enhanced, text))
 		return true;
 	if (enhanced[0] != 0)
 		(void)snprintf(dotted, sizeof(dotted), "%u.%u.%u", enhanced[0],
-		    enhanced[1], enhanced[2]);
+		               enhanced[1], enhanced[2]);
 	hint = hints_find(relay && relay->provider ? relay->provider->id : NULL,
-	    code, *dotted ? dotted : NULL, text);
+	                  code, *dotted ? dotted : NULL, text);
 	if (!hint)
 		return false;
 	ret_explanation->explain = hint->explain;

@@ -41,7 +41,7 @@ extern const size_t hints_table_size;
  * @return static data; NULL if nothing is known about it
  */
 const struct hint *hints_find(const char *provider, unsigned code,
-    const char *enhanced, const char *text);
+                              const char *enhanced, const char *text);
 
 /* Gives back the memory of the expressions; the next call has it again. */
 void hints_forget(void);
@@ -59,7 +59,8 @@ struct explanation {
  * table's. False: nothing is known. relay: whose reply it is, or NULL.
  */
 bool hints_explain(struct explanation *ret_explanation,
-    const struct settings *settings, const struct relay_settings *relay,
-    unsigned code, const uint16_t enhanced[3], const char *text);
+                   const struct settings *settings,
+                   const struct relay_settings *relay, unsigned code,
+                   const uint16_t enhanced[3], const char *text);
 
 #endif

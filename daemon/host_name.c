@@ -59,9 +59,11 @@ static char *find_in_line(char *line, const char *short_name)
 
 bool host_name_is_full(const char *name)
 {
-	static const char *const private[] = { ".local", ".localdomain",
-		".localhost", ".internal", ".lan", ".home.arpa", ".test",
-		".invalid", ".localdomain4", ".localdomain6", NULL };
+	static const char *const private[] = {
+		".local",        ".localdomain",  ".localhost", ".internal",
+		".lan",          ".home.arpa",    ".test",      ".invalid",
+		".localdomain4", ".localdomain6", NULL
+	};
 	size_t len = strlen(name), end_len, i;
 
 	if (name[0] == '[' || !strchr(name, '.') ||

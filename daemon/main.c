@@ -61,7 +61,7 @@ int main(int argc, char *argv[])
 
 	xalloc_begin();
 	while ((option = getopt_long(argc, argv, "c:Vh", options, NULL)) !=
-	    -1) {
+	       -1) {
 		switch (option) {
 		case 'c':
 			path = optarg;
@@ -87,7 +87,7 @@ int main(int argc, char *argv[])
 		path = argv[optind++];
 	if (optind < argc) {
 		fprintf(stderr, "relaisd: %s: no such argument\n%s",
-		    argv[optind], usage);
+		        argv[optind], usage);
 		return EX_USAGE;
 	}
 	return run(path, is_check_only, backup);
@@ -105,9 +105,10 @@ static int run(const char *path, bool is_check_only, const char *backup)
 	if (r < 0 || is_check_only || backup != NULL)
 		settings_errors_print(&errors, stderr);
 	if (r < 0) {
-		fputs(is_check_only ? "relaisd: the settings have errors\n" :
-			"relaisd: not started: the settings have errors\n",
-		    stderr);
+		fputs(is_check_only
+		          ? "relaisd: the settings have errors\n"
+		          : "relaisd: not started: the settings have errors\n",
+		      stderr);
 		r = EX_CONFIG;
 	} else if (is_check_only) {
 		puts("relaisd: the settings are right");
@@ -131,6 +132,7 @@ static int restore(const struct settings *settings, const char *backup)
 		return EX_UNAVAILABLE;
 	}
 	printf("relaisd: %s has the queue again. What was delivered since the "
-	       "backup is sent again.\n", settings->queue.directory);
+	       "backup is sent again.\n",
+	       settings->queue.directory);
 	return EX_OK;
 }

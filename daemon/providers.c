@@ -76,7 +76,7 @@ static size_t longest_suffix(const char *suffixes, const char *host)
 	if (host_len > 0 && host[host_len - 1] == '.')
 		host_len--;
 	for (; suffixes && *suffixes;
-	    suffixes += n + strspn(suffixes + n, " ")) {
+	     suffixes += n + strspn(suffixes + n, " ")) {
 		const char *end = host + host_len;
 
 		n = strcspn(suffixes, " ");

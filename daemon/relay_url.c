@@ -31,14 +31,14 @@ static const struct scheme schemes[] = {
 
 static const char *parse_rest(struct relay_url *url, const char *rest);
 static const char *parse_login(struct relay_url *url, const char *login,
-    size_t len);
+                               size_t len);
 static const char *parse_host(struct relay_url *url, const char *rest);
 static const char *parse_port(struct relay_url *url, const char *text);
 static char *unescape(const char *text, size_t len);
 static int hex_digit(char c);
 
 int relay_url_parse(struct relay_url *ret, const char *text,
-    const char **ret_problem)
+                    const char **ret_problem)
 {
 	struct relay_url url = { 0 };
 	const char *problem = NULL;
@@ -105,7 +105,7 @@ static const char *parse_rest(struct relay_url *url, const char *rest)
 }
 
 static const char *parse_login(struct relay_url *url, const char *login,
-    size_t len)
+                               size_t len)
 {
 	const char *colon = memchr(login, ':', len);
 	size_t user_len = colon ? (size_t)(colon - login) : len;

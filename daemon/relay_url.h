@@ -30,7 +30,7 @@ struct relay_url {
  * @return 0; -EINVAL, with *ret untouched
  */
 int relay_url_parse(struct relay_url *ret, const char *text,
-    const char **ret_problem);
+                    const char **ret_problem);
 
 /* Wipes the password. */
 void relay_url_done(struct relay_url *url);

@@ -30,17 +30,17 @@ static char *join_errors(const struct settings_errors *errors)
 }
 
 static void warn_of_restart(const struct settings *old_settings,
-    const struct settings *new_settings)
+                            const struct settings *new_settings)
 {
 	const char *paths[PATHS_MAX];
 	size_t count, i;
 
 	count = settings_needing_restart(old_settings, new_settings, paths,
-	    PATHS_MAX);
+	                                 PATHS_MAX);
 	for (i = 0; i < count; i++)
 		log_message(LOG_LEVEL_WARNING, "restart_needed",
-		    "%s is as it was until relaisd is started again",
-		    paths[i]);
+		            "%s is as it was until relaisd is started again",
+		            paths[i]);
 }
 
 static int make_edits(const struct reload_edits *edits)
@@ -49,8 +49,8 @@ static int make_edits(const struct reload_edits *edits)
 
 	for (i = 0; i < edits->count; i++) {
 		const struct settings_edit *edit = &edits->edits[i];
-		int r = edit->new_path ? rename(edit->new_path, edit->path) :
-					 unlink(edit->path);
+		int r = edit->new_path ? rename(edit->new_path, edit->path)
+		                       : unlink(edit->path);
 
 		if (r < 0 && (edit->new_path || errno != ENOENT))
 			return -errno;
@@ -59,8 +59,8 @@ static int make_edits(const struct reload_edits *edits)
 }
 
 int reload_settings(const struct settings **ret_settings, const char *path,
-    const struct settings *old_settings, const struct reload_edits *edits,
-    char **ret_report)
+                    const struct settings *old_settings,
+                    const struct reload_edits *edits, char **ret_report)
 {
 	const struct settings *settings = NULL;
 	struct settings_errors errors;
@@ -68,7 +68,7 @@ int reload_settings(const struct settings **ret_settings, const char *path,
 
 	settings_errors_init(&errors);
 	r = settings_load_edited(path, edits->edits, edits->count, &settings,
-	    &errors);
+	                         &errors);
 	reload_log_errors(&errors, edits->count > 0);
 	*ret_report = join_errors(&errors);
 	settings_errors_done(&errors);
@@ -80,7 +80,7 @@ int reload_settings(const struct settings **ret_settings, const char *path,
 		settings_unref(settings);
 	if (r < 0 && edits->count == 0)
 		log_message(LOG_LEVEL_ERR, "reload_refused",
-		    "the settings are as they were");
+		            "the settings are as they were");
 	if (r == 0)
 		warn_of_restart(old_settings, settings);
 	return r;
@@ -91,10 +91,10 @@ void reload_log_errors(const struct settings_errors *errors, bool is_edit)
 	size_t i;
 
 	for (i = 0; i < errors->count; i++)
-		log_message(is_edit ? LOG_LEVEL_DEBUG :
-			errors->entries[i].is_warning ? LOG_LEVEL_WARNING :
-			LOG_LEVEL_ERR,
-		    "settings", "%s", errors->entries[i].text);
+		log_message(is_edit                         ? LOG_LEVEL_DEBUG
+		            : errors->entries[i].is_warning ? LOG_LEVEL_WARNING
+		                                            : LOG_LEVEL_ERR,
+		            "settings", "%s", errors->entries[i].text);
 }
 
 static void log_staging(void *context, const char *what, const char *next)

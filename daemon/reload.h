@@ -31,8 +31,8 @@ struct reload_edits {
 	size_t count;
 };
 int reload_settings(const struct settings **ret_settings, const char *path,
-    const struct settings *old_settings, const struct reload_edits *edits,
-    char **ret_report);
+                    const struct settings *old_settings,
+                    const struct reload_edits *edits, char **ret_report);
 
 /* A line each. What somebody asked for in vain, an edit, is no trouble. */
 void reload_log_errors(const struct settings_errors *errors, bool is_edit);

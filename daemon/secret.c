@@ -21,7 +21,7 @@ struct secret {
 };
 
 static int new_file(struct secret **ret_secret, const char *path,
-    const char *ends);
+                    const char *ends);
 static int read_whole(int fd, char *buffer, size_t size, size_t *ret_len);
 
 const char *secret_text_borrow(const struct secret *secret)
@@ -67,7 +67,7 @@ int secret_new_whole_file(struct secret **ret_secret, const char *path)
 
 /* What is in front of any of `ends`. */
 static int new_file(struct secret **ret_secret, const char *path,
-    const char *ends)
+                    const char *ends)
 {
 	char buffer[SECRET_SIZE_MAX];
 	size_t len = 0;

@@ -51,8 +51,8 @@ static void send_to(const char *path, const char *text, size_t len)
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return;
-	(void)sendto(fd, text, len, MSG_NOSIGNAL,
-	    (struct sockaddr *)&address,
+	(void)sendto(
+	    fd, text, len, MSG_NOSIGNAL, (struct sockaddr *)&address,
 	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path_len));
 	(void)close(fd);
 }
@@ -63,7 +63,8 @@ void service_notify_reloading(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	service_notify("RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
-	    (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+	               (uint64_t)now.tv_sec * 1000000 +
+	                   (uint64_t)now.tv_nsec / 1000);
 }
 
 static bool is_for_us(const char *variable)

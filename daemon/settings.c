@@ -34,7 +34,7 @@ static const struct submitter_rule root_rule = {
 
 static bool is_member(const gid_t *gids, size_t gid_count, gid_t gid);
 static const char *word_of(const struct settings_choice *choices,
-    unsigned value);
+                           unsigned value);
 static void staging_done(struct settings_staging *staging);
 
 const struct settings *settings_new_take(struct settings *settings)
@@ -220,15 +220,15 @@ settings_find_relay_by_name(const struct settings *settings, const char *name)
 	return NULL;
 }
 
-const struct relay_settings *
-settings_find_heir(const struct settings *settings, uint32_t id)
+const struct relay_settings *settings_find_heir(const struct settings *settings,
+                                                uint32_t id)
 {
 	size_t i;
 
 	for (i = 0; i < settings->heir_count; i++)
 		if (settings->heirs[i].relay == id)
 			return settings_find_relay(settings,
-			    settings->heirs[i].heir);
+			                           settings->heirs[i].heir);
 	return NULL;
 }
 
@@ -246,7 +246,7 @@ uint32_t settings_relay_id(const char *name)
 
 const struct submitter_rule *
 settings_find_submitter(const struct settings *settings, uid_t uid,
-    const gid_t *gids, size_t gid_count)
+                        const gid_t *gids, size_t gid_count)
 {
 	const struct submitter_rule *rule = settings->submitters;
 
@@ -262,7 +262,7 @@ settings_find_submitter(const struct settings *settings, uid_t uid,
 }
 
 bool settings_is_administrator(const struct settings *settings, uid_t uid,
-    const gid_t *gids, size_t gid_count)
+                               const gid_t *gids, size_t gid_count)
 {
 	const struct settings_control *control = &settings->control;
 	size_t i;
@@ -343,7 +343,7 @@ const char *priority_name(enum priority priority)
 }
 
 static const char *word_of(const struct settings_choice *choices,
-    unsigned value)
+                           unsigned value)
 {
 	for (; choices->word; choices++)
 		if (choices->value == value)
@@ -371,7 +371,8 @@ char *relay_settings_url_dup(const struct relay_settings *relay)
 	if (relay->path)
 		return xasprintf("%s://%s", scheme, relay->path);
 	return xasprintf("%s://%s%s%s%s%s:%u", scheme,
-	    relay->username ? relay->username : "", relay->username ? "@" : "",
-	    is_ipv6 ? "[" : "", relay->host, is_ipv6 ? "]" : "",
-	    (unsigned)relay->port);
+	                 relay->username ? relay->username : "",
+	                 relay->username ? "@" : "", is_ipv6 ? "[" : "",
+	                 relay->host, is_ipv6 ? "]" : "",
+	                 (unsigned)relay->port);
 }

@@ -115,8 +115,8 @@ struct relay_limits {
 	uint32_t recipients; /* in one transaction */
 	uint64_t size_bytes;
 	uint64_t usual_size_bytes; /* where the relay announces none */
-	uint32_t idle_s;     /* a pooled connection is kept this long */
-	uint32_t lifetime_s; /* of one connection */
+	uint32_t idle_s;           /* a pooled connection is kept this long */
+	uint32_t lifetime_s;       /* of one connection */
 };
 
 struct relay_tls {
@@ -193,7 +193,7 @@ struct relay_settings {
 	char *username;
 	/* See secret.h. At most one of the three is set. */
 	struct secret *password;
-	struct secret *token; /* of XOAUTH2 and OAUTHBEARER */
+	struct secret *token;     /* of XOAUTH2 and OAUTHBEARER */
 	struct relay_oauth oauth; /* the same, fetched by relaisd */
 
 	struct relay_identity from;
@@ -259,9 +259,9 @@ struct submitter_rule {
 	struct settings_words senders; /* patterns; count 0: anyone */
 	struct settings_rate rate;     /* messages */
 	uint32_t burst;
-	uint32_t queued; /* messages waiting at a time */
-	uint64_t size_bytes; /* of a message, beside receive.message_size */
-	uint32_t recipients; /* of a message, beside receive.recipients */
+	uint32_t queued;        /* messages waiting at a time */
+	uint64_t size_bytes;    /* of a message, beside receive.message_size */
+	uint32_t recipients;    /* of a message, beside receive.recipients */
 	uint32_t share_percent; /* of the store; 100: no limit */
 	uint32_t connections;
 	enum priority priority_limit; /* the best it may ask for */
@@ -301,11 +301,11 @@ struct settings_retry {
 };
 
 struct settings_bounces {
-	char *to;          /* NULL: the sender */
-	char *from;        /* NULL: the null sender */
-	uint32_t expire_s; /* of the bounces themselves */
-	uint32_t gather_s;  /* failures of one message are told together */
-	uint32_t summary_s; /* so are those of a relay's outage */
+	char *to;               /* NULL: the sender */
+	char *from;             /* NULL: the null sender */
+	uint32_t expire_s;      /* of the bounces themselves */
+	uint32_t gather_s;      /* failures of one message are told together */
+	uint32_t summary_s;     /* so are those of a relay's outage */
 	uint64_t content_bytes; /* larger messages: their header alone */
 };
 
@@ -333,7 +333,7 @@ struct settings_receive {
 	uint32_t recipients;
 	uint64_t memory_bytes;
 	uint32_t connections;
-	uint32_t timeout_s; /* a client that is silent for so long is gone */
+	uint32_t timeout_s;  /* a client that is silent for so long is gone */
 	uint32_t deadline_s; /* from MAIL to the end of the message */
 };
 
@@ -351,8 +351,8 @@ struct settings_metrics {
 };
 
 struct settings_delivery {
-	uint32_t workers; /* at least 2 */
-	uint32_t drain_s; /* TERM waits so long for running attempts */
+	uint32_t workers;          /* at least 2 */
+	uint32_t drain_s;          /* TERM waits so long for running attempts */
 	uint32_t timeouts_percent; /* of what RFC 5321 4.5.3.2 grants */
 };
 
@@ -401,7 +401,7 @@ struct settings {
 	struct settings_bounces bounces;
 	struct settings_alarms alarms;
 	struct settings_words events_command; /* count 0: none */
-	struct settings_staging staging; /* of all mail */
+	struct settings_staging staging;      /* of all mail */
 	enum settings_log_level log_level;
 };
 
@@ -415,7 +415,7 @@ struct settings {
  * @return 0; -EINVAL with at least one error in `errors`
  */
 int settings_load(const char *path, const struct settings **ret_settings,
-    struct settings_errors *errors);
+                  struct settings_errors *errors);
 
 /* A generated file that is about to change; both borrowed. */
 struct settings_edit {
@@ -425,8 +425,9 @@ struct settings_edit {
 
 /* The same, as if the edits had been made. */
 int settings_load_edited(const char *path, const struct settings_edit *edits,
-    size_t edit_count, const struct settings **ret_settings,
-    struct settings_errors *errors);
+                         size_t edit_count,
+                         const struct settings **ret_settings,
+                         struct settings_errors *errors);
 
 /**
  * Settings with one relay, which is not saved anywhere: `node` holds its keys,
@@ -435,8 +436,9 @@ int settings_load_edited(const char *path, const struct settings_edit *edits,
  * @return 0; -EINVAL with at least one error in `errors`
  */
 int settings_load_relay(const struct settings *base, const char *name,
-    const struct settings_node *node, const struct settings **ret_settings,
-    struct settings_errors *errors);
+                        const struct settings_node *node,
+                        const struct settings **ret_settings,
+                        struct settings_errors *errors);
 
 /**
  * Keys that differ and that a running daemon cannot take over, as in
@@ -446,7 +448,8 @@ int settings_load_relay(const struct settings *base, const char *name,
  * @return how many were written
  */
 size_t settings_needing_restart(const struct settings *old_settings,
-    const struct settings *new_settings, const char **ret_paths, size_t max);
+                                const struct settings *new_settings,
+                                const char **ret_paths, size_t max);
 
 /* NULL is allowed in both. The last unref frees, secrets wiped. */
 const struct settings *settings_ref(const struct settings *settings);
@@ -463,7 +466,7 @@ uint32_t settings_relay_id(const char *name);
 
 /* The relay that has this removed one's mail; NULL if nobody said. */
 const struct relay_settings *settings_find_heir(const struct settings *settings,
-    uint32_t id);
+                                                uint32_t id);
 
 /*
  * The rule for the peer with this uid and these gids (the primary one
@@ -471,11 +474,11 @@ const struct relay_settings *settings_find_heir(const struct settings *settings,
  */
 const struct submitter_rule *
 settings_find_submitter(const struct settings *settings, uid_t uid,
-    const gid_t *gids, size_t gid_count);
+                        const gid_t *gids, size_t gid_count);
 
 /* Root, the daemon's own uid, control.administrators, or by its rule. */
 bool settings_is_administrator(const struct settings *settings, uid_t uid,
-    const gid_t *gids, size_t gid_count);
+                               const gid_t *gids, size_t gid_count);
 
 /* Words of the settings language, e.g. "starttls", "urgent". */
 const char *relay_kind_name(enum relay_kind kind);

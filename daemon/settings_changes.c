@@ -9,16 +9,17 @@
 #include "settings_table.h"
 
 static bool is_same(const struct settings_key *key, const struct settings *a,
-    const struct settings *b);
+                    const struct settings *b);
 static bool is_same_listen(const struct settings_receive *a,
-    const struct settings_receive *b);
+                           const struct settings_receive *b);
 
 /* Keys outside struct settings can always be taken over. */
 static_assert(offsetof(struct settings_main, settings) == 0,
-    "the table's offsets are those of struct settings");
+              "the table's offsets are those of struct settings");
 
 size_t settings_needing_restart(const struct settings *old_settings,
-    const struct settings *new_settings, const char **ret_paths, size_t max)
+                                const struct settings *new_settings,
+                                const char **ret_paths, size_t max)
 {
 	const struct settings_key *key;
 	size_t count = 0;
@@ -31,7 +32,7 @@ size_t settings_needing_restart(const struct settings *old_settings,
 }
 
 static bool is_same(const struct settings_key *key, const struct settings *a,
-    const struct settings *b)
+                    const struct settings *b)
 {
 	const void *left = (const char *)a + key->offset;
 	const void *right = (const char *)b + key->offset;
@@ -51,7 +52,7 @@ static bool is_same(const struct settings_key *key, const struct settings *a,
 }
 
 static bool is_same_listen(const struct settings_receive *a,
-    const struct settings_receive *b)
+                           const struct settings_receive *b)
 {
 	size_t i;
 

@@ -16,8 +16,8 @@
 #define ENTRIES_MAX 100
 
 static void add(struct settings_errors *errors, bool is_warning,
-    const struct settings_place *place, const char *format, va_list args)
-    __attribute__((format(printf, 4, 0)));
+                const struct settings_place *place, const char *format,
+                va_list args) __attribute__((format(printf, 4, 0)));
 static char *where(const struct settings_place *place);
 
 void settings_errors_init(struct settings_errors *errors)
@@ -44,7 +44,8 @@ void settings_errors_print(const struct settings_errors *errors, FILE *stream)
 }
 
 void settings_errors_add(struct settings_errors *errors,
-    const struct settings_place *place, const char *format, ...)
+                         const struct settings_place *place, const char *format,
+                         ...)
 {
 	va_list args;
 
@@ -54,7 +55,8 @@ void settings_errors_add(struct settings_errors *errors,
 }
 
 void settings_errors_warn(struct settings_errors *errors,
-    const struct settings_place *place, const char *format, ...)
+                          const struct settings_place *place,
+                          const char *format, ...)
 {
 	va_list args;
 
@@ -64,7 +66,8 @@ void settings_errors_warn(struct settings_errors *errors,
 }
 
 static void add(struct settings_errors *errors, bool is_warning,
-    const struct settings_place *place, const char *format, va_list args)
+                const struct settings_place *place, const char *format,
+                va_list args)
 {
 	struct settings_error *entry;
 	char text[1024];
@@ -74,8 +77,8 @@ static void add(struct settings_errors *errors, bool is_warning,
 		errors->error_count++;
 	if (errors->count > ENTRIES_MAX)
 		return;
-	errors->entries = xrealloc(errors->entries,
-	    (errors->count + 1) * sizeof(*errors->entries));
+	errors->entries = xrealloc(
+	    errors->entries, (errors->count + 1) * sizeof(*errors->entries));
 	entry = &errors->entries[errors->count++];
 	entry->is_warning = is_warning;
 	if (errors->count > ENTRIES_MAX) {
@@ -95,6 +98,5 @@ static char *where(const struct settings_place *place)
 		return xstrdup("");
 	if (place->line == 0)
 		return xasprintf("%s: ", place->file);
-	return xasprintf("%s:%u:%u: ", place->file, place->line,
-	    place->column);
+	return xasprintf("%s:%u:%u: ", place->file, place->line, place->column);
 }

@@ -35,10 +35,11 @@ void settings_errors_init(struct settings_errors *errors);
 void settings_errors_done(struct settings_errors *errors);
 
 void settings_errors_add(struct settings_errors *errors,
-    const struct settings_place *place, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+                         const struct settings_place *place, const char *format,
+                         ...) __attribute__((format(printf, 3, 4)));
 void settings_errors_warn(struct settings_errors *errors,
-    const struct settings_place *place, const char *format, ...)
+                          const struct settings_place *place,
+                          const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* One line each. */

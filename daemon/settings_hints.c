@@ -9,20 +9,20 @@
 #include "runtime/xalloc.h"
 #include "settings_table.h"
 
-#define AT(phase)   (1u << PHASE_##phase)
-#define CONTENT     (AT(MAIL) | AT(DATA) | AT(BODY) | AT(DOT))
-#define ANYWHERE    (~0u)
-#define PAUSE_S     3600
+#define AT(phase)    (1u << PHASE_##phase)
+#define CONTENT      (AT(MAIL) | AT(DATA) | AT(BODY) | AT(DOT))
+#define ANYWHERE     (~0u)
+#define PAUSE_S      3600
 #define RULES_A_HINT 2
 
 static void check(struct settings_reader *reader,
-    const struct settings_node *item, struct hint_rule *hint);
+                  const struct settings_node *item, struct hint_rule *hint);
 static void add_rules(struct verdict_rule *rules, size_t *count,
-    const struct hint_rule *hint);
+                      const struct hint_rule *hint);
 
 static void read_hints(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                       const struct settings_key *key,
+                       const struct settings_node *node, void *field)
 {
 	struct settings *settings = &reader->main->settings;
 	const struct settings_node *item;
@@ -36,8 +36,9 @@ static void read_hints(struct settings_reader *reader,
 		char *name;
 		size_t len;
 
-		settings->hints = xrealloc(settings->hints,
-		    (settings->hint_count + 1) * sizeof(*settings->hints));
+		settings->hints =
+		    xrealloc(settings->hints, (settings->hint_count + 1) *
+		                                  sizeof(*settings->hints));
 		hint = &settings->hints[settings->hint_count++];
 		memset(hint, 0, sizeof(*hint));
 		name = xasprintf("%s[%zu].", key->path, ++index);
@@ -52,25 +53,27 @@ static void read_hints(struct settings_reader *reader,
 const struct settings_type settings_type_hints = { "list of maps", read_hints };
 
 static void check(struct settings_reader *reader,
-    const struct settings_node *item, struct hint_rule *hint)
+                  const struct settings_node *item, struct hint_rule *hint)
 {
 	char *c;
 
 	if (item->kind != SETTINGS_NODE_MAPPING)
 		return;
 	if (!hint->code && !hint->enhanced && !hint->text)
-		settings_reader_error(reader, NULL, item,
+		settings_reader_error(
+		    reader, NULL, item,
 		    "fits every reply; expected code, enhanced or text");
 	if (!settings_node_find(item, "treat_as") && !hint->explain)
-		settings_reader_error(reader, NULL, item,
+		settings_reader_error(
+		    reader, NULL, item,
 		    "says nothing; expected treat_as or explain");
 	if (hint->code && !verdict_codes_are_valid(hint->code))
-		settings_reader_error(reader, NULL,
-		    settings_node_find(item, "code"),
+		settings_reader_error(
+		    reader, NULL, settings_node_find(item, "code"),
 		    "expected a code as in 550, 45x or 45x|552");
 	if (hint->enhanced && !verdict_enhanced_are_valid(hint->enhanced))
-		settings_reader_error(reader, NULL,
-		    settings_node_find(item, "enhanced"),
+		settings_reader_error(
+		    reader, NULL, settings_node_find(item, "enhanced"),
 		    "expected an enhanced code as in 5.7.1 or x.7.1");
 	for (c = hint->text; c && *c; c++)
 		*c = (char)tolower((unsigned char)*c);
@@ -100,7 +103,7 @@ void settings_hints_complete(struct settings *settings)
 
 /* Before MAIL nothing is ever the message's fault. */
 static void add_rules(struct verdict_rule *rules, size_t *count,
-    const struct hint_rule *hint)
+                      const struct hint_rule *hint)
 {
 	struct verdict_rule rule = {
 		.phases = ANYWHERE,

@@ -17,16 +17,16 @@
 
 static void add_word(struct settings_words *words, const char *word);
 static bool is_map(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    const char *expected);
+                   const struct settings_key *key,
+                   const struct settings_node *node, const char *expected);
 static bool is_server(const char *text);
 static bool is_header_name(const char *text);
 static bool is_ours(const char *name);
 
 /* A list of words, or a single one. */
 static void read_words(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                       const struct settings_key *key,
+                       const struct settings_node *node, void *field)
 {
 	struct settings_words *words = field;
 	const struct settings_node *item = node;
@@ -36,8 +36,8 @@ static void read_words(struct settings_reader *reader,
 	if (node->kind == SETTINGS_NODE_SEQUENCE)
 		item = node->first;
 	for (; item; item = item->next) {
-		text = settings_reader_text(reader, key, item,
-		    "a list of words");
+		text =
+		    settings_reader_text(reader, key, item, "a list of words");
 		if (text && *text)
 			add_word(words, text);
 		else if (text)
@@ -50,35 +50,38 @@ static void read_words(struct settings_reader *reader,
 const struct settings_type settings_type_words = { "list", read_words };
 
 static void read_command(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                         const struct settings_key *key,
+                         const struct settings_node *node, void *field)
 {
 	struct settings_words *words = field;
 	size_t size = 0, i;
 
-	if (!settings_reader_is_list(reader, key, node,
+	if (!settings_reader_is_list(
+		reader, key, node,
 		"a list of words, as in [/usr/bin/pass, show, relay]"))
 		return;
 	read_words(reader, key, node, field);
 	if (words->count == 0 || words->word[0][0] != '/')
-		settings_reader_error(reader, key, node,
+		settings_reader_error(
+		    reader, key, node,
 		    "expected the program's full path as first word");
 	for (i = 0; i < words->count; i++)
 		size += strlen(words->word[i]) + 1;
 	if (size > COMMAND_WORDS_MAX)
 		settings_reader_error(reader, key, node,
-		    "is longer than %d bytes", COMMAND_WORDS_MAX);
+		                      "is longer than %d bytes",
+		                      COMMAND_WORDS_MAX);
 }
 
 const struct settings_type settings_type_command = { "command", read_command };
 
 static void read_rates(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                       const struct settings_key *key,
+                       const struct settings_node *node, void *field)
 {
 	struct relay_limits *limits =
 	    (struct relay_limits *)((char *)field -
-		offsetof(struct relay_limits, rates));
+	                            offsetof(struct relay_limits, rates));
 	const struct settings_node *item = node;
 
 	if (node->kind == SETTINGS_NODE_SEQUENCE)
@@ -89,7 +92,8 @@ static void read_rates(struct settings_reader *reader,
 
 		settings_type_rate.read(reader, key, item, &rate);
 		if (limits->rate_count == SETTINGS_RATES_MAX) {
-			settings_reader_error(reader, key, item,
+			settings_reader_error(
+			    reader, key, item,
 			    "is one rate too many; expected at most %d",
 			    SETTINGS_RATES_MAX);
 			return;
@@ -104,8 +108,8 @@ static void read_rates(struct settings_reader *reader,
 const struct settings_type settings_type_rates = { "rate", read_rates };
 
 static void read_servers(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                         const struct settings_key *key,
+                         const struct settings_node *node, void *field)
 {
 	struct settings_words *words = field;
 	size_t i;
@@ -113,7 +117,8 @@ static void read_servers(struct settings_reader *reader,
 	read_words(reader, key, node, field);
 	for (i = 0; i < words->count; i++)
 		if (!is_server(words->word[i]))
-			settings_reader_error(reader, key, node,
+			settings_reader_error(
+			    reader, key, node,
 			    "`%.80s` is no server; expected ADDRESS, "
 			    "ADDRESS:PORT or [IPV6]:PORT",
 			    words->word[i]);
@@ -122,12 +127,12 @@ static void read_servers(struct settings_reader *reader,
 const struct settings_type settings_type_servers = { "list", read_servers };
 
 static void read_headers(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                         const struct settings_key *key,
+                         const struct settings_node *node, void *field)
 {
 	struct relay_settings *relay =
 	    (struct relay_settings *)((char *)field -
-		offsetof(struct relay_settings, headers));
+	                              offsetof(struct relay_settings, headers));
 	const struct settings_node *item;
 
 	if (!is_map(reader, key, node, "a map from header names to values"))
@@ -139,7 +144,8 @@ static void read_headers(struct settings_reader *reader,
 		if (item->kind == SETTINGS_NODE_BROKEN)
 			continue;
 		if (!is_header_name(item->key) || is_ours(item->key)) {
-			settings_reader_error(reader, key, item,
+			settings_reader_error(
+			    reader, key, item,
 			    "`%.80s` cannot be added; expected the name of a "
 			    "header field that relais does not write itself",
 			    item->key);
@@ -148,8 +154,9 @@ static void read_headers(struct settings_reader *reader,
 		settings_type_text.read(reader, key, item, &value);
 		if (!value)
 			continue;
-		relay->headers = xrealloc(relay->headers,
-		    (relay->header_count + 1) * sizeof(*relay->headers));
+		relay->headers =
+		    xrealloc(relay->headers, (relay->header_count + 1) *
+		                                 sizeof(*relay->headers));
 		header = &relay->headers[relay->header_count++];
 		header->name = xstrdup(item->key);
 		header->value = value;
@@ -159,8 +166,8 @@ static void read_headers(struct settings_reader *reader,
 const struct settings_type settings_type_headers = { "map", read_headers };
 
 static void read_aliases(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                         const struct settings_key *key,
+                         const struct settings_node *node, void *field)
 {
 	struct settings *settings = &reader->main->settings;
 	const struct settings_node *item;
@@ -177,13 +184,15 @@ static void read_aliases(struct settings_reader *reader,
 		read_words(reader, key, item, &targets);
 		for (i = 0; i < targets.count; i++)
 			if (address_check(targets.word[i],
-				strlen(targets.word[i]),
-				ADDRESS_UTF8 | ADDRESS_BARE) < 0)
-				settings_reader_error(reader, key, item,
+			                  strlen(targets.word[i]),
+			                  ADDRESS_UTF8 | ADDRESS_BARE) < 0)
+				settings_reader_error(
+				    reader, key, item,
 				    "`%.80s` is neither a name nor an address",
 				    targets.word[i]);
 		if (strchr(item->key, '@'))
-			settings_reader_error(reader, key, item,
+			settings_reader_error(
+			    reader, key, item,
 			    "`%.80s` has a domain; expected a bare name",
 			    item->key);
 		aliases_add_take(settings, item->key, &targets);
@@ -193,8 +202,8 @@ static void read_aliases(struct settings_reader *reader,
 const struct settings_type settings_type_aliases = { "map", read_aliases };
 
 static void read_relay(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                       const struct settings_key *key,
+                       const struct settings_node *node, void *field)
 {
 	const char *text =
 	    settings_reader_text(reader, key, node, "the name of a relay");
@@ -208,8 +217,8 @@ const struct settings_type settings_type_relay = { "relay", read_relay };
 
 /* One of the administrator's goes before one that was generated. */
 static void read_default_relay(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                               const struct settings_key *key,
+                               const struct settings_node *node, void *field)
 {
 	const char *text =
 	    settings_reader_text(reader, key, node, "the name of a relay");
@@ -221,7 +230,8 @@ static void read_default_relay(struct settings_reader *reader,
 		return;
 	if (*name) {
 		settings_reader_error(reader, key, node,
-		    "is given in another file, too (`%.80s`)", *name);
+		                      "is given in another file, too (`%.80s`)",
+		                      *name);
 		return;
 	}
 	*name = xstrdup(text);
@@ -230,12 +240,12 @@ static void read_default_relay(struct settings_reader *reader,
 }
 
 const struct settings_type settings_type_default_relay = { "relay",
-	read_default_relay };
+	                                                   read_default_relay };
 
 /* A map from the names of relays that are gone to those of others. */
 static void read_heirs(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                       const struct settings_key *key,
+                       const struct settings_node *node, void *field)
 {
 	struct settings *settings = &reader->main->settings;
 	const struct settings_node *item;
@@ -247,8 +257,9 @@ static void read_heirs(struct settings_reader *reader,
 	for (item = node->first; item; item = item->next) {
 		if (item->kind == SETTINGS_NODE_BROKEN)
 			continue;
-		settings->heirs = xrealloc(settings->heirs,
-		    (settings->heir_count + 1) * sizeof(*settings->heirs));
+		settings->heirs =
+		    xrealloc(settings->heirs, (settings->heir_count + 1) *
+		                                  sizeof(*settings->heirs));
 		heir = &settings->heirs[settings->heir_count++];
 		heir->relay = settings_relay_id(item->key);
 		heir->heir = 0;
@@ -260,8 +271,8 @@ const struct settings_type settings_type_heirs = { "map", read_heirs };
 
 /* An array of ids, followed in its struct by the count. */
 static void read_relay_list(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                            const struct settings_key *key,
+                            const struct settings_node *node, void *field)
 {
 	struct {
 		uint32_t *ids;
@@ -271,32 +282,34 @@ static void read_relay_list(struct settings_reader *reader,
 	uint32_t id;
 
 	static_assert(offsetof(struct relay_settings, fallback_count) ==
-		offsetof(struct relay_settings, fallback) + sizeof(void *),
-	    "an array and its count");
+	                  offsetof(struct relay_settings, fallback) +
+	                      sizeof(void *),
+	              "an array and its count");
 	static_assert(offsetof(struct submitter_rule, relay_count) ==
-		offsetof(struct submitter_rule, relays) + sizeof(void *),
-	    "an array and its count");
+	                  offsetof(struct submitter_rule, relays) +
+	                      sizeof(void *),
+	              "an array and its count");
 	if (!settings_reader_is_list(reader, key, node, "a list of relays"))
 		return;
 	for (item = node->first; item; item = item->next) {
 		id = 0;
 		read_relay(reader, key, item, &id);
-		list->ids = xrealloc(list->ids,
-		    (list->count + 1) * sizeof(*list->ids));
+		list->ids =
+		    xrealloc(list->ids, (list->count + 1) * sizeof(*list->ids));
 		list->ids[list->count++] = id;
 	}
 }
 
 const struct settings_type settings_type_relay_list = { "list",
-	read_relay_list };
+	                                                read_relay_list };
 
 static void read_submitter_relays(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                                  const struct settings_key *key,
+                                  const struct settings_node *node, void *field)
 {
 	struct submitter_rule *rule =
 	    (struct submitter_rule *)((char *)field -
-		offsetof(struct submitter_rule, relays));
+	                              offsetof(struct submitter_rule, relays));
 
 	if (node->kind == SETTINGS_NODE_SCALAR &&
 	    strcmp(node->text, "any") == 0)
@@ -305,26 +318,27 @@ static void read_submitter_relays(struct settings_reader *reader,
 		read_relay_list(reader, key, node, field);
 }
 
-const struct settings_type settings_type_submitter_relays = { "list",
-	read_submitter_relays };
+const struct settings_type settings_type_submitter_relays = {
+	"list", read_submitter_relays
+};
 
 static void add_word(struct settings_words *words, const char *word)
 {
-	words->word = xrealloc(words->word,
-	    (words->count + 2) * sizeof(*words->word));
+	words->word =
+	    xrealloc(words->word, (words->count + 2) * sizeof(*words->word));
 	words->word[words->count++] = xstrdup(word);
 	words->word[words->count] = NULL;
 }
 
 static bool is_map(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    const char *expected)
+                   const struct settings_key *key,
+                   const struct settings_node *node, const char *expected)
 {
 	if (node->kind == SETTINGS_NODE_MAPPING)
 		return true;
 	if (node->kind != SETTINGS_NODE_BROKEN)
 		settings_reader_error(reader, key, node, "expected %s",
-		    expected);
+		                      expected);
 	return false;
 }
 
@@ -348,7 +362,7 @@ static bool is_server(const char *text)
 	if (port)
 		*port++ = '\0';
 	is_good = inet_pton(AF_INET, address, bytes) == 1 ||
-	    inet_pton(AF_INET6, address, bytes) == 1;
+	          inet_pton(AF_INET6, address, bytes) == 1;
 	if (port && settings_value_count(port, &number) < 0)
 		is_good = false;
 	free(copy);
@@ -369,11 +383,23 @@ static bool is_header_name(const char *text)
 /* What has a meaning to relais cannot also be decoration. */
 static bool is_ours(const char *name)
 {
-	static const char *const names[] = { "Received", "Return-Path", "Bcc",
-		"Resent-Bcc", "From", "To", "Cc", "Sender", "Date",
-		"Reply-To", "X-Original-From", "DKIM-Signature",
-		"Message-ID", "Content-Type", "Content-Transfer-Encoding",
-		"MIME-Version", NULL };
+	static const char *const names[] = { "Received",
+		                             "Return-Path",
+		                             "Bcc",
+		                             "Resent-Bcc",
+		                             "From",
+		                             "To",
+		                             "Cc",
+		                             "Sender",
+		                             "Date",
+		                             "Reply-To",
+		                             "X-Original-From",
+		                             "DKIM-Signature",
+		                             "Message-ID",
+		                             "Content-Type",
+		                             "Content-Transfer-Encoding",
+		                             "MIME-Version",
+		                             NULL };
 	size_t i;
 
 	for (i = 0; names[i]; i++)

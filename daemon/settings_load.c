@@ -25,17 +25,17 @@
 
 static void read_main(struct settings_reader *reader, const char *path);
 static void read_relay_files(struct settings_reader *reader,
-    const char *directory, enum relay_managed managed);
-static const struct settings_edit *find_edit(
-    const struct settings_reader *reader, const char *path);
+                             const char *directory, enum relay_managed managed);
+static const struct settings_edit *
+find_edit(const struct settings_reader *reader, const char *path);
 static int is_settings_file(const struct dirent *entry);
 static void read_file(struct settings_reader *reader,
-    const struct settings_key *keys, const char *path,
-    const char *from);
+                      const struct settings_key *keys, const char *path,
+                      const char *from);
 static int read_bytes(const char *path, char **ret_bytes, size_t *ret_len,
-    struct stat *ret_status);
+                      struct stat *ret_status);
 static void check_permissions(struct settings_reader *reader, const char *path,
-    const struct stat *status);
+                              const struct stat *status);
 static const char *keep_name(struct settings_reader *reader, const char *path);
 static char *folder_of(const char *path);
 static void complete(struct settings_reader *reader);
@@ -47,22 +47,25 @@ static void check_references(struct settings_reader *reader);
 static void choose_default_relay(struct settings_reader *reader);
 static void check_whole(struct settings_reader *reader);
 static void check_fallbacks(struct settings_reader *reader,
-    const struct relay_settings *relay);
+                            const struct relay_settings *relay);
 static void reader_done(struct settings_reader *reader);
 
 int settings_load(const char *path, const struct settings **ret_settings,
-    struct settings_errors *errors)
+                  struct settings_errors *errors)
 {
 	return settings_load_edited(path, NULL, 0, ret_settings, errors);
 }
 
 int settings_load_edited(const char *path, const struct settings_edit *edits,
-    size_t edit_count, const struct settings **ret_settings,
-    struct settings_errors *errors)
+                         size_t edit_count,
+                         const struct settings **ret_settings,
+                         struct settings_errors *errors)
 {
 	struct settings_main whole = { 0 };
-	struct settings_reader reader = { .errors = errors, .main = &whole,
-		.edits = edits, .edit_count = edit_count };
+	struct settings_reader reader = { .errors = errors,
+		                          .main = &whole,
+		                          .edits = edits,
+		                          .edit_count = edit_count };
 	size_t errors_before = errors->error_count;
 	char *generated;
 
@@ -104,7 +107,7 @@ static void read_main(struct settings_reader *reader, const char *path)
 }
 
 static void read_relay_files(struct settings_reader *reader,
-    const char *directory, enum relay_managed managed)
+                             const char *directory, enum relay_managed managed)
 {
 	struct dirent **entries = NULL;
 	size_t edit;
@@ -113,9 +116,9 @@ static void read_relay_files(struct settings_reader *reader,
 	count = scandir(directory, &entries, is_settings_file, alphasort);
 	if (count < 0 && errno != ENOENT)
 		settings_errors_add(reader->errors,
-		    &(struct settings_place){
-			.file = keep_name(reader, directory) },
-		    "%s", strerror(errno));
+		                    &(struct settings_place){
+					.file = keep_name(reader, directory) },
+		                    "%s", strerror(errno));
 	reader->managed = managed;
 	for (i = 0; i < count; i++) {
 		char *path = xasprintf("%s/%s", directory, entries[i]->d_name);
@@ -126,20 +129,18 @@ static void read_relay_files(struct settings_reader *reader,
 		free(entries[i]);
 	}
 	free(entries);
-	for (edit = 0; managed == RELAY_MANAGED_API &&
-	    edit < reader->edit_count; edit++)
+	for (edit = 0;
+	     managed == RELAY_MANAGED_API && edit < reader->edit_count; edit++)
 		if (reader->edits[edit].new_path)
 			read_file(reader, settings_keys_relays,
-			    reader->edits[edit].path,
-			    reader->edits[edit].new_path);
+			          reader->edits[edit].path,
+			          reader->edits[edit].new_path);
 }
 
-static const struct settings_edit *find_edit(
-    const struct settings_reader *reader, const char *path)
+static const struct settings_edit *
+find_edit(const struct settings_reader *reader, const char *path)
 {
-	size_t i;
-
-	for (i = 0; i < reader->edit_count; i++)
+	for (size_t i = 0; i < reader->edit_count; i++)
 		if (strcmp(reader->edits[i].path, path) == 0)
 			return &reader->edits[i];
 	return NULL;
@@ -151,12 +152,13 @@ static int is_settings_file(const struct dirent *entry)
 	size_t len = strlen(entry->d_name);
 
 	return entry->d_name[0] != '.' && len > 5 &&
-	    strcmp(entry->d_name + len - 5, ".yaml") == 0;
+	       strcmp(entry->d_name + len - 5, ".yaml") == 0;
 }
 
 /* Places name `path`, whatever file it is read from. */
 static void read_file(struct settings_reader *reader,
-    const struct settings_key *keys, const char *path, const char *from)
+                      const struct settings_key *keys, const char *path,
+                      const char *from)
 {
 	struct settings_place place = { .file = keep_name(reader, path) };
 	struct settings_node *root = NULL;
@@ -171,13 +173,13 @@ static void read_file(struct settings_reader *reader,
 	r = read_bytes(from, &bytes, &len, &status);
 	if (r == -EFBIG)
 		settings_errors_add(reader->errors, &place,
-		    "is larger than %d KiB", SETTINGS_YAML_SIZE_MAX / 1024);
+		                    "is larger than %d KiB",
+		                    SETTINGS_YAML_SIZE_MAX / 1024);
 	else if (r < 0)
-		settings_errors_add(reader->errors, &place, "%s",
-		    strerror(-r));
+		settings_errors_add(reader->errors, &place, "%s", strerror(-r));
 	else
 		r = settings_yaml_parse(&root, place.file, bytes, len,
-		    reader->errors);
+		                        reader->errors);
 	if (r == 0) {
 		settings_reader_read(reader, keys, root, reader->main);
 		check_permissions(reader, place.file, &status);
@@ -189,7 +191,7 @@ static void read_file(struct settings_reader *reader,
 }
 
 static int read_bytes(const char *path, char **ret_bytes, size_t *ret_len,
-    struct stat *ret_status)
+                      struct stat *ret_status)
 {
 	char *bytes = NULL;
 	size_t size, len = 0;
@@ -235,7 +237,7 @@ out:
 
 /* Only a file with a secret in it has to be kept from others. */
 static void check_permissions(struct settings_reader *reader, const char *path,
-    const struct stat *status)
+                              const struct stat *status)
 {
 	const char *who = NULL;
 
@@ -244,11 +246,11 @@ static void check_permissions(struct settings_reader *reader, const char *path,
 	if (status->st_mode & S_IROTH)
 		who = "everybody";
 	else if ((status->st_mode & S_IRGRP) && status->st_gid != 0 &&
-	    status->st_gid != getegid())
+	         status->st_gid != getegid())
 		who = "a group other than that of relais";
 	if (who)
-		settings_errors_warn(reader->errors,
-		    &(struct settings_place){ .file = path },
+		settings_errors_warn(
+		    reader->errors, &(struct settings_place){ .file = path },
 		    "holds a password and can be read by %s; expected "
 		    "`chown root:relais` and `chmod 0640`",
 		    who);
@@ -257,8 +259,8 @@ static void check_permissions(struct settings_reader *reader, const char *path,
 /* Places point to the name until the end of the load. */
 static const char *keep_name(struct settings_reader *reader, const char *path)
 {
-	reader->files = xrealloc(reader->files,
-	    (reader->file_count + 1) * sizeof(*reader->files));
+	reader->files = xrealloc(reader->files, (reader->file_count + 1) *
+	                                            sizeof(*reader->files));
 	reader->files[reader->file_count] = xstrdup(path);
 	return reader->files[reader->file_count++];
 }
@@ -299,7 +301,7 @@ static void complete_names(struct settings *settings)
 {
 	if (settings->hostname) {
 		settings->has_full_hostname = strchr(settings->hostname, '.') ||
-		    settings->hostname[0] == '[';
+		                              settings->hostname[0] == '[';
 	} else {
 		settings->hostname = host_name_find("/etc/hosts");
 		settings->has_full_hostname =
@@ -319,7 +321,8 @@ static void complete_administrators(struct settings_reader *reader)
 	const struct settings_words *words = &reader->main->administrators;
 	struct settings_key key = { .path = "control.administrators" };
 	struct settings_node node = { .kind = SETTINGS_NODE_SCALAR,
-		.place = { reader->main->settings.file, 0, 0 } };
+		                      .place = { reader->main->settings.file, 0,
+		                                 0 } };
 	uid_t user;
 	gid_t group;
 	size_t i;
@@ -357,8 +360,8 @@ static void complete_aliases(struct settings_reader *reader)
 	r = aliases_read_file(&reader->main->settings, path, reader->errors);
 	if (r < 0 && r != -ENOENT)
 		settings_errors_warn(reader->errors,
-		    &(struct settings_place){ .file = path },
-		    "is not used: %s", strerror(-r));
+		                     &(struct settings_place){ .file = path },
+		                     "is not used: %s", strerror(-r));
 }
 
 /* The last rule is for everybody whom no other fits. */
@@ -367,8 +370,9 @@ static void complete_submitters(struct settings_reader *reader)
 	struct settings *settings = &reader->main->settings;
 	struct submitter_rule *last;
 
-	settings->submitters = xrealloc(settings->submitters,
-	    (settings->submitter_count + 1) * sizeof(*settings->submitters));
+	settings->submitters =
+	    xrealloc(settings->submitters, (settings->submitter_count + 1) *
+	                                       sizeof(*settings->submitters));
 	last = &settings->submitters[settings->submitter_count++];
 	memset(last, 0, sizeof(*last));
 	settings_reader_set_defaults(reader, settings_keys_submitter, last);
@@ -377,8 +381,7 @@ static void complete_submitters(struct settings_reader *reader)
 static void check_references(struct settings_reader *reader)
 {
 	const struct settings *settings = &reader->main->settings;
-	const char **names =
-	    xcalloc(settings->relay_count + 1, sizeof(*names));
+	const char **names = xcalloc(settings->relay_count + 1, sizeof(*names));
 	size_t i;
 
 	for (i = 0; i < settings->relay_count; i++)
@@ -391,7 +394,8 @@ static void check_references(struct settings_reader *reader)
 		if (settings_find_relay_by_name(settings, reference->relay))
 			continue;
 		nearest = settings_nearest_word(reference->relay, names);
-		settings_errors_add(reader->errors, &reference->place,
+		settings_errors_add(
+		    reader->errors, &reference->place,
 		    "%s: there is no relay `%.80s`%s%s%s", reference->path,
 		    reference->relay, nearest ? "; did you mean `" : "",
 		    nearest ? nearest : "", nearest ? "`?" : "");
@@ -410,7 +414,8 @@ static void choose_default_relay(struct settings_reader *reader)
 	else if (settings->relay_count == 1)
 		settings->default_relay = &settings->relays[0];
 	else if (settings->relay_count > 1)
-		settings_errors_add(reader->errors,
+		settings_errors_add(
+		    reader->errors,
 		    &(struct settings_place){ .file = settings->file },
 		    "default_relay: is needed, since there are %zu relays",
 		    settings->relay_count);
@@ -424,29 +429,33 @@ static void check_whole(struct settings_reader *reader)
 
 	if (settings->receive.header_size_bytes >
 	    settings->receive.message_size_bytes)
-		settings_errors_add(reader->errors, &place,
+		settings_errors_add(
+		    reader->errors, &place,
 		    "receive.header_size: is larger than message_size");
 	if (settings->receive.message_size_bytes >
 	    settings->queue.maximum_bytes / 4)
-		settings_errors_add(reader->errors, &place,
+		settings_errors_add(
+		    reader->errors, &place,
 		    "receive.message_size: is more than a quarter of "
 		    "queue.maximum");
 	if (settings->retry.first_s > settings->retry.maximum_s)
-		settings_errors_add(reader->errors, &place,
+		settings_errors_add(
+		    reader->errors, &place,
 		    "retry.first: is longer than retry.maximum");
 	if (settings->retry.warn_s >= settings->retry.expire_s)
-		settings_errors_add(reader->errors, &place,
+		settings_errors_add(
+		    reader->errors, &place,
 		    "retry.warn: is not shorter than retry.expire");
 	if (strcmp(settings->receive.socket, settings->control.socket) == 0)
 		settings_errors_add(reader->errors, &place,
-		    "control.socket: is receive.socket, too");
+		                    "control.socket: is receive.socket, too");
 	for (i = 0; i < settings->relay_count; i++)
 		check_fallbacks(reader, &settings->relays[i]);
 }
 
 /* Mail of direct waits by domain, that of other relays doesn't. */
 static void check_fallbacks(struct settings_reader *reader,
-    const struct relay_settings *relay)
+                            const struct relay_settings *relay)
 {
 	const struct settings *settings = &reader->main->settings;
 	const struct settings_place place = { .file = settings->file };
@@ -457,14 +466,17 @@ static void check_fallbacks(struct settings_reader *reader,
 		other = settings_find_relay(settings, relay->fallback[i]);
 		if (other == relay)
 			settings_errors_add(reader->errors, &place,
-			    "relays.%s.fallback: names itself", relay->name);
+			                    "relays.%s.fallback: names itself",
+			                    relay->name);
 		else if (relay->kind == RELAY_DIRECT)
-			settings_errors_add(reader->errors, &place,
+			settings_errors_add(
+			    reader->errors, &place,
 			    "relays.%s.fallback: does not fit to direct:, "
 			    "which tries each domain's hosts in turn",
 			    relay->name);
 		else if (other && other->kind == RELAY_DIRECT)
-			settings_errors_add(reader->errors, &place,
+			settings_errors_add(
+			    reader->errors, &place,
 			    "relays.%s.fallback: %s is direct:, which carries "
 			    "no other relay's mail",
 			    relay->name, other->name);

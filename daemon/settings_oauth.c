@@ -18,25 +18,31 @@
 #include "settings_relay.h"
 
 static void choose_grant(struct settings_reader *reader,
-    struct relay_draft *draft, const struct oauth_service *service,
-    const struct settings_node *node);
+                         struct relay_draft *draft,
+                         const struct oauth_service *service,
+                         const struct settings_node *node);
 static void apply_service(struct settings_reader *reader,
-    struct relay_draft *draft, const struct oauth_service *service,
-    const struct settings_node *node);
+                          struct relay_draft *draft,
+                          const struct oauth_service *service,
+                          const struct settings_node *node);
 static char *fill_in(const char *url, const char *tenant);
 static void join_scopes(struct relay_draft *draft, const char *usual);
 static void read_client_secret(struct settings_reader *reader,
-    struct relay_draft *draft, const struct settings_node *node);
+                               struct relay_draft *draft,
+                               const struct settings_node *node);
 static void read_key(struct settings_reader *reader, struct relay_draft *draft,
-    const struct settings_node *node);
+                     const struct settings_node *node);
 static int open_account_file(struct relay_oauth *oauth);
 static void check_needs(struct settings_reader *reader,
-    struct relay_draft *draft, const struct settings_node *node);
+                        struct relay_draft *draft,
+                        const struct settings_node *node);
 static void refuse_strangers(struct settings_reader *reader,
-    const struct relay_oauth *oauth, const struct settings_node *node);
+                             const struct relay_oauth *oauth,
+                             const struct settings_node *node);
 
-static const struct oauth_service *find_service(struct settings_reader *reader,
-    const struct relay_draft *draft, const struct settings_node *node)
+static const struct oauth_service *
+find_service(struct settings_reader *reader, const struct relay_draft *draft,
+             const struct settings_node *node)
 {
 	const struct provider *provider = draft->relay.provider;
 	const struct oauth_service *service;
@@ -44,19 +50,20 @@ static const struct oauth_service *find_service(struct settings_reader *reader,
 	if (draft->oauth.service) {
 		service = oauth_service_find(draft->oauth.service);
 		if (!service)
-			settings_relay_complain(reader, node, "service",
+			settings_relay_complain(
+			    reader, node, "service",
 			    "`%.80s` is unknown; expected %s, or none and the "
 			    "URLs",
 			    draft->oauth.service, oauth_service_ids);
 		return service;
 	}
-	return provider && provider->oauth
-	    ? oauth_service_find(provider->oauth)
-	    : NULL;
+	return provider && provider->oauth ? oauth_service_find(provider->oauth)
+	                                   : NULL;
 }
 
 void settings_relay_complete_oauth(struct settings_reader *reader,
-    struct relay_draft *draft, const struct settings_node *node)
+                                   struct relay_draft *draft,
+                                   const struct settings_node *node)
 {
 	const struct settings_node *mapping = settings_node_find(node, "oauth");
 	const struct oauth_service *service;
@@ -80,8 +87,9 @@ void settings_relay_complete_oauth(struct settings_reader *reader,
 }
 
 static void choose_grant(struct settings_reader *reader,
-    struct relay_draft *draft, const struct oauth_service *service,
-    const struct settings_node *node)
+                         struct relay_draft *draft,
+                         const struct oauth_service *service,
+                         const struct settings_node *node)
 {
 	struct relay_oauth *oauth = &draft->relay.oauth;
 
@@ -96,7 +104,8 @@ static void choose_grant(struct settings_reader *reader,
 	else if (service)
 		oauth->grant = service->grant;
 	else
-		settings_relay_complain(reader, node, "grant",
+		settings_relay_complain(
+		    reader, node, "grant",
 		    "cannot be told; expected a service, or device, "
 		    "authorization_code, client_credentials or jwt_bearer and "
 		    "the URLs");
@@ -104,8 +113,9 @@ static void choose_grant(struct settings_reader *reader,
 
 /* An URL is only kept where the grant has a use for it. */
 static void apply_service(struct settings_reader *reader,
-    struct relay_draft *draft, const struct oauth_service *service,
-    const struct settings_node *node)
+                          struct relay_draft *draft,
+                          const struct oauth_service *service,
+                          const struct settings_node *node)
 {
 	struct relay_oauth *oauth = &draft->relay.oauth;
 	const char *tenant = draft->oauth.tenant, *scopes = NULL;
@@ -113,10 +123,11 @@ static void apply_service(struct settings_reader *reader,
 
 	if (tenant && !(service && service->tenant))
 		settings_relay_complain(reader, node, "tenant",
-		    "is for the service microsoft alone");
+		                        "is for the service microsoft alone");
 	if (service) {
 		if (service->tenant && is_for_app && !tenant)
-			settings_relay_complain(reader, node, "tenant",
+			settings_relay_complain(
+			    reader, node, "tenant",
 			    "is needed with client_credentials: the "
 			    "directory's id or domain");
 		if (!tenant)
@@ -145,7 +156,7 @@ static char *fill_in(const char *url, const char *tenant)
 	if (!at)
 		return xstrdup(url);
 	return xasprintf("%.*s%s%s", (int)(at - url), url, tenant,
-	    at + sizeof(mark) - 1);
+	                 at + sizeof(mark) - 1);
 }
 
 static void join_scopes(struct relay_draft *draft, const char *usual)
@@ -156,7 +167,7 @@ static void join_scopes(struct relay_draft *draft, const char *usual)
 
 	for (i = 0; i < words->count; i++) {
 		longer = joined ? xasprintf("%s %s", joined, words->word[i])
-				: xstrdup(words->word[i]);
+		                : xstrdup(words->word[i]);
 		free(joined);
 		joined = longer;
 	}
@@ -166,24 +177,26 @@ static void join_scopes(struct relay_draft *draft, const char *usual)
 }
 
 static void read_client_secret(struct settings_reader *reader,
-    struct relay_draft *draft, const struct settings_node *node)
+                               struct relay_draft *draft,
+                               const struct settings_node *node)
 {
 	struct relay_oauth *oauth = &draft->relay.oauth;
 
 	if (draft->oauth.client_secret && draft->oauth.client_secret_file)
-		settings_relay_complain(reader, node, "client_secret_file",
+		settings_relay_complain(
+		    reader, node, "client_secret_file",
 		    "there is a client_secret, too; expected one of the two");
 	else if (draft->oauth.client_secret)
 		oauth->client_secret =
 		    secret_new_text(draft->oauth.client_secret);
 	else if (draft->oauth.client_secret_file)
-		settings_relay_read_secret_file(reader, node,
-		    "client_secret_file", draft->oauth.client_secret_file,
-		    &oauth->client_secret);
+		settings_relay_read_secret_file(
+		    reader, node, "client_secret_file",
+		    draft->oauth.client_secret_file, &oauth->client_secret);
 }
 
 static void read_key(struct settings_reader *reader, struct relay_draft *draft,
-    const struct settings_node *node)
+                     const struct settings_node *node)
 {
 	struct relay_oauth *oauth = &draft->relay.oauth;
 	const char *path = draft->oauth.key_file, *problem;
@@ -194,25 +207,26 @@ static void read_key(struct settings_reader *reader, struct relay_draft *draft,
 	r = secret_new_whole_file(&oauth->key, path);
 	if (r < 0) {
 		settings_relay_complain(reader, node, "key_file", "%s: %s",
-		    path, strerror(-r));
+		                        path, strerror(-r));
 		return;
 	}
 	if (secret_text_borrow(oauth->key)[0] == '{' &&
 	    open_account_file(oauth) < 0) {
-		settings_relay_complain(reader, node, "key_file",
+		settings_relay_complain(
+		    reader, node, "key_file",
 		    "%s is no file of a service account: it has no "
 		    "private_key",
 		    path);
 		return;
 	}
 	if (!crypto_key_algorithm(secret_text_borrow(oauth->key), &problem))
-		settings_relay_complain(reader, node, "key_file", "%s %s",
-		    path, problem);
+		settings_relay_complain(reader, node, "key_file", "%s %s", path,
+		                        problem);
 	settings_relay_warn_of_readers(reader, node, "key_file", path);
 }
 
 static void take_member(char **field, const struct settings_node *account,
-    const char *key)
+                        const char *key)
 {
 	const struct settings_node *node = settings_node_find(account, key);
 
@@ -248,15 +262,17 @@ static int open_account_file(struct relay_oauth *oauth)
 }
 
 static void need(struct settings_reader *reader,
-    const struct settings_node *node, const char *key, const char *text)
+                 const struct settings_node *node, const char *key,
+                 const char *text)
 {
 	if (!text)
 		settings_relay_complain(reader, node, key,
-		    "is needed with this grant");
+		                        "is needed with this grant");
 }
 
 static void check_needs(struct settings_reader *reader,
-    struct relay_draft *draft, const struct settings_node *node)
+                        struct relay_draft *draft,
+                        const struct settings_node *node)
 {
 	struct relay_oauth *oauth = &draft->relay.oauth;
 
@@ -267,7 +283,7 @@ static void check_needs(struct settings_reader *reader,
 		break;
 	case OAUTH_AUTHORIZATION_CODE:
 		need(reader, node, "authorization_url",
-		    oauth->authorization_url);
+		     oauth->authorization_url);
 		break;
 	case OAUTH_CLIENT_CREDENTIALS:
 		if (!oauth->client_secret)
@@ -289,12 +305,13 @@ static void check_needs(struct settings_reader *reader,
 	refuse_strangers(reader, oauth, node);
 	if (oauth->ca_file && access(oauth->ca_file, R_OK) < 0)
 		settings_relay_complain(reader, node, "ca_file", "%s: %s",
-		    oauth->ca_file, strerror(errno));
+		                        oauth->ca_file, strerror(errno));
 }
 
 /* What another grant is for is a mistake rather than an excess. */
 static void refuse_strangers(struct settings_reader *reader,
-    const struct relay_oauth *oauth, const struct settings_node *node)
+                             const struct relay_oauth *oauth,
+                             const struct settings_node *node)
 {
 	static const struct {
 		const char *key;
@@ -313,7 +330,8 @@ static void refuse_strangers(struct settings_reader *reader,
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (keys[i].grant != oauth->grant &&
 		    settings_node_find(node, keys[i].key))
-			settings_relay_complain(reader, node, keys[i].key,
+			settings_relay_complain(
+			    reader, node, keys[i].key,
 			    "is for the grant %s; this one is %s",
 			    oauth_grant_name(keys[i].grant),
 			    oauth_grant_name(oauth->grant));
@@ -332,7 +350,7 @@ void settings_relay_oauth_done(struct relay_oauth_draft *draft)
 {
 	if (draft->client_secret)
 		explicit_bzero(draft->client_secret,
-		    strlen(draft->client_secret));
+		               strlen(draft->client_secret));
 	free(draft->service);
 	free(draft->client_secret);
 	free(draft->client_secret_file);

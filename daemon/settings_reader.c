@@ -14,21 +14,21 @@
 #define WORD_MAX 64
 
 static void read_mapping(struct settings_reader *reader,
-    const struct settings_key *keys, const char *path,
-    const struct settings_node *mapping, void *base);
+                         const struct settings_key *keys, const char *path,
+                         const struct settings_node *mapping, void *base);
 static const struct settings_key *find_key(const struct settings_key *keys,
-    const char *path);
+                                           const char *path);
 static bool is_group(const struct settings_key *keys, const char *path);
 static void report_unknown(struct settings_reader *reader,
-    const struct settings_key *keys, const char *path,
-    const struct settings_node *node);
+                           const struct settings_key *keys, const char *path,
+                           const struct settings_node *node);
 static char *path_of(const struct settings_reader *reader,
-    const struct settings_key *key);
+                     const struct settings_key *key);
 static size_t distance(const char *a, const char *b);
 static size_t smallest(size_t a, size_t b, size_t c);
 
 void settings_reader_set_defaults(struct settings_reader *reader,
-    const struct settings_key *keys, void *base)
+                                  const struct settings_key *keys, void *base)
 {
 	reader->is_default = true;
 	for (; keys->path; keys++) {
@@ -37,32 +37,33 @@ void settings_reader_set_defaults(struct settings_reader *reader,
 		if (!keys->initial)
 			continue;
 		if (settings_yaml_parse_value(&node, "default", keys->initial,
-			reader->errors) < 0)
+		                              reader->errors) < 0)
 			continue;
 		keys->type->read(reader, keys, node,
-		    (char *)base + keys->offset);
+		                 (char *)base + keys->offset);
 		settings_node_free(node);
 	}
 	reader->is_default = false;
 }
 
 void settings_reader_read(struct settings_reader *reader,
-    const struct settings_key *keys, const struct settings_node *mapping,
-    void *base)
+                          const struct settings_key *keys,
+                          const struct settings_node *mapping, void *base)
 {
 	if (mapping->kind == SETTINGS_NODE_BROKEN)
 		return;
 	if (mapping->kind != SETTINGS_NODE_MAPPING) {
 		settings_reader_error(reader, NULL, mapping,
-		    "expected a map, as in `{%s: …}`", keys->path);
+		                      "expected a map, as in `{%s: …}`",
+		                      keys->path);
 		return;
 	}
 	read_mapping(reader, keys, "", mapping, base);
 }
 
 static void read_mapping(struct settings_reader *reader,
-    const struct settings_key *keys, const char *path,
-    const struct settings_node *mapping, void *base)
+                         const struct settings_key *keys, const char *path,
+                         const struct settings_node *mapping, void *base)
 {
 	const struct settings_node *node;
 
@@ -76,13 +77,13 @@ static void read_mapping(struct settings_reader *reader,
 		key = find_key(keys, name);
 		if (key && !settings_node_is_empty(node)) {
 			key->type->read(reader, key, node,
-			    (char *)base + key->offset);
+			                (char *)base + key->offset);
 		} else if (!key && is_group(keys, name)) {
 			if (node->kind == SETTINGS_NODE_MAPPING)
 				read_mapping(reader, keys, name, node, base);
 			else if (!settings_node_is_empty(node))
-				settings_errors_add(reader->errors,
-				    &node->place,
+				settings_errors_add(
+				    reader->errors, &node->place,
 				    "%s%s: expected a map of keys below it",
 				    reader->prefix, name);
 		} else if (!key) {
@@ -93,7 +94,7 @@ static void read_mapping(struct settings_reader *reader,
 }
 
 static const struct settings_key *find_key(const struct settings_key *keys,
-    const char *path)
+                                           const char *path)
 {
 	for (; keys->path; keys++)
 		if (strcmp(keys->path, path) == 0)
@@ -115,8 +116,8 @@ static bool is_group(const struct settings_key *keys, const char *path)
 
 /* The candidates are the words that could stand at this place. */
 static void report_unknown(struct settings_reader *reader,
-    const struct settings_key *keys, const char *path,
-    const struct settings_node *node)
+                           const struct settings_key *keys, const char *path,
+                           const struct settings_node *node)
 {
 	static const char *const none[] = { NULL };
 	const char *words[WORD_MAX + 1];
@@ -140,9 +141,10 @@ static void report_unknown(struct settings_reader *reader,
 	words[count] = NULL;
 	nearest = settings_nearest_word(node->key, count ? words : none);
 	settings_errors_add(reader->errors, &node->key_place,
-	    "%s%s%s%s: is not a known key%s%s%s", reader->prefix, path,
-	    *path ? "." : "", node->key, nearest ? "; did you mean `" : "",
-	    nearest ? nearest : "", nearest ? "`?" : "");
+	                    "%s%s%s%s: is not a known key%s%s%s",
+	                    reader->prefix, path, *path ? "." : "", node->key,
+	                    nearest ? "; did you mean `" : "",
+	                    nearest ? nearest : "", nearest ? "`?" : "");
 	for (i = 0; i < count; i++)
 		free(copies[i]);
 }
@@ -152,7 +154,7 @@ size_t settings_reader_enter(struct settings_reader *reader, const char *name)
 	size_t len = strlen(reader->prefix);
 
 	(void)snprintf(reader->prefix + len, sizeof(reader->prefix) - len, "%s",
-	    name);
+	               name);
 	return len;
 }
 
@@ -162,8 +164,9 @@ void settings_reader_leave(struct settings_reader *reader, size_t length)
 }
 
 void settings_reader_error(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    const char *format, ...)
+                           const struct settings_key *key,
+                           const struct settings_node *node, const char *format,
+                           ...)
 {
 	char *path = path_of(reader, key);
 	char text[512];
@@ -173,13 +176,14 @@ void settings_reader_error(struct settings_reader *reader,
 	(void)vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	settings_errors_add(reader->errors, &node->place, "%s%s%s", path,
-	    *path ? ": " : "", text);
+	                    *path ? ": " : "", text);
 	free(path);
 }
 
 void settings_reader_warn(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    const char *format, ...)
+                          const struct settings_key *key,
+                          const struct settings_node *node, const char *format,
+                          ...)
 {
 	char *path = path_of(reader, key);
 	char text[512];
@@ -190,13 +194,13 @@ void settings_reader_warn(struct settings_reader *reader,
 	va_end(args);
 	if (!reader->is_default)
 		settings_errors_warn(reader->errors, &node->place, "%s%s%s",
-		    path, *path ? ": " : "", text);
+		                     path, *path ? ": " : "", text);
 	free(path);
 }
 
 /* `relays.office.` without a key is about `relays.office`. */
 static char *path_of(const struct settings_reader *reader,
-    const struct settings_key *key)
+                     const struct settings_key *key)
 {
 	char *path = xasprintf("%s%s", reader->prefix, key ? key->path : "");
 	size_t len = strlen(path);
@@ -207,38 +211,43 @@ static char *path_of(const struct settings_reader *reader,
 }
 
 const char *settings_reader_text(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    const char *expected)
+                                 const struct settings_key *key,
+                                 const struct settings_node *node,
+                                 const char *expected)
 {
 	if (node->kind == SETTINGS_NODE_SCALAR)
 		return node->text;
 	if (node->kind != SETTINGS_NODE_BROKEN)
-		settings_reader_error(reader, key, node, "is a %s; expected %s",
+		settings_reader_error(
+		    reader, key, node, "is a %s; expected %s",
 		    node->kind == SETTINGS_NODE_MAPPING ? "map" : "list",
 		    expected);
 	return NULL;
 }
 
 bool settings_reader_is_list(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    const char *expected)
+                             const struct settings_key *key,
+                             const struct settings_node *node,
+                             const char *expected)
 {
 	if (node->kind == SETTINGS_NODE_SEQUENCE)
 		return true;
 	if (node->kind != SETTINGS_NODE_BROKEN)
 		settings_reader_error(reader, key, node, "expected %s",
-		    expected);
+		                      expected);
 	return false;
 }
 
 uint32_t settings_reader_refer(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    const char *name)
+                               const struct settings_key *key,
+                               const struct settings_node *node,
+                               const char *name)
 {
 	struct settings_reference *reference;
 
-	reader->references = xrealloc(reader->references,
-	    (reader->reference_count + 1) * sizeof(*reader->references));
+	reader->references =
+	    xrealloc(reader->references, (reader->reference_count + 1) *
+	                                     sizeof(*reader->references));
 	reference = &reader->references[reader->reference_count++];
 	reference->place = node->place;
 	reference->path = path_of(reader, key);
@@ -277,7 +286,7 @@ static size_t distance(const char *a, const char *b)
 		for (j = 1; j <= b_len; j++) {
 			above = row[j];
 			row[j] = smallest(above + 1, row[j - 1] + 1,
-			    above_left + (a[i - 1] != b[j - 1]));
+			                  above_left + (a[i - 1] != b[j - 1]));
 			above_left = above;
 		}
 	}

@@ -24,25 +24,28 @@
 #define NAME_MAX_LEN 64
 
 static void read_relay(struct settings_reader *reader,
-    const struct settings_node *node);
+                       const struct settings_node *node);
 static void refuse_root_key(struct settings_reader *reader,
-    const struct settings_node *node);
+                            const struct settings_node *node);
 static void apply_provider(struct settings_reader *reader,
-    struct relay_draft *draft, const struct settings_node *node);
+                           struct relay_draft *draft,
+                           const struct settings_node *node);
 static void apply_provider_limits(struct relay_limits *limits,
-    const struct provider *provider);
-static void apply_url(struct settings_reader *reader,
-    struct relay_draft *draft, const struct settings_node *node);
+                                  const struct provider *provider);
+static void apply_url(struct settings_reader *reader, struct relay_draft *draft,
+                      const struct settings_node *node);
 static void refuse_twice(struct settings_reader *reader,
-    const struct settings_node *node, const char *key, bool is_in_url);
+                         const struct settings_node *node, const char *key,
+                         bool is_in_url);
 static void add_relay_take(struct settings_reader *reader,
-    const struct settings_node *node, struct relay_settings *relay);
+                           const struct settings_node *node,
+                           struct relay_settings *relay);
 static void draft_done(struct relay_draft *draft);
 
 /* The field is that of the main settings; the reader knows them. */
 static void read_relays(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                        const struct settings_key *key,
+                        const struct settings_node *node, void *field)
 {
 	const struct settings_node *child;
 	size_t len;
@@ -50,7 +53,7 @@ static void read_relays(struct settings_reader *reader,
 	(void)field;
 	if (node->kind != SETTINGS_NODE_MAPPING) {
 		settings_reader_error(reader, key, node,
-		    "expected a map from names to relays");
+		                      "expected a map from names to relays");
 		return;
 	}
 	for (child = node->first; child; child = child->next) {
@@ -65,16 +68,17 @@ static void read_relays(struct settings_reader *reader,
 }
 
 const struct settings_type settings_type_relays = { "map of maps",
-	read_relays };
+	                                            read_relays };
 
 static void read_relay(struct settings_reader *reader,
-    const struct settings_node *node)
+                       const struct settings_node *node)
 {
 	struct relay_draft draft = { 0 };
 	size_t errors = reader->errors->error_count;
 
 	if (!settings_relay_is_name(node->key)) {
-		settings_reader_error(reader, NULL, node,
+		settings_reader_error(
+		    reader, NULL, node,
 		    "is no name for a relay; expected letters, digits, dots, "
 		    "dashes and underscores, and not `%s`",
 		    SETTINGS_BUILT_IN_NAME);
@@ -106,18 +110,18 @@ bool settings_relay_is_name(const char *name)
 	size_t len = strlen(name);
 
 	return len > 0 && len <= NAME_MAX_LEN && strspn(name, letters) == len &&
-	    isalnum((unsigned char)name[0]) &&
-	    strcmp(name, SETTINGS_BUILT_IN_NAME) != 0;
+	       isalnum((unsigned char)name[0]) &&
+	       strcmp(name, SETTINGS_BUILT_IN_NAME) != 0;
 }
 
 const char *settings_relay_root_key(const struct settings_node *node)
 {
 	static const char *const keys[] = { "password_file", "password_command",
-		"token_command", NULL };
+		                            "token_command", NULL };
 	static const char *const tls_keys[] = { "ca_file", "certificate", "key",
-		NULL };
+		                                NULL };
 	static const char *const oauth_keys[] = { "client_secret_file",
-		"key_file", "ca_file", NULL };
+		                                  "key_file", "ca_file", NULL };
 	static const char *const paths[] = { "maildir:", "lmtp:///", NULL };
 	const struct settings_node *url = settings_node_find(node, "url");
 	const struct settings_node *tls = settings_node_find(node, "tls");
@@ -140,24 +144,27 @@ const char *settings_relay_root_key(const struct settings_node *node)
 }
 
 static void refuse_root_key(struct settings_reader *reader,
-    const struct settings_node *node)
+                            const struct settings_node *node)
 {
 	const char *key = settings_relay_root_key(node);
 
 	if (key && reader->managed == RELAY_MANAGED_API)
-		settings_errors_add(reader->errors, &node->place,
+		settings_errors_add(
+		    reader->errors, &node->place,
 		    "%s%s: runs a program or names a file: it can only be set "
 		    "in the administrator's files",
 		    reader->prefix, key);
 }
 
 int settings_load_relay(const struct settings *base, const char *name,
-    const struct settings_node *node, const struct settings **ret_settings,
-    struct settings_errors *errors)
+                        const struct settings_node *node,
+                        const struct settings **ret_settings,
+                        struct settings_errors *errors)
 {
 	struct settings_main whole = { 0 };
-	struct settings_reader reader = { .errors = errors, .main = &whole,
-		.managed = RELAY_MANAGED_API };
+	struct settings_reader reader = { .errors = errors,
+		                          .main = &whole,
+		                          .managed = RELAY_MANAGED_API };
 	size_t errors_before = errors->error_count;
 	struct settings *settings = &whole.settings;
 	struct settings_node relay = *node;
@@ -189,7 +196,8 @@ int settings_load_relay(const struct settings *base, const char *name,
 }
 
 static void apply_provider(struct settings_reader *reader,
-    struct relay_draft *draft, const struct settings_node *node)
+                           struct relay_draft *draft,
+                           const struct settings_node *node)
 {
 	const struct settings_node *id = settings_node_find(node, "provider");
 	const struct settings_node *limits;
@@ -208,7 +216,8 @@ static void apply_provider(struct settings_reader *reader,
 		for (i = 0; i < providers_table_size; i++)
 			ids[i] = providers_table[i].id;
 		nearest = settings_nearest_word(id->text, ids);
-		settings_errors_add(reader->errors, &id->place,
+		settings_errors_add(
+		    reader->errors, &id->place,
 		    "%sprovider: `%.80s` is unknown%s%s%s; `relaisctl "
 		    "providers` lists them",
 		    reader->prefix, id->text, nearest ? "; did you mean `" : "",
@@ -232,7 +241,7 @@ static void apply_provider(struct settings_reader *reader,
 
 /* `rates` is a list of words, at most SETTINGS_RATES_MAX by a test. */
 static void apply_provider_limits(struct relay_limits *limits,
-    const struct provider *provider)
+                                  const struct provider *provider)
 {
 	char word[32];
 	const char *rest = provider->rates;
@@ -254,14 +263,14 @@ static void apply_provider_limits(struct relay_limits *limits,
 		n = strcspn(rest, " ");
 		(void)snprintf(word, sizeof(word), "%.*s", (int)n, rest);
 		if (limits->rate_count < SETTINGS_RATES_MAX &&
-		    settings_value_rate(word,
-			&limits->rates[limits->rate_count]) == 0)
+		    settings_value_rate(
+			word, &limits->rates[limits->rate_count]) == 0)
 			limits->rate_count++;
 	}
 }
 
-static void apply_url(struct settings_reader *reader,
-    struct relay_draft *draft, const struct settings_node *node)
+static void apply_url(struct settings_reader *reader, struct relay_draft *draft,
+                      const struct settings_node *node)
 {
 	const struct settings_node *text = settings_node_find(node, "url");
 	const char *problem;
@@ -270,8 +279,8 @@ static void apply_url(struct settings_reader *reader,
 	if (!text || text->kind != SETTINGS_NODE_SCALAR)
 		return;
 	if (relay_url_parse(&url, text->text, &problem) < 0) {
-		settings_errors_add(reader->errors, &text->place,
-		    "%surl: %s", reader->prefix, problem);
+		settings_errors_add(reader->errors, &text->place, "%surl: %s",
+		                    reader->prefix, problem);
 		return;
 	}
 	refuse_twice(reader, node, "host", url.host || url.path);
@@ -285,18 +294,21 @@ static void apply_url(struct settings_reader *reader,
 }
 
 static void refuse_twice(struct settings_reader *reader,
-    const struct settings_node *node, const char *key, bool is_in_url)
+                         const struct settings_node *node, const char *key,
+                         bool is_in_url)
 {
 	const struct settings_node *child = settings_node_find(node, key);
 
 	if (child && is_in_url)
-		settings_errors_add(reader->errors, &child->place,
+		settings_errors_add(
+		    reader->errors, &child->place,
 		    "%s%s: is in the url, too; expected it only once",
 		    reader->prefix, key);
 }
 
 static void add_relay_take(struct settings_reader *reader,
-    const struct settings_node *node, struct relay_settings *relay)
+                           const struct settings_node *node,
+                           struct relay_settings *relay)
 {
 	struct settings *settings = &reader->main->settings;
 	const struct relay_settings *other;
@@ -304,10 +316,11 @@ static void add_relay_take(struct settings_reader *reader,
 	other = settings_find_relay(settings, relay->id);
 	if (other && strcmp(other->name, relay->name) == 0) {
 		settings_errors_add(reader->errors, &node->key_place,
-		    "relays.%s: is defined in %s, too", relay->name,
-		    other->file);
+		                    "relays.%s: is defined in %s, too",
+		                    relay->name, other->file);
 	} else if (other) {
-		settings_errors_add(reader->errors, &node->key_place,
+		settings_errors_add(
+		    reader->errors, &node->key_place,
 		    "relays.%s: by a rare chance the name cannot be told from "
 		    "`%s` in the queue; expected another name",
 		    relay->name, other->name);
@@ -316,23 +329,25 @@ static void add_relay_take(struct settings_reader *reader,
 		relay_settings_done(relay);
 		return;
 	}
-	settings->relays = xrealloc(settings->relays,
-	    (settings->relay_count + 1) * sizeof(*settings->relays));
+	settings->relays =
+	    xrealloc(settings->relays,
+	             (settings->relay_count + 1) * sizeof(*settings->relays));
 	settings->relays[settings->relay_count++] = *relay;
 }
 
 void settings_relay_add_built_in(struct settings_reader *reader,
-    const char *url)
+                                 const char *url)
 {
 	struct settings_node node = { .kind = SETTINGS_NODE_MAPPING,
-		.place = { "the built-in default relay", 0, 0 } };
+		                      .place = { "the built-in default relay",
+		                                 0, 0 } };
 	struct relay_draft draft = { 0 };
 	struct relay_url parts;
 	const char *problem;
 
 	if (relay_url_parse(&parts, url, &problem) < 0) {
-		settings_errors_add(reader->errors, &node.place,
-		    "`%s` %s", url, problem);
+		settings_errors_add(reader->errors, &node.place, "`%s` %s", url,
+		                    problem);
 		return;
 	}
 	draft.relay.name = xstrdup(SETTINGS_BUILT_IN_NAME);

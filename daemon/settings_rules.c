@@ -11,12 +11,12 @@
 #include "settings_table.h"
 
 static size_t enter_item(struct settings_reader *reader,
-    const struct settings_key *key, size_t index);
+                         const struct settings_key *key, size_t index);
 static bool is_loopback(const char *address);
 
 static void read_routes(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                        const struct settings_key *key,
+                        const struct settings_node *node, void *field)
 {
 	struct settings *settings = &reader->main->settings;
 	const struct settings_node *item;
@@ -27,8 +27,9 @@ static void read_routes(struct settings_reader *reader,
 	if (!settings_reader_is_list(reader, key, node, "a list of rules"))
 		return;
 	for (item = node->first; item; item = item->next) {
-		settings->routes = xrealloc(settings->routes,
-		    (settings->route_count + 1) * sizeof(*settings->routes));
+		settings->routes =
+		    xrealloc(settings->routes, (settings->route_count + 1) *
+		                                   sizeof(*settings->routes));
 		rule = &settings->routes[settings->route_count++];
 		memset(rule, 0, sizeof(*rule));
 		len = enter_item(reader, key, ++index);
@@ -39,18 +40,19 @@ static void read_routes(struct settings_reader *reader,
 		rule->has_if_priority = settings_node_find(item, "if_priority");
 		if (item->kind == SETTINGS_NODE_MAPPING && rule->relay == 0 &&
 		    !rule->has_priority)
-			settings_reader_error(reader, NULL, item,
+			settings_reader_error(
+			    reader, NULL, item,
 			    "sets nothing; expected a relay or a priority");
 		settings_reader_leave(reader, len);
 	}
 }
 
 const struct settings_type settings_type_routes = { "list of maps",
-	read_routes };
+	                                            read_routes };
 
 static void read_submitters(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                            const struct settings_key *key,
+                            const struct settings_node *node, void *field)
 {
 	struct settings *settings = &reader->main->settings;
 	const struct settings_node *item;
@@ -61,16 +63,16 @@ static void read_submitters(struct settings_reader *reader,
 	if (!settings_reader_is_list(reader, key, node, "a list of rules"))
 		return;
 	for (item = node->first; item; item = item->next) {
-		settings->submitters = xrealloc(settings->submitters,
-		    (settings->submitter_count + 1) *
-			sizeof(*settings->submitters));
+		settings->submitters = xrealloc(
+		    settings->submitters, (settings->submitter_count + 1) *
+					      sizeof(*settings->submitters));
 		rule = &settings->submitters[settings->submitter_count++];
 		memset(rule, 0, sizeof(*rule));
 		settings_reader_set_defaults(reader, settings_keys_submitter,
-		    rule);
+		                             rule);
 		len = enter_item(reader, key, ++index);
 		settings_reader_read(reader, settings_keys_submitter, item,
-		    rule);
+		                     rule);
 		rule->has_user = settings_node_find(item, "user");
 		rule->has_group = settings_node_find(item, "group");
 		settings_reader_leave(reader, len);
@@ -78,11 +80,11 @@ static void read_submitters(struct settings_reader *reader,
 }
 
 const struct settings_type settings_type_submitters = { "list of maps",
-	read_submitters };
+	                                                read_submitters };
 
 static void read_listen(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                        const struct settings_key *key,
+                        const struct settings_node *node, void *field)
 {
 	struct settings_receive *receive = &reader->main->settings.receive;
 	const struct settings_node *item;
@@ -93,24 +95,27 @@ static void read_listen(struct settings_reader *reader,
 	if (!settings_reader_is_list(reader, key, node, "a list of maps"))
 		return;
 	for (item = node->first; item; item = item->next) {
-		receive->listen = xrealloc(receive->listen,
-		    (receive->listen_count + 1) * sizeof(*receive->listen));
+		receive->listen =
+		    xrealloc(receive->listen, (receive->listen_count + 1) *
+		                                  sizeof(*receive->listen));
 		listen = &receive->listen[receive->listen_count++];
 		memset(listen, 0, sizeof(*listen));
 		settings_reader_set_defaults(reader, settings_keys_listen,
-		    listen);
+		                             listen);
 		len = enter_item(reader, key, ++index);
 		settings_reader_read(reader, settings_keys_listen, item,
-		    listen);
+		                     listen);
 		if (!listen->address || !is_loopback(listen->address))
-			settings_reader_error(reader, NULL, item,
+			settings_reader_error(
+			    reader, NULL, item,
 			    "expected a loopback address: relais takes no "
 			    "mail from the network");
 		if (listen->port == 0)
 			settings_reader_error(reader, NULL, item,
-			    "needs a port");
+			                      "needs a port");
 		if (!settings_node_find(item, "user") || listen->user == 0)
-			settings_reader_error(reader, NULL, item,
+			settings_reader_error(
+			    reader, NULL, item,
 			    "needs a user, other than root, that its clients "
 			    "count as");
 		settings_reader_leave(reader, len);
@@ -118,11 +123,11 @@ static void read_listen(struct settings_reader *reader,
 }
 
 const struct settings_type settings_type_listen = { "list of maps",
-	read_listen };
+	                                            read_listen };
 
 /* `routes[2].` */
 static size_t enter_item(struct settings_reader *reader,
-    const struct settings_key *key, size_t index)
+                         const struct settings_key *key, size_t index)
 {
 	char *name = xasprintf("%s[%zu].", key->path, index);
 	size_t len = settings_reader_enter(reader, name);
@@ -139,5 +144,5 @@ static bool is_loopback(const char *address)
 	if (inet_pton(AF_INET, address, &v4) == 1)
 		return ntohl(v4.s_addr) >> 24 == 127;
 	return inet_pton(AF_INET6, address, &v6) == 1 &&
-	    IN6_IS_ADDR_LOOPBACK(&v6);
+	       IN6_IS_ADDR_LOOPBACK(&v6);
 }

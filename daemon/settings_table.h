@@ -38,7 +38,7 @@ struct settings_reader {
 	bool has_secret;            /* the file being read holds one */
 	const struct settings_edit *edits; /* of generated files */
 	size_t edit_count;
-	char **files;               /* names of places live as long as this */
+	char **files; /* names of places live as long as this */
 	size_t file_count;
 	struct settings_reference *references;
 	size_t reference_count;
@@ -46,8 +46,8 @@ struct settings_reader {
 
 /* Store the node's value in `field`, or report what is wrong with it. */
 typedef void settings_read(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field);
+                           const struct settings_key *key,
+                           const struct settings_node *node, void *field);
 
 struct settings_type {
 	const char *name; /* as the manual calls it */
@@ -71,11 +71,11 @@ struct settings_key {
 };
 
 /* The struct that each table's offsets belong to. */
-extern const struct settings_key settings_keys_main[]; /* settings_main */
+extern const struct settings_key settings_keys_main[];   /* settings_main */
 extern const struct settings_key settings_keys_relays[]; /* settings_main */
-extern const struct settings_key settings_keys_relay[]; /* relay_draft */
-extern const struct settings_key settings_keys_hint[]; /* hint_rule */
-extern const struct settings_key settings_keys_route[]; /* route_rule */
+extern const struct settings_key settings_keys_relay[];  /* relay_draft */
+extern const struct settings_key settings_keys_hint[];   /* hint_rule */
+extern const struct settings_key settings_keys_route[];  /* route_rule */
 /* submitter_rule */
 extern const struct settings_key settings_keys_submitter[];
 extern const struct settings_key settings_keys_listen[]; /* settings_listen */
@@ -173,12 +173,12 @@ extern const struct settings_type settings_type_relays;
 
 /* Fill `base` with the defaults of `keys`. */
 void settings_reader_set_defaults(struct settings_reader *reader,
-    const struct settings_key *keys, void *base);
+                                  const struct settings_key *keys, void *base);
 
 /* Read a mapping into `base`; unknown keys are reported. */
 void settings_reader_read(struct settings_reader *reader,
-    const struct settings_key *keys, const struct settings_node *mapping,
-    void *base);
+                          const struct settings_key *keys,
+                          const struct settings_node *mapping, void *base);
 
 /* Append `name.` (or `name`) to the prefix; returns the length to reset to. */
 size_t settings_reader_enter(struct settings_reader *reader, const char *name);
@@ -186,26 +186,31 @@ void settings_reader_leave(struct settings_reader *reader, size_t length);
 
 /* `file:line:column: path: …`; `key` may be NULL. */
 void settings_reader_error(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    const char *format, ...) __attribute__((format(printf, 4, 5)));
+                           const struct settings_key *key,
+                           const struct settings_node *node, const char *format,
+                           ...) __attribute__((format(printf, 4, 5)));
 void settings_reader_warn(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    const char *format, ...) __attribute__((format(printf, 4, 5)));
+                          const struct settings_key *key,
+                          const struct settings_node *node, const char *format,
+                          ...) __attribute__((format(printf, 4, 5)));
 
 /* The text of a scalar, borrowed; else reports `expected` and gives NULL. */
 const char *settings_reader_text(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    const char *expected);
+                                 const struct settings_key *key,
+                                 const struct settings_node *node,
+                                 const char *expected);
 
 /* Is it a list? If not, reports `expected`. */
 bool settings_reader_is_list(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    const char *expected);
+                             const struct settings_key *key,
+                             const struct settings_node *node,
+                             const char *expected);
 
 /* Remember that `name` has to exist, and give the id it has then. */
 uint32_t settings_reader_refer(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    const char *name);
+                               const struct settings_key *key,
+                               const struct settings_node *node,
+                               const char *name);
 
 /* The word of `words` (NULL-terminated) nearest to `word`, or NULL. */
 const char *settings_nearest_word(const char *word, const char *const *words);

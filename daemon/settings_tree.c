@@ -19,7 +19,8 @@ static size_t write_character(struct buffer *out, const unsigned char *text);
 static void put(struct buffer *out, const char *text);
 
 struct settings_node *settings_node_new(enum settings_node_kind kind,
-    const char *text, const struct settings_place *place)
+                                        const char *text,
+                                        const struct settings_place *place)
 {
 	struct settings_node *node = xcalloc(1, sizeof(*node));
 
@@ -32,7 +33,7 @@ struct settings_node *settings_node_new(enum settings_node_kind kind,
 }
 
 void settings_node_add_take(struct settings_node *parent, const char *key,
-    struct settings_node *child)
+                            struct settings_node *child)
 {
 	struct settings_node **link = &parent->first;
 
@@ -48,7 +49,7 @@ void settings_node_add_take(struct settings_node *parent, const char *key,
 }
 
 static struct settings_node **find_link(struct settings_node *mapping,
-    const char *key)
+                                        const char *key)
 {
 	struct settings_node **link = &mapping->first;
 
@@ -58,7 +59,7 @@ static struct settings_node **find_link(struct settings_node *mapping,
 }
 
 struct settings_node *settings_node_remove(struct settings_node *mapping,
-    const char *key)
+                                           const char *key)
 {
 	struct settings_node **link = find_link(mapping, key);
 	struct settings_node *child = *link;
@@ -72,7 +73,7 @@ struct settings_node *settings_node_remove(struct settings_node *mapping,
 }
 
 void settings_node_merge(struct settings_node *base,
-    struct settings_node *change)
+                         struct settings_node *change)
 {
 	struct settings_node *child, *old;
 
@@ -96,7 +97,7 @@ void settings_node_merge(struct settings_node *base,
 }
 
 static bool is_same_mapping(const struct settings_node *a,
-    const struct settings_node *b)
+                            const struct settings_node *b)
 {
 	const struct settings_node *child, *other;
 
@@ -113,14 +114,14 @@ static bool is_same_mapping(const struct settings_node *a,
 }
 
 bool settings_node_is_same(const struct settings_node *a,
-    const struct settings_node *b)
+                           const struct settings_node *b)
 {
 	if (a->kind != b->kind)
 		return false;
 	switch (a->kind) {
 	case SETTINGS_NODE_SCALAR:
 		return strcmp(a->text, b->text) == 0 &&
-		    settings_node_is_empty(a) == settings_node_is_empty(b);
+		       settings_node_is_empty(a) == settings_node_is_empty(b);
 	case SETTINGS_NODE_MAPPING:
 		return is_same_mapping(a, b);
 	case SETTINGS_NODE_SEQUENCE:
@@ -232,10 +233,10 @@ static bool needs_escape(const unsigned char *text, size_t len)
 	if (len == 2)
 		return text[0] == 0xc2 && text[1] < 0xa0;
 	return len == 3 && (memcmp(text, "\xef\xbb\xbf", 3) == 0 ||
-			       memcmp(text, "\xef\xbf\xbe", 3) == 0 ||
-			       memcmp(text, "\xef\xbf\xbf", 3) == 0 ||
-			       memcmp(text, "\xe2\x80\xa8", 3) == 0 ||
-			       memcmp(text, "\xe2\x80\xa9", 3) == 0);
+	                    memcmp(text, "\xef\xbf\xbe", 3) == 0 ||
+	                    memcmp(text, "\xef\xbf\xbf", 3) == 0 ||
+	                    memcmp(text, "\xe2\x80\xa8", 3) == 0 ||
+	                    memcmp(text, "\xe2\x80\xa9", 3) == 0);
 }
 
 static unsigned code_of(const unsigned char *text, size_t len)
@@ -245,7 +246,7 @@ static unsigned code_of(const unsigned char *text, size_t len)
 	if (len == 2)
 		return (text[0] & 0x1fu) << 6 | (text[1] & 0x3fu);
 	return (text[0] & 0x0fu) << 12 | (text[1] & 0x3fu) << 6 |
-	    (text[2] & 0x3fu);
+	       (text[2] & 0x3fu);
 }
 
 static size_t write_character(struct buffer *out, const unsigned char *text)

@@ -24,19 +24,20 @@ static void set_text(char **field, const char *text);
 static bool has_control(const char *text);
 
 static void read_boolean(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                         const struct settings_key *key,
+                         const struct settings_node *node, void *field)
 {
 	const char *text = settings_reader_text(reader, key, node, "on or off");
 
 	if (!text || settings_value_boolean(text, field) == 0)
 		return;
 	if (strcasecmp(text, "yes") == 0 || strcasecmp(text, "no") == 0)
-		settings_reader_error(reader, key, node,
-		    "`%s` is not used here; expected `%s`", text,
-		    strcasecmp(text, "yes") == 0 ? "on" : "off");
+		settings_reader_error(
+		    reader, key, node, "`%s` is not used here; expected `%s`",
+		    text, strcasecmp(text, "yes") == 0 ? "on" : "off");
 	else
-		settings_reader_error(reader, key, node,
+		settings_reader_error(
+		    reader, key, node,
 		    "`%.*s` is no boolean; expected on, off, true or false",
 		    VALUE_SHOWN_MAX, text);
 }
@@ -44,15 +45,16 @@ static void read_boolean(struct settings_reader *reader,
 const struct settings_type settings_type_boolean = { "on | off", read_boolean };
 
 static void read_text(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                      const struct settings_key *key,
+                      const struct settings_node *node, void *field)
 {
 	const char *text = settings_reader_text(reader, key, node, "a text");
 
 	if (!text)
 		return;
 	if (has_control(text))
-		settings_reader_error(reader, key, node,
+		settings_reader_error(
+		    reader, key, node,
 		    "contains a line end or control character");
 	else
 		set_text(field, text);
@@ -61,8 +63,8 @@ static void read_text(struct settings_reader *reader,
 const struct settings_type settings_type_text = { "text", read_text };
 
 static void read_secret(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                        const struct settings_key *key,
+                        const struct settings_node *node, void *field)
 {
 	reader->has_secret = true;
 	read_text(reader, key, node, field);
@@ -71,8 +73,8 @@ static void read_secret(struct settings_reader *reader,
 const struct settings_type settings_type_secret = { "secret", read_secret };
 
 static void read_name(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                      const struct settings_key *key,
+                      const struct settings_node *node, void *field)
 {
 	const char *text = settings_reader_text(reader, key, node, "a name");
 
@@ -80,8 +82,8 @@ static void read_name(struct settings_reader *reader,
 		return;
 	if (*text == '\0' || has_control(text) || strpbrk(text, "/ "))
 		settings_reader_error(reader, key, node,
-		    "`%.*s` is no name; expected one word", VALUE_SHOWN_MAX,
-		    text);
+		                      "`%.*s` is no name; expected one word",
+		                      VALUE_SHOWN_MAX, text);
 	else
 		set_text(field, text);
 }
@@ -89,8 +91,8 @@ static void read_name(struct settings_reader *reader,
 const struct settings_type settings_type_name = { "name", read_name };
 
 static void read_ehlo_name(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                           const struct settings_key *key,
+                           const struct settings_node *node, void *field)
 {
 	const char *text =
 	    settings_reader_text(reader, key, node, "a host name");
@@ -98,7 +100,8 @@ static void read_ehlo_name(struct settings_reader *reader,
 	if (!text)
 		return;
 	if (!settings_value_is_ehlo_name(text))
-		settings_reader_error(reader, key, node,
+		settings_reader_error(
+		    reader, key, node,
 		    "`%.*s` is no host name; expected letters, digits, `-` "
 		    "and dots, or an address in brackets",
 		    VALUE_SHOWN_MAX, text);
@@ -107,11 +110,11 @@ static void read_ehlo_name(struct settings_reader *reader,
 }
 
 const struct settings_type settings_type_ehlo_name = { "host name",
-	read_ehlo_name };
+	                                               read_ehlo_name };
 
 static void read_host(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                      const struct settings_key *key,
+                      const struct settings_node *node, void *field)
 {
 	const char *text =
 	    settings_reader_text(reader, key, node, "a host name");
@@ -121,7 +124,8 @@ static void read_host(struct settings_reader *reader,
 		return;
 	if (!settings_value_is_host(text) &&
 	    inet_pton(AF_INET6, text, address) != 1)
-		settings_reader_error(reader, key, node,
+		settings_reader_error(
+		    reader, key, node,
 		    "`%.*s` is no host; expected a name or an IP address, "
 		    "without a port",
 		    VALUE_SHOWN_MAX, text);
@@ -132,8 +136,8 @@ static void read_host(struct settings_reader *reader,
 const struct settings_type settings_type_host = { "host", read_host };
 
 static void read_address(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                         const struct settings_key *key,
+                         const struct settings_node *node, void *field)
 {
 	const char *text =
 	    settings_reader_text(reader, key, node, "an address");
@@ -141,7 +145,8 @@ static void read_address(struct settings_reader *reader,
 	if (!text)
 		return;
 	if (address_check(text, strlen(text), ADDRESS_UTF8) < 0)
-		settings_reader_error(reader, key, node,
+		settings_reader_error(
+		    reader, key, node,
 		    "`%.*s` is no address; expected one like user@example.com",
 		    VALUE_SHOWN_MAX, text);
 	else
@@ -152,8 +157,8 @@ const struct settings_type settings_type_address = { "address", read_address };
 
 /* bounces.to and bounces.from: their defaults are words, stored as NULL. */
 static void read_sender(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                        const struct settings_key *key,
+                        const struct settings_node *node, void *field)
 {
 	const char *text =
 	    settings_reader_text(reader, key, node, "an address");
@@ -170,8 +175,8 @@ static void read_sender(struct settings_reader *reader,
 const struct settings_type settings_type_sender = { "address", read_sender };
 
 static void read_path(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                      const struct settings_key *key,
+                      const struct settings_node *node, void *field)
 {
 	const char *text =
 	    settings_reader_text(reader, key, node, "a full path");
@@ -179,7 +184,8 @@ static void read_path(struct settings_reader *reader,
 	if (!text)
 		return;
 	if (text[0] != '/' || has_control(text))
-		settings_reader_error(reader, key, node,
+		settings_reader_error(
+		    reader, key, node,
 		    "`%.*s` is no full path; expected one that starts with /",
 		    VALUE_SHOWN_MAX, text);
 	else
@@ -190,8 +196,8 @@ const struct settings_type settings_type_path = { "path", read_path };
 
 /* A relative one starts where the settings file is. */
 static void read_file(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                      const struct settings_key *key,
+                      const struct settings_node *node, void *field)
 {
 	const char *text = settings_reader_text(reader, key, node, "a path");
 	char *path;
@@ -214,8 +220,8 @@ const struct settings_type settings_type_file = { "file", read_file };
 
 /* RFC 8414 3 and others want TLS wherever tokens pass. */
 static void read_https_url(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                           const struct settings_key *key,
+                           const struct settings_node *node, void *field)
 {
 	static const char start[] = "https://";
 	const char *text = settings_reader_text(reader, key, node, "an URL");
@@ -227,7 +233,8 @@ static void read_https_url(struct settings_reader *reader,
 		c++;
 	if (strncmp(text, start, strlen(start)) != 0 || *c ||
 	    strcspn(text + strlen(start), "/?:") == 0)
-		settings_reader_error(reader, key, node,
+		settings_reader_error(
+		    reader, key, node,
 		    "`%.*s` is no URL; expected https://HOST/PATH",
 		    VALUE_SHOWN_MAX, text);
 	else
@@ -238,8 +245,8 @@ const struct settings_type settings_type_https_url = { "URL", read_https_url };
 
 /* All enums are stored as unsigned int. */
 static void read_choice(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                        const struct settings_key *key,
+                        const struct settings_node *node, void *field)
 {
 	const struct settings_choice *choice;
 	char list[128] = "";
@@ -260,7 +267,8 @@ static void read_choice(struct settings_reader *reader,
 		return;
 	}
 	settings_reader_error(reader, key, node,
-	    "`%.*s` is unknown; expected %s", VALUE_SHOWN_MAX, text, list);
+	                      "`%.*s` is unknown; expected %s", VALUE_SHOWN_MAX,
+	                      text, list);
 }
 
 const struct settings_type settings_type_choice = { "choice", read_choice };
@@ -270,8 +278,8 @@ const struct settings_type settings_type_choice = { "choice", read_choice };
  * the user may belong to a package that is installed tomorrow.
  */
 static void read_user(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                      const struct settings_key *key,
+                      const struct settings_node *node, void *field)
 {
 	const char *text = settings_reader_text(reader, key, node, "a user");
 	struct passwd entry, *found = NULL;
@@ -288,8 +296,8 @@ static void read_user(struct settings_reader *reader,
 	(void)getpwnam_r(text, &entry, buffer, NSS_BUFFER_SIZE, &found);
 	if (!found)
 		settings_reader_warn(reader, key, node,
-		    "there is no user `%.*s` on this host", VALUE_SHOWN_MAX,
-		    text);
+		                     "there is no user `%.*s` on this host",
+		                     VALUE_SHOWN_MAX, text);
 	*(uid_t *)field = found ? found->pw_uid : (uid_t)-1;
 	free(buffer);
 }
@@ -297,8 +305,8 @@ static void read_user(struct settings_reader *reader,
 const struct settings_type settings_type_user = { "user", read_user };
 
 static void read_group(struct settings_reader *reader,
-    const struct settings_key *key, const struct settings_node *node,
-    void *field)
+                       const struct settings_key *key,
+                       const struct settings_node *node, void *field)
 {
 	const char *text = settings_reader_text(reader, key, node, "a group");
 	struct group entry, *found = NULL;
@@ -315,8 +323,8 @@ static void read_group(struct settings_reader *reader,
 	(void)getgrnam_r(text, &entry, buffer, NSS_BUFFER_SIZE, &found);
 	if (!found)
 		settings_reader_warn(reader, key, node,
-		    "there is no group `%.*s` on this host", VALUE_SHOWN_MAX,
-		    text);
+		                     "there is no group `%.*s` on this host",
+		                     VALUE_SHOWN_MAX, text);
 	*(gid_t *)field = found ? found->gr_gid : (gid_t)-1;
 	free(buffer);
 }

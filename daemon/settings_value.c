@@ -15,18 +15,12 @@ struct unit {
 };
 
 static const struct unit time_units[] = {
-	{ "s", 1 },
-	{ "m", 60 },
-	{ "h", 60 * 60 },
-	{ "d", 24 * 60 * 60 },
+	{ "s", 1 },  { "m", 60 }, { "h", 60 * 60 }, { "d", 24 * 60 * 60 },
 	{ NULL, 0 },
 };
 
 static const struct unit rate_units[] = {
-	{ "s", 1 },
-	{ "min", 60 },
-	{ "h", 60 * 60 },
-	{ "d", 24 * 60 * 60 },
+	{ "s", 1 },  { "min", 60 }, { "h", 60 * 60 }, { "d", 24 * 60 * 60 },
 	{ NULL, 0 },
 };
 
@@ -39,7 +33,7 @@ static const struct unit size_units[] = {
 
 static int parse_digits(const char **text, uint64_t *ret);
 static int parse_with_unit(const char *text, const struct unit *units,
-    uint64_t *ret);
+                           uint64_t *ret);
 static bool is_dotted_name(const char *text, bool may_underscore);
 static bool is_address_literal(const char *text);
 
@@ -193,7 +187,7 @@ static int parse_digits(const char **text, uint64_t *ret)
 }
 
 static int parse_with_unit(const char *text, const struct unit *units,
-    uint64_t *ret)
+                           uint64_t *ret)
 {
 	uint64_t value;
 	int r;

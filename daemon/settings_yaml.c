@@ -27,37 +27,39 @@ struct reader {
 static int read_document(struct reader *reader, struct settings_node **ret);
 static int read_event(struct reader *reader, yaml_event_t *event);
 static int read_node(struct reader *reader, yaml_event_t *event, int depth,
-    struct settings_node **ret);
+                     struct settings_node **ret);
 static int read_sequence(struct reader *reader, struct settings_node *node,
-    int depth);
+                         int depth);
 static int read_mapping(struct reader *reader, struct settings_node *node,
-    int depth);
+                        int depth);
 static int read_scalar(struct reader *reader, const yaml_event_t *event,
-    struct settings_node *node);
+                       struct settings_node *node);
 static int check_key(struct reader *reader, const struct settings_node *mapping,
-    const struct settings_node *key);
+                     const struct settings_node *key);
 static void append(struct settings_node *parent, struct settings_node ***tail,
-    struct settings_node *child);
+                   struct settings_node *child);
 static struct settings_node *node_new(struct reader *reader,
-    const yaml_event_t *event);
+                                      const yaml_event_t *event);
 static void refuse_decoration(struct reader *reader, const yaml_event_t *event);
 static void report_syntax(struct reader *reader);
 static struct settings_place place_of(const struct reader *reader,
-    const yaml_mark_t *mark);
+                                      const yaml_mark_t *mark);
 static struct settings_place place_of_offset(const struct reader *reader,
-    size_t offset);
+                                             size_t offset);
 
 int settings_yaml_parse(struct settings_node **ret_root, const char *file,
-    const char *bytes, size_t len, struct settings_errors *errors)
+                        const char *bytes, size_t len,
+                        struct settings_errors *errors)
 {
-	struct reader reader = { .file = file, .bytes = bytes, .len = len,
-		.errors = errors };
+	struct reader reader = {
+		.file = file, .bytes = bytes, .len = len, .errors = errors
+	};
 	struct settings_node *root = NULL;
 	int r;
 
 	if (len > SETTINGS_YAML_SIZE_MAX) {
-		settings_errors_add(errors,
-		    &(struct settings_place){ .file = file },
+		settings_errors_add(
+		    errors, &(struct settings_place){ .file = file },
 		    "is larger than %d KiB", SETTINGS_YAML_SIZE_MAX / 1024);
 		return -EINVAL;
 	}
@@ -65,7 +67,7 @@ int settings_yaml_parse(struct settings_node **ret_root, const char *file,
 		abort(); /* out of memory, as in xalloc */
 	yaml_parser_set_encoding(&reader.parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&reader.parser,
-	    (const unsigned char *)bytes, len);
+	                             (const unsigned char *)bytes, len);
 	r = read_document(&reader, &root);
 	yaml_parser_delete(&reader.parser);
 	if (r == 0 && root->kind == SETTINGS_NODE_SCALAR &&
@@ -73,7 +75,8 @@ int settings_yaml_parse(struct settings_node **ret_root, const char *file,
 		root->kind = SETTINGS_NODE_MAPPING;
 	if (r == 0 && root->kind != SETTINGS_NODE_MAPPING) {
 		if (root->kind != SETTINGS_NODE_BROKEN)
-			settings_errors_add(errors, &root->place,
+			settings_errors_add(
+			    errors, &root->place,
 			    "settings are lines of the form `key: value`");
 		r = -EINVAL;
 	}
@@ -86,17 +89,19 @@ int settings_yaml_parse(struct settings_node **ret_root, const char *file,
 }
 
 int settings_yaml_parse_value(struct settings_node **ret_root, const char *file,
-    const char *text, struct settings_errors *errors)
+                              const char *text, struct settings_errors *errors)
 {
-	struct reader reader = { .file = file, .bytes = text,
-		.len = strlen(text), .errors = errors };
+	struct reader reader = { .file = file,
+		                 .bytes = text,
+		                 .len = strlen(text),
+		                 .errors = errors };
 	struct settings_node *root = NULL;
 	int r;
 
 	if (!yaml_parser_initialize(&reader.parser))
 		abort();
 	yaml_parser_set_input_string(&reader.parser,
-	    (const unsigned char *)text, reader.len);
+	                             (const unsigned char *)text, reader.len);
 	r = read_document(&reader, &root);
 	yaml_parser_delete(&reader.parser);
 	if (r < 0)
@@ -142,7 +147,8 @@ static int read_document(struct reader *reader, struct settings_node **ret)
 			struct settings_place place =
 			    place_of(reader, &event.start_mark);
 
-			settings_errors_add(reader->errors, &place,
+			settings_errors_add(
+			    reader->errors, &place,
 			    "a second document (`---`) starts here; "
 			    "expected only one");
 			r = -EINVAL;
@@ -164,15 +170,15 @@ static int read_event(struct reader *reader, yaml_event_t *event)
 
 /* `event` opens the node and stays the caller's. */
 static int read_node(struct reader *reader, yaml_event_t *event, int depth,
-    struct settings_node **ret)
+                     struct settings_node **ret)
 {
 	struct settings_node *node = node_new(reader, event);
 
 	*ret = node;
 	if (depth > SETTINGS_YAML_DEPTH_MAX) {
 		settings_errors_add(reader->errors, &node->place,
-		    "is nested more than %d levels deep",
-		    SETTINGS_YAML_DEPTH_MAX);
+		                    "is nested more than %d levels deep",
+		                    SETTINGS_YAML_DEPTH_MAX);
 		return -EINVAL;
 	}
 	refuse_decoration(reader, event);
@@ -187,7 +193,7 @@ static int read_node(struct reader *reader, yaml_event_t *event, int depth,
 }
 
 static int read_sequence(struct reader *reader, struct settings_node *node,
-    int depth)
+                         int depth)
 {
 	struct settings_node **tail = &node->first;
 	yaml_event_t event;
@@ -213,7 +219,7 @@ static int read_sequence(struct reader *reader, struct settings_node *node,
 }
 
 static int read_mapping(struct reader *reader, struct settings_node *node,
-    int depth)
+                        int depth)
 {
 	struct settings_node **tail = &node->first;
 	yaml_event_t event;
@@ -253,7 +259,7 @@ static int read_mapping(struct reader *reader, struct settings_node *node,
 }
 
 static int read_scalar(struct reader *reader, const yaml_event_t *event,
-    struct settings_node *node)
+                       struct settings_node *node)
 {
 	size_t len = event->data.scalar.length;
 
@@ -263,33 +269,35 @@ static int read_scalar(struct reader *reader, const yaml_event_t *event,
 	node->text[len] = '\0';
 	if (memchr(node->text, '\0', len)) {
 		settings_errors_add(reader->errors, &node->place,
-		    "contains a NUL character");
+		                    "contains a NUL character");
 		node->kind = SETTINGS_NODE_BROKEN;
 	}
 	return 0;
 }
 
 static int check_key(struct reader *reader, const struct settings_node *mapping,
-    const struct settings_node *key)
+                     const struct settings_node *key)
 {
 	const struct settings_node *child;
 
 	if (key->kind == SETTINGS_NODE_BROKEN)
 		return -EINVAL;
 	if (key->kind != SETTINGS_NODE_SCALAR) {
-		settings_errors_add(reader->errors, &key->place,
+		settings_errors_add(
+		    reader->errors, &key->place,
 		    "this key is a list or a map; expected a word");
 		return -EINVAL;
 	}
 	if (strcmp(key->text, "<<") == 0 && !key->is_quoted) {
 		settings_errors_add(reader->errors, &key->place,
-		    "merge keys (`<<`) are not supported");
+		                    "merge keys (`<<`) are not supported");
 		return -EINVAL;
 	}
 	for (child = mapping->first; child; child = child->next) {
 		if (strcmp(child->key, key->text) != 0)
 			continue;
-		settings_errors_add(reader->errors, &key->place,
+		settings_errors_add(
+		    reader->errors, &key->place,
 		    "%s: is given twice; the first is in line %u", key->text,
 		    child->key_place.line);
 		return -EINVAL;
@@ -298,7 +306,7 @@ static int check_key(struct reader *reader, const struct settings_node *mapping,
 }
 
 static void append(struct settings_node *parent, struct settings_node ***tail,
-    struct settings_node *child)
+                   struct settings_node *child)
 {
 	**tail = child;
 	*tail = &child->next;
@@ -306,7 +314,7 @@ static void append(struct settings_node *parent, struct settings_node ***tail,
 }
 
 static struct settings_node *node_new(struct reader *reader,
-    const yaml_event_t *event)
+                                      const yaml_event_t *event)
 {
 	struct settings_node *node = xcalloc(1, sizeof(*node));
 
@@ -323,8 +331,8 @@ static void refuse_decoration(struct reader *reader, const yaml_event_t *event)
 
 	if (event->type == YAML_ALIAS_EVENT) {
 		settings_errors_add(reader->errors, &place,
-		    "aliases (`*name`) are not supported; "
-		    "quote the value if it starts with `*`");
+		                    "aliases (`*name`) are not supported; "
+		                    "quote the value if it starts with `*`");
 	} else if (event->type == YAML_SCALAR_EVENT) {
 		has_anchor = event->data.scalar.anchor;
 		has_tag = event->data.scalar.tag;
@@ -337,12 +345,12 @@ static void refuse_decoration(struct reader *reader, const yaml_event_t *event)
 	}
 	if (has_anchor)
 		settings_errors_add(reader->errors, &place,
-		    "anchors (`&name`) are not supported; "
-		    "quote the value if it starts with `&`");
+		                    "anchors (`&name`) are not supported; "
+		                    "quote the value if it starts with `&`");
 	if (has_tag)
 		settings_errors_add(reader->errors, &place,
-		    "tags (`!name`) are not supported; "
-		    "quote the value if it starts with `!`");
+		                    "tags (`!name`) are not supported; "
+		                    "quote the value if it starts with `!`");
 }
 
 static void report_syntax(struct reader *reader)
@@ -356,32 +364,33 @@ static void report_syntax(struct reader *reader)
 	if (parser->error == YAML_READER_ERROR) {
 		/* These have an offset, but no mark. */
 		place = place_of_offset(reader, parser->problem_offset);
-		settings_errors_add(reader->errors, &place,
+		settings_errors_add(
+		    reader->errors, &place,
 		    "is not readable: %s; expected text in UTF-8",
 		    parser->problem);
 		return;
 	}
 	/* Patterns are what people forget to quote. */
 	is_sign = strstr(context, "alias") || strstr(context, "anchor") ||
-	    strstr(problem, "cannot start any token");
+	          strstr(problem, "cannot start any token");
 	place = place_of(reader, &parser->problem_mark);
-	settings_errors_add(reader->errors, &place,
-	    "is no valid YAML: %s%s%s%s",
-	    problem, *context ? ", " : "", context,
-	    is_sign ? "; quote values that start with `*`, `@` or the like" :
-		      "");
+	settings_errors_add(
+	    reader->errors, &place, "is no valid YAML: %s%s%s%s", problem,
+	    *context ? ", " : "", context,
+	    is_sign ? "; quote values that start with `*`, `@` or the like"
+		    : "");
 }
 
 static struct settings_place place_of(const struct reader *reader,
-    const yaml_mark_t *mark)
+                                      const yaml_mark_t *mark)
 {
 	return (struct settings_place){ .file = reader->file,
-		.line = (unsigned)mark->line + 1,
-		.column = (unsigned)mark->column + 1 };
+		                        .line = (unsigned)mark->line + 1,
+		                        .column = (unsigned)mark->column + 1 };
 }
 
 static struct settings_place place_of_offset(const struct reader *reader,
-    size_t offset)
+                                             size_t offset)
 {
 	struct settings_place place = { reader->file, 1, 1 };
 	size_t i;
@@ -414,7 +423,7 @@ void settings_node_free(struct settings_node *node)
 bool settings_node_is_empty(const struct settings_node *node)
 {
 	return node->kind == SETTINGS_NODE_SCALAR && !node->is_quoted &&
-	    node->text[0] == '\0';
+	       node->text[0] == '\0';
 }
 
 const struct settings_node *

@@ -44,11 +44,12 @@ struct settings_node {
  * @return 0; -EINVAL after adding to `errors`
  */
 int settings_yaml_parse(struct settings_node **ret_root, const char *file,
-    const char *bytes, size_t len, struct settings_errors *errors);
+                        const char *bytes, size_t len,
+                        struct settings_errors *errors);
 
 /* The same for any kind of root, for defaults. */
 int settings_yaml_parse_value(struct settings_node **ret_root, const char *file,
-    const char *text, struct settings_errors *errors);
+                              const char *text, struct settings_errors *errors);
 
 /* Wipes every text, since some are secrets. */
 void settings_node_free(struct settings_node *node);

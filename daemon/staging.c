@@ -23,20 +23,21 @@ struct telling {
 
 static bool has_chaos(const struct settings_staging *staging);
 static bool refuses(const struct settings_staging *staging, const char *whose,
-    const char *address, char text[STAGING_TEXT_SIZE]);
+                    const char *address, char text[STAGING_TEXT_SIZE]);
 static void check_fallbacks(const struct settings *settings,
-    const struct relay_settings *relay, struct settings_errors *errors);
+                            const struct relay_settings *relay,
+                            struct settings_errors *errors);
 static void check_chaos(const struct settings_staging *staging,
-    const char *prefix, const char *name, const char *file,
-    struct settings_errors *errors);
+                        const char *prefix, const char *name, const char *file,
+                        struct settings_errors *errors);
 static void tell(const struct telling *telling, const char *key,
-    const char *what);
+                 const char *what);
 static void tell_all(const struct telling *telling);
 
 static bool is_on(const struct settings_staging *staging)
 {
 	return staging->redirect || staging_has_patterns(staging) ||
-	    has_chaos(staging);
+	       has_chaos(staging);
 }
 
 static bool has_chaos(const struct settings_staging *staging)
@@ -44,7 +45,7 @@ static bool has_chaos(const struct settings_staging *staging)
 	const struct settings_chaos *chaos = &staging->chaos;
 
 	return chaos->refuse_percent != 0 || chaos->defer_percent != 0 ||
-	    chaos->cut_percent != 0 || chaos->delay_s != 0;
+	       chaos->cut_percent != 0 || chaos->delay_s != 0;
 }
 
 bool staging_has_patterns(const struct settings_staging *staging)
@@ -67,7 +68,7 @@ void staging_complete(struct settings *settings)
 /* ----------------------------------------------------------------- checks */
 
 void staging_check(const struct settings *settings,
-    struct settings_errors *errors)
+                   struct settings_errors *errors)
 {
 	size_t i;
 
@@ -76,27 +77,29 @@ void staging_check(const struct settings *settings,
 		const struct relay_settings *relay = &settings->relays[i];
 
 		check_chaos(&relay->staging, "relays.", relay->name,
-		    relay->file, errors);
+		            relay->file, errors);
 		check_fallbacks(settings, relay, errors);
 	}
 }
 
 static void check_chaos(const struct settings_staging *staging,
-    const char *prefix, const char *name, const char *file,
-    struct settings_errors *errors)
+                        const char *prefix, const char *name, const char *file,
+                        struct settings_errors *errors)
 {
 	const struct settings_chaos *chaos = &staging->chaos;
 
 	if (chaos->refuse_percent + chaos->defer_percent > 100)
-		settings_errors_add(errors,
-		    &(struct settings_place){ .file = file },
+		settings_errors_add(
+		    errors, &(struct settings_place){ .file = file },
 		    "%s%s%schaos: refuse and defer are more than 100%% "
-		    "together", prefix, name, *name ? "." : "");
+		    "together",
+		    prefix, name, *name ? "." : "");
 }
 
 /* A fault of the relay must not be what sends test mail to real people. */
 static void check_fallbacks(const struct settings *settings,
-    const struct relay_settings *relay, struct settings_errors *errors)
+                            const struct relay_settings *relay,
+                            struct settings_errors *errors)
 {
 	size_t i;
 
@@ -106,47 +109,48 @@ static void check_fallbacks(const struct settings *settings,
 
 		if (other && staging_redirect(settings, relay) &&
 		    !staging_redirect(settings, other))
-			settings_errors_add(errors,
+			settings_errors_add(
+			    errors,
 			    &(struct settings_place){ .file = relay->file },
 			    "relays.%s.fallback: %s has no redirect, so that "
 			    "the recipients would get mail while %s is at "
-			    "fault; give it one, too", relay->name,
-			    other->name, relay->name);
+			    "fault; give it one, too",
+			    relay->name, other->name, relay->name);
 	}
 }
 
 /* ---------------------------------------------------------------- answers */
 
 const char *staging_redirect(const struct settings *settings,
-    const struct relay_settings *relay)
+                             const struct relay_settings *relay)
 {
 	return relay->staging.redirect ? relay->staging.redirect
-				       : settings->staging.redirect;
+	                               : settings->staging.redirect;
 }
 
 const struct settings_chaos *staging_chaos(const struct settings *settings,
-    const struct relay_settings *relay)
+                                           const struct relay_settings *relay)
 {
 	return has_chaos(&relay->staging) ? &relay->staging.chaos
-					  : &settings->staging.chaos;
+	                                  : &settings->staging.chaos;
 }
 
 bool staging_refuses(const struct settings *settings, const char *address,
-    char text[STAGING_TEXT_SIZE])
+                     char text[STAGING_TEXT_SIZE])
 {
 	return refuses(&settings->staging, "this host", address, text);
 }
 
 bool staging_relay_refuses(const struct settings *settings,
-    const struct relay_settings *relay, const char *address,
-    char text[STAGING_TEXT_SIZE])
+                           const struct relay_settings *relay,
+                           const char *address, char text[STAGING_TEXT_SIZE])
 {
 	return staging_refuses(settings, address, text) ||
-	    refuses(&relay->staging, relay->name, address, text);
+	       refuses(&relay->staging, relay->name, address, text);
 }
 
 static const char *find_match(const struct settings_words *patterns,
-    const char *address)
+                              const char *address)
 {
 	size_t i;
 
@@ -157,28 +161,28 @@ static const char *find_match(const struct settings_words *patterns,
 }
 
 static bool refuses(const struct settings_staging *staging, const char *whose,
-    const char *address, char text[STAGING_TEXT_SIZE])
+                    const char *address, char text[STAGING_TEXT_SIZE])
 {
 	const char *pattern = find_match(&staging->refuse, address);
 
 	if (pattern) {
 		(void)snprintf(text, STAGING_TEXT_SIZE,
-		    "staging: recipients.refuse of %s has %.80s", whose,
-		    pattern);
+		               "staging: recipients.refuse of %s has %.80s",
+		               whose, pattern);
 		return true;
 	}
 	if (staging->allow.count == 0 || find_match(&staging->allow, address))
 		return false;
 	(void)snprintf(text, STAGING_TEXT_SIZE,
-	    "staging: recipients.allow of %s does not have %.80s", whose,
-	    address);
+	               "staging: recipients.allow of %s does not have %.80s",
+	               whose, address);
 	return true;
 }
 
 /* -------------------------------------------------------------- sentences */
 
-void staging_describe(const struct settings *settings,
-    staging_on_line *on_line, void *context)
+void staging_describe(const struct settings *settings, staging_on_line *on_line,
+                      void *context)
 {
 	struct telling telling = {
 		.staging = &settings->staging,
@@ -199,7 +203,7 @@ void staging_describe(const struct settings *settings,
 
 /* "5% refused, 2 s late" */
 static void describe_chaos(const struct settings_chaos *chaos,
-    char text[PARTS_SIZE])
+                           char text[PARTS_SIZE])
 {
 	const struct {
 		uint32_t number;
@@ -215,8 +219,9 @@ static void describe_chaos(const struct settings_chaos *chaos,
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		if (parts[i].number != 0)
 			len += (size_t)snprintf(text + len, PARTS_SIZE - len,
-			    "%s%u%s", len > 0 ? ", " : "",
-			    (unsigned)parts[i].number, parts[i].what);
+			                        "%s%u%s", len > 0 ? ", " : "",
+			                        (unsigned)parts[i].number,
+			                        parts[i].what);
 }
 
 static void tell_all(const struct telling *telling)
@@ -224,17 +229,18 @@ static void tell_all(const struct telling *telling)
 	const struct settings_staging *staging = telling->staging;
 	const struct settings_chaos *chaos = &staging->chaos;
 	char *of_relay = telling->relay
-	    ? xasprintf(" of relay %s", telling->relay->name)
-	    : xstrdup("");
+	                     ? xasprintf(" of relay %s", telling->relay->name)
+	                     : xstrdup("");
 	char what[STAGING_TEXT_SIZE], parts[PARTS_SIZE];
 
 	if (staging->redirect) {
 		(void)snprintf(what, sizeof(what), "all mail%s goes to %s",
-		    of_relay, staging->redirect);
+		               of_relay, staging->redirect);
 		tell(telling, "redirect", what);
 	}
 	if (staging_has_patterns(staging)) {
-		(void)snprintf(what, sizeof(what),
+		(void)snprintf(
+		    what, sizeof(what),
 		    "some recipients%s are refused (%zu patterns allow, "
 		    "%zu refuse)",
 		    of_relay, staging->allow.count, staging->refuse.count);
@@ -243,23 +249,25 @@ static void tell_all(const struct telling *telling)
 	if (has_chaos(staging)) {
 		describe_chaos(chaos, parts);
 		(void)snprintf(what, sizeof(what),
-		    "trouble is made on purpose for mail%s: %s", of_relay,
-		    parts);
+		               "trouble is made on purpose for mail%s: %s",
+		               of_relay, parts);
 		tell(telling, "chaos", what);
 	}
 	free(of_relay);
 }
 
 static void tell(const struct telling *telling, const char *key,
-    const char *what)
+                 const char *what)
 {
 	const struct relay_settings *relay = telling->relay;
 	char *sentence = xasprintf("staging: %s", what);
-	char *next = relay && relay->managed == RELAY_MANAGED_API
-	    ? xasprintf("to end it: relaisctl relay set %s %s=", relay->name,
-		  key)
-	    : xasprintf("to end it: take `%s` out of %s, then: relaisctl "
-			"reload", key, telling->file);
+	char *next =
+	    relay && relay->managed == RELAY_MANAGED_API
+		? xasprintf(
+		      "to end it: relaisctl relay set %s %s=", relay->name, key)
+		: xasprintf("to end it: take `%s` out of %s, then: relaisctl "
+	                    "reload",
+	                    key, telling->file);
 
 	telling->on_line(telling->context, sentence, next);
 	free(sentence);

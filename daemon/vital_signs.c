@@ -37,7 +37,7 @@ static void rest(struct vital_signs *signs, uint64_t commits);
 static void on_watchdog(evutil_socket_t fd, short what, void *argument);
 
 int vital_signs_new(struct vital_signs **ret_signs,
-    const struct vital_signs_params *params)
+                    const struct vital_signs_params *params)
 {
 	const struct timeval at_once = { 0 };
 	struct vital_signs *signs = xcalloc(1, sizeof(*signs));
@@ -50,8 +50,8 @@ int vital_signs_new(struct vital_signs **ret_signs,
 
 	signs->params = *params;
 	signs->status_timer = evtimer_new(base, on_status, signs);
-	signs->watchdog_timer = event_new(base, -1, EV_PERSIST, on_watchdog,
-	    signs);
+	signs->watchdog_timer =
+	    event_new(base, -1, EV_PERSIST, on_watchdog, signs);
 	if (signs->status_timer == NULL || signs->watchdog_timer == NULL ||
 	    event_add(signs->status_timer, &at_once) < 0 ||
 	    (us != 0 && event_add(signs->watchdog_timer, &watchdog) < 0)) {
@@ -113,24 +113,30 @@ static void rest(struct vital_signs *signs, uint64_t commits)
 }
 
 void vital_signs_describe(char *text, size_t size,
-    const struct queue_counts *counts, const struct scheduler_query *worst)
+                          const struct queue_counts *counts,
+                          const struct scheduler_query *worst)
 {
 	const struct relay_status *relay;
 	size_t len;
 
-	(void)snprintf(text, size, "%" PRIu64 " queued, %" PRIu64 " held, "
-	    "%" PRIu64 " parked%s", counts->messages[MESSAGE_QUEUED],
-	    counts->messages[MESSAGE_HELD], counts->messages[MESSAGE_PARKED],
-	    counts->is_full ? "; the queue is FULL" :
-	    counts->stalled_since_ms != 0 ? "; the disk is STALLED" : "");
+	(void)snprintf(text, size,
+	               "%" PRIu64 " queued, %" PRIu64 " held, "
+	               "%" PRIu64 " parked%s",
+	               counts->messages[MESSAGE_QUEUED],
+	               counts->messages[MESSAGE_HELD],
+	               counts->messages[MESSAGE_PARKED],
+	               counts->is_full                 ? "; the queue is FULL"
+	               : counts->stalled_since_ms != 0 ? "; the disk is STALLED"
+	                                               : "");
 	if (worst->relay_count == 0)
 		return;
 	relay = &worst->relays[0];
 	len = strlen(text);
 	(void)snprintf(text + len, size - len, "; relay %s is %s%s%.200s",
-	    relay->name != NULL ? relay->name : "unknown",
-	    breaker_state_name(relay->state),
-	    relay->fault.text[0] != '\0' ? ": " : "", relay->fault.text);
+	               relay->name != NULL ? relay->name : "unknown",
+	               breaker_state_name(relay->state),
+	               relay->fault.text[0] != '\0' ? ": " : "",
+	               relay->fault.text);
 }
 
 static bool are_loops_turning(const struct vital_signs *signs)
@@ -148,7 +154,7 @@ static void on_watchdog(evutil_socket_t fd, short what, void *argument)
 {
 	const struct vital_signs *signs = argument;
 	uint64_t idle_ms = (uint64_t)clock_boottime_ms() -
-	    queue_last_progress_ms(signs->params.queue);
+	                   queue_last_progress_ms(signs->params.queue);
 
 	(void)fd;
 	(void)what;
@@ -156,5 +162,5 @@ static void on_watchdog(evutil_socket_t fd, short what, void *argument)
 		service_notify("WATCHDOG=1");
 	else
 		log_message(LOG_LEVEL_ERR, "stuck",
-		    "a thread makes no progress");
+		            "a thread makes no progress");
 }

@@ -35,7 +35,7 @@ struct vital_signs_params {
 
 /* 0 or -ENOMEM. The first sentence comes with the loop's first turns. */
 int vital_signs_new(struct vital_signs **ret_signs,
-    const struct vital_signs_params *params);
+                    const struct vital_signs_params *params);
 void vital_signs_free(struct vital_signs *signs);
 
 /* An orderly stop has begun: somebody else says how it goes. */
@@ -43,6 +43,7 @@ void vital_signs_set_stopping(struct vital_signs *signs);
 
 /* The sentence; worst has one relay or none. */
 void vital_signs_describe(char *text, size_t size,
-    const struct queue_counts *counts, const struct scheduler_query *worst);
+                          const struct queue_counts *counts,
+                          const struct scheduler_query *worst);
 
 #endif

@@ -183,9 +183,11 @@ RELAIS_EXPORT void relais_close(struct relais_session *session);
  *
  * All recipients are queued for, or none: if one is refused, so is the message.
  */
-RELAIS_EXPORT enum relais_result relais_submit(struct relais_session *session,
-    const struct relais_envelope *envelope, const void *data, size_t len,
-    unsigned timeout_ms, struct relais_answer *ret_answer);
+RELAIS_EXPORT enum relais_result
+relais_submit(struct relais_session *session,
+              const struct relais_envelope *envelope, const void *data,
+              size_t len, unsigned timeout_ms,
+              struct relais_answer *ret_answer);
 
 /**
  * The same with the message from a descriptor.
@@ -193,9 +195,10 @@ RELAIS_EXPORT enum relais_result relais_submit(struct relais_session *session,
  * @param body_fd  read from its offset to end of file, in blocking mode; stays
  *                 open, yours. Memory is the same for any size
  */
-RELAIS_EXPORT enum relais_result relais_submit_fd(
-    struct relais_session *session, const struct relais_envelope *envelope,
-    int body_fd, unsigned timeout_ms, struct relais_answer *ret_answer);
+RELAIS_EXPORT enum relais_result
+relais_submit_fd(struct relais_session *session,
+                 const struct relais_envelope *envelope, int body_fd,
+                 unsigned timeout_ms, struct relais_answer *ret_answer);
 
 /**
  * Queue one message piece by piece: begin, write as often as you like, finish.
@@ -205,24 +208,25 @@ RELAIS_EXPORT enum relais_result relais_submit_fd(
  * @param timeout_ms  for each of the calls that follow; 0 waits for ever
  * @return RELAIS_OK, or why it can't begin: then there is nothing to finish
  */
-RELAIS_EXPORT enum relais_result relais_begin(struct relais_session *session,
-    const struct relais_envelope *envelope, unsigned timeout_ms,
-    struct relais_answer *ret_answer);
+RELAIS_EXPORT enum relais_result
+relais_begin(struct relais_session *session,
+             const struct relais_envelope *envelope, unsigned timeout_ms,
+             struct relais_answer *ret_answer);
 
 /**
  * @return RELAIS_OK; else the message is lost already, and relais_finish()
  *         will say the same
  */
 RELAIS_EXPORT enum relais_result relais_write(struct relais_session *session,
-    const void *data, size_t len);
+                                              const void *data, size_t len);
 
 /**
  * The message is complete: wait until it is on disk.
  *
  * @return as relais_submit()
  */
-RELAIS_EXPORT enum relais_result relais_finish(struct relais_session *session,
-    struct relais_answer *ret_answer);
+RELAIS_EXPORT enum relais_result
+relais_finish(struct relais_session *session, struct relais_answer *ret_answer);
 
 /**
  * The message will not be complete: nothing is queued.
@@ -249,7 +253,8 @@ struct relais_submission {
  * @return how many were queued: those with an id
  */
 RELAIS_EXPORT size_t relais_submit_batch(struct relais_session *session,
-    struct relais_submission *submissions, size_t count, unsigned timeout_ms);
+                                         struct relais_submission *submissions,
+                                         size_t count, unsigned timeout_ms);
 
 #ifdef __cplusplus
 }

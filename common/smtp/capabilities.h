@@ -50,10 +50,10 @@ struct smtp_capabilities {
 };
 
 void smtp_capabilities_parse(struct smtp_capabilities *ret_capabilities,
-    const struct smtp_reply *reply);
+                             const struct smtp_reply *reply);
 
 bool smtp_capabilities_have(const struct smtp_capabilities *capabilities,
-    unsigned extension);
+                            unsigned extension);
 
 /* "SCRAM-SHA-256" and so on; NULL for a value that is not one mechanism. */
 const char *smtp_mechanism_name(unsigned mechanism);

@@ -323,8 +323,8 @@ bool verdict_enhanced_are_valid(const char *enhanced)
 	unsigned numbers = 0;
 
 	for (;;) {
-		size_t len = *enhanced == 'x' ? 1
-		                              : strspn(enhanced, "0123456789");
+		size_t len =
+		    *enhanced == 'x' ? 1 : strspn(enhanced, "0123456789");
 
 		if (len == 0 || len > 3)
 			return false;

@@ -38,13 +38,16 @@ struct verdict_ruleset {
  * is always one for 4xx and 5xx.
  */
 const struct verdict_rule *verdict_rule_find(enum smtp_phase phase,
-    uint16_t code, const uint16_t enhanced[3], const char *text,
-    const struct verdict_ruleset *own);
+                                             uint16_t code,
+                                             const uint16_t enhanced[3],
+                                             const char *text,
+                                             const struct verdict_ruleset *own);
 
 /* Do a rule's patterns fit? NULL: whatever it is. */
 bool verdict_pattern_fits(const char *codes, const char *enhanced,
-    const char *text, uint16_t code, const uint16_t reply_enhanced[3],
-    const char *reply_text);
+                          const char *text, uint16_t code,
+                          const uint16_t reply_enhanced[3],
+                          const char *reply_text);
 
 /* Are these patterns as verdict_rule wants them? */
 bool verdict_codes_are_valid(const char *codes);

@@ -50,14 +50,14 @@ void accounts_add_take(struct accounts *accounts, struct oauth_news *news)
 static struct letter **find(struct letter **link, const char *relay)
 {
 	while (*link &&
-	    strcmp(LETTER_OF(*link, struct oauth_news, letter)->relay, relay) !=
-		0)
+	       strcmp(LETTER_OF(*link, struct oauth_news, letter)->relay,
+	              relay) != 0)
 		link = &(*link)->next;
 	return link;
 }
 
 const struct oauth_news *accounts_find(const struct accounts *accounts,
-    const char *relay)
+                                       const char *relay)
 {
 	struct letter *first = accounts ? accounts->first : NULL, **link;
 

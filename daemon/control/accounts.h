@@ -20,7 +20,7 @@ void accounts_add_take(struct accounts *accounts, struct oauth_news *news);
 /* Borrowed until the loop turns; NULL: nothing was heard of it. accounts may
  * be NULL. */
 const struct oauth_news *accounts_find(const struct accounts *accounts,
-    const char *relay);
+                                       const char *relay);
 
 /* "ready", "login-needed", "failing", or NULL for NULL. */
 const char *accounts_state(const struct oauth_news *news);

@@ -44,8 +44,8 @@ struct bufferevent *connection_accept(struct event_base *base, void *context)
 	connection->deadline = event_new(base, -1, 0, on_deadline, connection);
 	if (!connection->bev || !connection->admission || !connection->deadline)
 		abort();
-	bufferevent_setwatermark(
-	    connection->bev, EV_READ, 0, REQUEST_INPUT_MAX);
+	bufferevent_setwatermark(connection->bev, EV_READ, 0,
+	                         REQUEST_INPUT_MAX);
 	bufferevent_incref(connection->bev);
 	event_active(connection->admission, EV_TIMEOUT, 0);
 	LIST_INSERT_HEAD(&control->connections, connection, link);
@@ -83,7 +83,7 @@ static void admit(struct connection *connection)
 	r = peer_read(peer, bufferevent_getfd(connection->bev), true);
 	if (r < 0) {
 		log_message(LOG_LEVEL_WARNING, "control",
-		    "no credentials of a client: %s", strerror(-r));
+		            "no credentials of a client: %s", strerror(-r));
 		connection_cut(connection);
 		return;
 	}
@@ -93,7 +93,8 @@ static void admit(struct connection *connection)
 		connection_cut(connection);
 		return;
 	}
-	connection->is_refused = !connection->is_administrator &&
+	connection->is_refused =
+	    !connection->is_administrator &&
 	    count_of_uid(connection) > connection_limit_of(connection);
 	gate_open(connection);
 	connection_await_request(connection);
@@ -110,7 +111,7 @@ static bool is_far_too_many(const struct connection *connection)
 		return false;
 	/* A quarter is for those who can put things right. */
 	return control->connection_count > control->connection_limit * 3 / 4 ||
-	    count_of_uid(connection) > 2 * connection_limit_of(connection);
+	       count_of_uid(connection) > 2 * connection_limit_of(connection);
 }
 
 unsigned connection_limit_of(const struct connection *connection)
@@ -118,10 +119,10 @@ unsigned connection_limit_of(const struct connection *connection)
 	const struct peer *peer = &connection->peer;
 	const struct submitter_rule *rule =
 	    settings_find_submitter(connection->control->settings, peer->uid,
-		peer->gids, peer->gid_count);
+	                            peer->gids, peer->gid_count);
 
 	return rule->connections != 0 ? rule->connections
-				      : connection->control->connection_limit;
+	                              : connection->control->connection_limit;
 }
 
 /* This one included. */
@@ -136,8 +137,8 @@ static unsigned count_of_uid(const struct connection *connection)
 	return count;
 }
 
-struct connection *connection_find(
-    struct control *control, const struct evhttp_connection *http)
+struct connection *connection_find(struct control *control,
+                                   const struct evhttp_connection *http)
 {
 	struct connection *connection;
 

@@ -48,8 +48,8 @@ struct connection {
 struct bufferevent *connection_accept(struct event_base *base, void *context);
 
 /* NULL: it was refused. */
-struct connection *connection_find(
-    struct control *control, const struct evhttp_connection *http);
+struct connection *connection_find(struct control *control,
+                                   const struct evhttp_connection *http);
 
 /* The clock for the next request runs, or is stopped while one is answered. */
 void connection_await_request(struct connection *connection);

@@ -46,75 +46,75 @@ struct settings_letter {
 static const struct endpoint endpoints[] = {
 	{ METHOD_GET, "/v1/status", FOR_ANYONE, true, status_show, 0 },
 	{ METHOD_POST, "/v1/reload", FOR_ADMINISTRATORS, false, status_reload,
-	    0 },
+	  0 },
 	{ METHOD_GET, "/v1/messages", FOR_OWNERS, true, messages_list, 0 },
 	{ METHOD_POST, "/v1/messages", FOR_ANYONE, false, messages_submit, 0 },
 	{ METHOD_GET, "/v1/messages/{id}", FOR_OWNERS, true, messages_show, 0 },
 	{ METHOD_GET, "/v1/messages/{id}/content", FOR_OWNERS, false,
-	    messages_content, 0 },
+	  messages_content, 0 },
 	{ METHOD_POST, "/v1/messages/{id}/retry", FOR_ADMINISTRATORS, false,
-	    changes_one, CHANGE_RETRY },
+	  changes_one, CHANGE_RETRY },
 	{ METHOD_POST, "/v1/messages/{id}/hold", FOR_ADMINISTRATORS, false,
-	    changes_one, CHANGE_HOLD },
+	  changes_one, CHANGE_HOLD },
 	{ METHOD_POST, "/v1/messages/{id}/release", FOR_ADMINISTRATORS, false,
-	    changes_one, CHANGE_RELEASE },
+	  changes_one, CHANGE_RELEASE },
 	{ METHOD_POST, "/v1/messages/{id}/cancel", FOR_OWNERS, false,
-	    changes_one, CHANGE_CANCEL },
+	  changes_one, CHANGE_CANCEL },
 	{ METHOD_POST, "/v1/messages/{id}/reschedule", FOR_OWNERS, false,
-	    changes_one, CHANGE_RESCHEDULE },
+	  changes_one, CHANGE_RESCHEDULE },
 	{ METHOD_POST, "/v1/messages/{id}/resend", FOR_ADMINISTRATORS, false,
-	    changes_one, CHANGE_RESEND },
+	  changes_one, CHANGE_RESEND },
 	{ METHOD_POST, "/v1/messages:resend", FOR_ADMINISTRATORS, true,
-	    changes_bulk, CHANGE_RESEND },
+	  changes_bulk, CHANGE_RESEND },
 	{ METHOD_POST, "/v1/messages:retry", FOR_ADMINISTRATORS, true,
-	    changes_bulk, CHANGE_RETRY },
+	  changes_bulk, CHANGE_RETRY },
 	{ METHOD_POST, "/v1/messages:hold", FOR_ADMINISTRATORS, true,
-	    changes_bulk, CHANGE_HOLD },
+	  changes_bulk, CHANGE_HOLD },
 	{ METHOD_POST, "/v1/messages:release", FOR_ADMINISTRATORS, true,
-	    changes_bulk, CHANGE_RELEASE },
+	  changes_bulk, CHANGE_RELEASE },
 	{ METHOD_POST, "/v1/messages:cancel", FOR_OWNERS, true, changes_bulk,
-	    CHANGE_CANCEL },
+	  CHANGE_CANCEL },
 	{ METHOD_GET, "/v1/events", FOR_OWNERS, false, events_stream, 0 },
 	{ METHOD_GET, "/v1/relays", FOR_ADMINISTRATORS, true, relays_list, 0 },
 	{ METHOD_POST, "/v1/relays", FOR_ADMINISTRATORS, false,
-	    relay_changes_begin, RELAY_ADD },
+	  relay_changes_begin, RELAY_ADD },
 	{ METHOD_GET, "/v1/relays/{name}", FOR_ADMINISTRATORS, true,
-	    relays_show, 0 },
+	  relays_show, 0 },
 	{ METHOD_PUT, "/v1/relays/{name}", FOR_ADMINISTRATORS, false,
-	    relay_changes_begin, RELAY_SET },
+	  relay_changes_begin, RELAY_SET },
 	{ METHOD_DELETE, "/v1/relays/{name}", FOR_ADMINISTRATORS, true,
-	    relay_changes_begin, RELAY_REMOVE },
+	  relay_changes_begin, RELAY_REMOVE },
 	{ METHOD_POST, "/v1/relays/{name}/enable", FOR_ADMINISTRATORS, false,
-	    relay_changes_begin, RELAY_ENABLE },
+	  relay_changes_begin, RELAY_ENABLE },
 	{ METHOD_POST, "/v1/relays/{name}/disable", FOR_ADMINISTRATORS, false,
-	    relay_changes_begin, RELAY_DISABLE },
+	  relay_changes_begin, RELAY_DISABLE },
 	{ METHOD_POST, "/v1/relays/{name}/default", FOR_ADMINISTRATORS, false,
-	    relay_changes_begin, RELAY_DEFAULT },
+	  relay_changes_begin, RELAY_DEFAULT },
 	{ METHOD_POST, "/v1/relays/{name}/test", FOR_ADMINISTRATORS, false,
-	    relays_test, 0 },
+	  relays_test, 0 },
 	{ METHOD_POST, "/v1/relays/{name}/login", FOR_ADMINISTRATORS, false,
-	    relays_login, 0 },
+	  relays_login, 0 },
 	{ METHOD_POST, "/v1/relays/{name}/login/url", FOR_ADMINISTRATORS, false,
-	    relays_login_url, 0 },
+	  relays_login_url, 0 },
 	{ METHOD_GET, "/v1/providers", FOR_ANYONE, false, providers_list, 0 },
 	/* Asks name servers, which is not for everybody to cause. */
 	{ METHOD_GET, "/v1/providers:discover", FOR_ADMINISTRATORS, false,
-	    providers_discover, 0 },
+	  providers_discover, 0 },
 	{ METHOD_POST, "/v1/relays:test", FOR_ADMINISTRATORS, false,
-	    relays_test_draft, 0 },
+	  relays_test_draft, 0 },
 	{ METHOD_POST, "/v1/relays/{name}/pause", FOR_ADMINISTRATORS, false,
-	    relays_pause, 0 },
+	  relays_pause, 0 },
 	{ METHOD_POST, "/v1/relays/{name}/resume", FOR_ADMINISTRATORS, false,
-	    relays_resume, 0 },
+	  relays_resume, 0 },
 	{ METHOD_GET, "/v1/routes:explain", FOR_ADMINISTRATORS, true,
-	    routes_explain, 0 },
+	  routes_explain, 0 },
 	{ METHOD_GET, "/v1/backup", FOR_ADMINISTRATORS, false, backup_begin,
-	    0 },
+	  0 },
 	{ METHOD_GET, "/metrics", FOR_ADMINISTRATORS, true, status_metrics, 0 },
 };
 
 static int listen_at(struct control *control,
-    const struct control_params *params, char **ret_error);
+                     const struct control_params *params, char **ret_error);
 static unsigned connection_limit(void);
 static int make_http(struct control *control, int fd);
 static void on_request(struct evhttp_request *http, void *context);
@@ -124,7 +124,7 @@ static void on_settings(struct letter *letter);
 static void on_account_news(struct letter *letter);
 
 int control_new(struct control **ret_control,
-    const struct control_params *params, char **ret_error)
+                const struct control_params *params, char **ret_error)
 {
 	struct control *control = xcalloc(1, sizeof(*control));
 	int r;
@@ -154,9 +154,8 @@ int control_new(struct control **ret_control,
 		*ret_error = xasprintf("control: %s", strerror(-r));
 		goto out;
 	}
-	control->credentials =
-	    credentials_new(params->helper, params->oauth, control->mailbox,
-		true);
+	control->credentials = credentials_new(params->helper, params->oauth,
+	                                       control->mailbox, true);
 	oauth_listen(params->oauth, control->mailbox, on_account_news, control);
 	r = queue_reader_new(&control->reader, params->queue);
 	if (r < 0) {
@@ -189,7 +188,7 @@ static unsigned connection_limit(void)
 }
 
 static int listen_at(struct control *control,
-    const struct control_params *params, char **ret_error)
+                     const struct control_params *params, char **ret_error)
 {
 	const char *path = params->settings->control.socket;
 	int fd = params->listen_fd;
@@ -210,7 +209,8 @@ static int listen_at(struct control *control,
 /* The listener owns the descriptor, evhttp the listener. */
 static int make_http(struct control *control, int fd)
 {
-	control->listener = evconnlistener_new(control->base, NULL, NULL,
+	control->listener = evconnlistener_new(
+	    control->base, NULL, NULL,
 	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
 	if (!control->listener) {
 		(void)close(fd);
@@ -238,7 +238,7 @@ static void on_request(struct evhttp_request *http, void *context)
 
 	if (connection)
 		request_dispatch(connection, http, endpoints,
-		    sizeof(endpoints) / sizeof(endpoints[0]));
+		                 sizeof(endpoints) / sizeof(endpoints[0]));
 	else
 		evhttp_send_error(http, 503, NULL);
 }
@@ -252,11 +252,11 @@ static void on_accept_error(struct evconnlistener *listener, void *context)
 	static const struct timeval delay = { RELISTEN_DELAY_S, 0 };
 
 	(void)context;
-	log_message(
-	    LOG_LEVEL_WARNING, "control", "cannot accept: %s", strerror(errno));
+	log_message(LOG_LEVEL_WARNING, "control", "cannot accept: %s",
+	            strerror(errno));
 	evconnlistener_disable(listener);
 	if (event_base_once(evconnlistener_get_base(listener), -1, EV_TIMEOUT,
-		on_relisten, listener, &delay) < 0)
+	                    on_relisten, listener, &delay) < 0)
 		abort();
 }
 
@@ -267,8 +267,8 @@ static void on_relisten(evutil_socket_t fd, short what, void *context)
 	evconnlistener_enable(context);
 }
 
-void control_apply_settings(
-    struct control *control, const struct settings *settings)
+void control_apply_settings(struct control *control,
+                            const struct settings *settings)
 {
 	struct settings_letter *letter = xcalloc(1, sizeof(*letter));
 

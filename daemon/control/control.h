@@ -69,11 +69,11 @@ struct control_params {
  * the log; the caller frees it.
  */
 int control_new(struct control **ret_control,
-    const struct control_params *params, char **ret_error);
+                const struct control_params *params, char **ret_error);
 
 /* Any thread: from the next request on. Takes a reference. */
-void control_apply_settings(
-    struct control *control, const struct settings *settings);
+void control_apply_settings(struct control *control,
+                            const struct settings *settings);
 
 /*
  * After loop_join() of its loop, queue_stop() and scheduler_free(): what was

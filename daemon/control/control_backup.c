@@ -51,7 +51,7 @@ void backup_begin(struct request *request)
 
 	if (control->backup != NULL) {
 		request_fail(request, 409, "backup_runs", NULL,
-		    "another backup is under way");
+		             "another backup is under way");
 		return;
 	}
 	if (pipe2(ends, O_CLOEXEC) < 0) {
@@ -65,7 +65,7 @@ void backup_begin(struct request *request)
 	backup->from = ends[0];
 	backup->to = ends[1];
 	backup->readable = event_new(control->base, backup->from, EV_READ,
-	    on_readable, backup);
+	                             on_readable, backup);
 	if (backup->readable == NULL ||
 	    pthread_create(&backup->copier, NULL, copier_main, backup) != 0)
 		abort();
@@ -137,7 +137,7 @@ static int backup_end(struct backup *backup)
 	r = backup->result;
 	if (r < 0 && r != -EPIPE)
 		log_message(LOG_LEVEL_ERR, "backup", "the copy failed: %s",
-		    strerror(-r));
+		            strerror(-r));
 	free(backup);
 	return r;
 }

@@ -57,9 +57,10 @@ struct bulk {
 static const struct verb *verb_of(enum change_kind kind);
 static void post_change(struct request *request, struct change *change);
 static struct change *make_change(struct request *request,
-    enum change_kind kind, uint64_t id, const struct order *order);
-static bool read_order(
-    struct request *request, struct order *ret_order, unsigned members);
+                                  enum change_kind kind, uint64_t id,
+                                  const struct order *order);
+static bool read_order(struct request *request, struct order *ret_order,
+                       unsigned members);
 static void on_one_done(struct letter *letter);
 static void reply_cancelled(struct request *request);
 static void refuse_change(struct request *request, enum change_kind kind);
@@ -77,20 +78,28 @@ static void shape_outcome(struct emitter *emit, const struct bulk *bulk);
 static const struct verb *verb_of(enum change_kind kind)
 {
 	static const struct verb retry = { "retry",
-		SELECTION_DELIVERING | 1u << MESSAGE_QUEUED, ORDER_REASON };
+		                           SELECTION_DELIVERING |
+		                               1u << MESSAGE_QUEUED,
+		                           ORDER_REASON };
 	static const struct verb hold = { "hold",
-		SELECTION_DELIVERING | 1u << MESSAGE_QUEUED,
-		ORDER_REASON | ORDER_UNTIL };
+		                          SELECTION_DELIVERING |
+		                              1u << MESSAGE_QUEUED,
+		                          ORDER_REASON | ORDER_UNTIL };
 	static const struct verb release = { "release",
-		1u << MESSAGE_HELD | 1u << MESSAGE_PARKED, ORDER_REASON };
+		                             1u << MESSAGE_HELD |
+		                                 1u << MESSAGE_PARKED,
+		                             ORDER_REASON };
 	static const struct verb cancel = { "cancel", SELECTION_WAITING,
-		ORDER_REASON };
+		                            ORDER_REASON };
 	static const struct verb resend = { "resend",
-		SELECTION_WAITING | 1u << MESSAGE_FAILED |
-		    1u << MESSAGE_EXPIRED | 1u << MESSAGE_PARTIAL,
-		ORDER_REASON };
+		                            SELECTION_WAITING |
+		                                1u << MESSAGE_FAILED |
+		                                1u << MESSAGE_EXPIRED |
+		                                1u << MESSAGE_PARTIAL,
+		                            ORDER_REASON };
 	static const struct verb reschedule = { "reschedule",
-		1u << MESSAGE_QUEUED, ORDER_REASON | ORDER_AT };
+		                                1u << MESSAGE_QUEUED,
+		                                ORDER_REASON | ORDER_AT };
 
 	switch (kind) {
 	case CHANGE_RETRY:
@@ -113,7 +122,8 @@ static const struct verb *verb_of(enum change_kind kind)
 }
 
 static struct change *make_change(struct request *request,
-    enum change_kind kind, uint64_t id, const struct order *order)
+                                  enum change_kind kind, uint64_t id,
+                                  const struct order *order)
 {
 	struct change *change = change_new(kind, id);
 
@@ -151,8 +161,8 @@ static void post_change(struct request *request, struct change *change)
 }
 
 /* Answers the request itself where it returns false. */
-static bool read_order(
-    struct request *request, struct order *ret_order, unsigned members)
+static bool read_order(struct request *request, struct order *ret_order,
+                       unsigned members)
 {
 	char error[JSON_ERROR_SIZE];
 	const char *text;
@@ -181,7 +191,8 @@ void changes_one(struct request *request)
 		return;
 	if (kind == CHANGE_RESCHEDULE && order.at_ms == 0) {
 		order_done(&order);
-		request_fail(request, 422, "no_time", NULL,
+		request_fail(
+		    request, 422, "no_time", NULL,
 		    "say when: `at`, a time like 2026-11-23T18:40:01Z");
 		return;
 	}
@@ -210,9 +221,11 @@ static void on_one_done(struct letter *letter)
 		return;
 	}
 	if (result == -ERANGE) {
-		request_fail(request, 409, "behind_deadline", NULL,
+		request_fail(
+		    request, 409, "behind_deadline", NULL,
 		    "%s is not to be relayed so late: its deadline lies "
-		    "before that", request->parameter);
+		    "before that",
+		    request->parameter);
 		return;
 	}
 	if (result < 0) {
@@ -220,8 +233,9 @@ static void on_one_done(struct letter *letter)
 		return;
 	}
 	request_log(request, verb_of(kind)->name, id, NULL, -1);
-	request_ask_scheduler(request,
-	    kind == CHANGE_CANCEL ? reply_cancelled : messages_reply_one);
+	request_ask_scheduler(request, kind == CHANGE_CANCEL
+	                                   ? reply_cancelled
+	                                   : messages_reply_one);
 }
 
 /* Of a damaged message nothing is left that could be shown. */
@@ -231,8 +245,7 @@ static void reply_cancelled(struct request *request)
 	struct message *message;
 	int r;
 
-	r = queue_read_message(
-	    request->control->reader, request->id, &message);
+	r = queue_read_message(request->control->reader, request->id, &message);
 	if (r != -ENOENT) {
 		if (r == 0)
 			message_free(message);
@@ -251,8 +264,8 @@ static void refuse_change(struct request *request, enum change_kind kind)
 	struct message *message;
 	const char *state = "gone";
 
-	if (queue_read_message(
-		request->control->reader, request->id, &message) == 0) {
+	if (queue_read_message(request->control->reader, request->id,
+	                       &message) == 0) {
 		state = message_state_name(message->state);
 		if (kind == CHANGE_RESEND)
 			state = resend_obstacle(message);
@@ -262,8 +275,8 @@ static void refuse_change(struct request *request, enum change_kind kind)
 		message_free(message);
 	}
 	request_fail(request, 409, "nothing_to_do", NULL,
-	    "cannot %s %s: it is %s", verb_of(kind)->name, request->parameter,
-	    state);
+	             "cannot %s %s: it is %s", verb_of(kind)->name,
+	             request->parameter, state);
 }
 
 /* ------------------------------------------------------------------- bulk */
@@ -275,13 +288,13 @@ void changes_bulk(struct request *request)
 	struct bulk *bulk;
 
 	if (!read_order(request, &order,
-		verb_of(kind)->members | ORDER_DRY_RUN | ORDER_PROGRESS |
-		    ORDER_FILTER))
+	                verb_of(kind)->members | ORDER_DRY_RUN |
+	                    ORDER_PROGRESS | ORDER_FILTER))
 		return;
 	if (!order.has_filter) {
 		order_done(&order);
 		request_fail(request, 422, "no_filter", NULL,
-		    "say which messages: a `filter`, {} for all");
+		             "say which messages: a `filter`, {} for all");
 		return;
 	}
 	bulk = xcalloc(1, sizeof(*bulk));
@@ -331,7 +344,7 @@ static void on_next_page(evutil_socket_t fd, short what, void *context)
 	request_view(request, &view);
 	page = xcalloc(1, sizeof(*page));
 	r = page_read(page, request->control->reader, &bulk->order.filter,
-	    &view, bulk->before, BULK_PAGE);
+	              &view, bulk->before, BULK_PAGE);
 	if (r < 0) {
 		bulk->error = r;
 		bulk->is_last_page = true;
@@ -353,8 +366,9 @@ static void begin_page(struct bulk *bulk, struct page *page)
 	if (bulk->order.is_dry_run)
 		return;
 	for (i = 0; i < page->count; i++) {
-		struct change *change = make_change(bulk->request, bulk->kind,
-		    page->messages[i]->id, &bulk->order);
+		struct change *change =
+		    make_change(bulk->request, bulk->kind,
+		                page->messages[i]->id, &bulk->order);
 
 		change->job.on_done = on_bulk_change_done;
 		change->job.context = bulk;
@@ -422,14 +436,16 @@ static void keep_company(struct bulk *bulk)
 		return;
 	if (!bulk->is_streaming)
 		request_stream_begin(bulk->request,
-		    has_progress ? "application/x-ndjson" : "application/json",
-		    -1);
+		                     has_progress ? "application/x-ndjson"
+		                                  : "application/json",
+		                     -1);
 	bulk->is_streaming = true;
 	bulk->said_boot_ms = now_ms;
 	out = evbuffer_new();
-	if (!out || (has_progress &&
-		evbuffer_add_printf(out, "{\"progress\":%" PRIu64 "}",
-		    bulk->matched) < 0) ||
+	if (!out ||
+	    (has_progress &&
+	     evbuffer_add_printf(out, "{\"progress\":%" PRIu64 "}",
+	                         bulk->matched) < 0) ||
 	    evbuffer_add(out, "\n", 1) < 0)
 		abort();
 	request_stream_send(bulk->request, out, NULL);
@@ -444,7 +460,7 @@ static void finish(struct bulk *bulk)
 
 	if (!bulk->order.is_dry_run)
 		request_log(request, verb_of(bulk->kind)->name, 0, NULL,
-		    (int64_t)(bulk->changed + bulk->accepted));
+		            (int64_t)(bulk->changed + bulk->accepted));
 	shape_outcome(&request->emit, bulk);
 	event_free(bulk->next_page);
 	order_done(&bulk->order);
@@ -466,7 +482,7 @@ static void shape_outcome(struct emitter *emit, const struct bulk *bulk)
 	emit_number(emit, "changed", (int64_t)bulk->changed);
 	emit_number(emit, "accepted", (int64_t)bulk->accepted);
 	emit_number(emit, "failed", (int64_t)bulk->failed);
-	emit_text(
-	    emit, "failure", bulk->error < 0 ? strerror(-bulk->error) : NULL);
+	emit_text(emit, "failure",
+	          bulk->error < 0 ? strerror(-bulk->error) : NULL);
 	emit_end(emit);
 }

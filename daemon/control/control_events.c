@@ -58,8 +58,8 @@ struct streams {
 
 static void on_feed(struct letter *letter);
 static void listen_again(struct streams *streams);
-static struct watcher *watcher_new(
-    struct request *request, struct watcher_list *list);
+static struct watcher *watcher_new(struct request *request,
+                                   struct watcher_list *list);
 static void watcher_free(struct watcher *watcher);
 static void on_watcher_gone(struct request *request);
 static void on_heartbeat(evutil_socket_t fd, short what, void *context);
@@ -68,13 +68,13 @@ static void set_heartbeat(struct watcher *watcher);
 static void send_text(struct watcher *watcher, const char *text);
 static bool find_start(struct request *request, uint64_t *ret_position);
 static void fail_gone(struct request *request, uint64_t position,
-    uint64_t oldest, uint64_t newest);
+                      uint64_t oldest, uint64_t newest);
 static bool has_stream(const struct streams *streams, uid_t uid);
 static void pump(struct watcher *watcher);
 static void on_drained(struct request *request);
 static void end_of_ring(struct watcher *watcher, uint64_t oldest);
-static void add_event(
-    struct watcher *watcher, struct evbuffer *out, const struct feed_row *row);
+static void add_event(struct watcher *watcher, struct evbuffer *out,
+                      const struct feed_row *row);
 static void check_waiters(struct streams *streams);
 static void check_waiter(struct watcher *waiter);
 static void answer_waiter(struct watcher *waiter);
@@ -130,8 +130,8 @@ static void listen_again(struct streams *streams)
 
 /* --------------------------------------------------------------- watchers */
 
-static struct watcher *watcher_new(
-    struct request *request, struct watcher_list *list)
+static struct watcher *watcher_new(struct request *request,
+                                   struct watcher_list *list)
 {
 	struct control *control = request->control;
 	struct watcher *watcher = xcalloc(1, sizeof(*watcher));
@@ -220,7 +220,7 @@ void events_stream(struct request *request)
 
 	if (!request->is_administrator && has_stream(streams, request->uid)) {
 		request_fail(request, 429, "too_many_streams", NULL,
-		    "you have an event stream open already");
+		             "you have an event stream open already");
 		return;
 	}
 	if (!find_start(request, &position))
@@ -228,8 +228,8 @@ void events_stream(struct request *request)
 	watcher = watcher_new(request, &streams->streams);
 	watcher->position = position;
 	request_stream_begin(request, "text/event-stream", -1);
-	snprintf(
-	    first, sizeof(first), ": events after %" PRIu64 "\n\n", position);
+	snprintf(first, sizeof(first), ": events after %" PRIu64 "\n\n",
+	         position);
 	send_text(watcher, first);
 	set_heartbeat(watcher);
 	pump(watcher);
@@ -271,7 +271,7 @@ static bool find_start(struct request *request, uint64_t *ret_position)
 	*ret_position = strtoull(word, &end, 10);
 	if (*word < '0' || *word > '9' || *end) {
 		request_fail(request, 400, "bad_query", NULL,
-		    "since: expected the number of an event");
+		             "since: expected the number of an event");
 		return false;
 	}
 	r = queue_read_feed(reader, *ret_position, &row, 1, &oldest);
@@ -284,14 +284,15 @@ static bool find_start(struct request *request, uint64_t *ret_position)
 
 /* With the numbers as members, for programs that go on from there. */
 static void fail_gone(struct request *request, uint64_t position,
-    uint64_t oldest, uint64_t newest)
+                      uint64_t oldest, uint64_t newest)
 {
 	struct emitter *emit = &request->emit;
 	char message[128];
 
 	snprintf(message, sizeof(message),
-	    "events after %" PRIu64 " are not there; the oldest is "
-	    "%" PRIu64 ", the newest %" PRIu64, position, oldest, newest);
+	         "events after %" PRIu64 " are not there; the oldest is "
+	         "%" PRIu64 ", the newest %" PRIu64,
+	         position, oldest, newest);
 	emit_object(emit, NULL);
 	emit_object(emit, "error");
 	emit_text(emit, "code", "events_gone");
@@ -315,7 +316,7 @@ static void pump(struct watcher *watcher)
 
 	watcher->is_draining = false;
 	count = queue_read_feed(watcher->streams->control->reader,
-	    watcher->position, rows, ROWS_AT_ONCE, &oldest);
+	                        watcher->position, rows, ROWS_AT_ONCE, &oldest);
 	if (count < 0) {
 		end_of_ring(watcher, oldest);
 		return;
@@ -358,14 +359,14 @@ static void end_of_ring(struct watcher *watcher, uint64_t oldest)
 	char text[96];
 
 	snprintf(text, sizeof(text),
-	    "event: gone\ndata: {\"oldest\":%" PRIu64 "}\n\n", oldest);
+	         "event: gone\ndata: {\"oldest\":%" PRIu64 "}\n\n", oldest);
 	send_text(watcher, text);
 	watcher_free(watcher);
 	request_stream_end(request);
 }
 
-static void add_event(
-    struct watcher *watcher, struct evbuffer *out, const struct feed_row *row)
+static void add_event(struct watcher *watcher, struct evbuffer *out,
+                      const struct feed_row *row)
 {
 	struct request *request = watcher->request;
 	struct message *message = NULL;
@@ -384,8 +385,9 @@ static void add_event(
 	emit_init(&emit, &text);
 	shape_event(&emit, row, message, &view);
 	if (emit_result(&emit) < 0 ||
-	    evbuffer_add_printf(out, "id: %" PRIu64 "\nevent: %s\ndata: ",
-		row->sequence, timeline_kind_name(row->kind)) < 0 ||
+	    evbuffer_add_printf(
+		out, "id: %" PRIu64 "\nevent: %s\ndata: ", row->sequence,
+		timeline_kind_name(row->kind)) < 0 ||
 	    evbuffer_add(out, text.data, text.len) < 0 ||
 	    evbuffer_add(out, "\n\n", 2) < 0)
 		abort();
@@ -432,7 +434,7 @@ static void check_waiters(struct streams *streams)
 		return;
 	do {
 		count = queue_read_feed(reader, streams->waiters_position, rows,
-		    ROWS_AT_ONCE, &oldest);
+		                        ROWS_AT_ONCE, &oldest);
 		for (i = 0; i < count; i++)
 			streams->waiters_position = rows[i].sequence;
 		for (waiter = LIST_FIRST(&streams->waiters); waiter;
@@ -455,8 +457,8 @@ static void check_waiter(struct watcher *waiter)
 	struct message *message;
 	int r;
 
-	r = queue_read_message(
-	    waiter->request->control->reader, waiter->waits_for, &message);
+	r = queue_read_message(waiter->request->control->reader,
+	                       waiter->waits_for, &message);
 	if (r == 0 && message->state < MESSAGE_FAILED) {
 		message_free(message);
 		return;
@@ -484,8 +486,8 @@ static void finish_wait(struct request *request)
 		request_free(request);
 		return;
 	}
-	if (queue_read_message(
-		request->control->reader, request->id, &message) < 0) {
+	if (queue_read_message(request->control->reader, request->id,
+	                       &message) < 0) {
 		request_stream_cut(request);
 		return;
 	}

@@ -35,16 +35,16 @@ struct list_query {
 };
 
 static int list_query_read(struct list_query *query, struct request *request,
-    char error[SELECTION_ERROR_SIZE]);
+                           char error[SELECTION_ERROR_SIZE]);
 static int list_query_set(struct list_query *query, const char *name,
-    const char *value, char error[SELECTION_ERROR_SIZE]);
+                          const char *value, char error[SELECTION_ERROR_SIZE]);
 static int add_messages(struct request *request, struct list_query *query);
 static int add_step(struct request *request, const struct selection *selection,
-    const struct shape_view *view, unsigned step, uint64_t *before,
-    unsigned *ret_count);
+                    const struct shape_view *view, unsigned step,
+                    uint64_t *before, unsigned *ret_count);
 static int read_own(struct request *request, struct message **ret_message);
 static int read_number(const char *text, unsigned long low, unsigned long high,
-    unsigned *ret_number);
+                       unsigned *ret_number);
 
 /* ------------------------------------------------------------------- list */
 
@@ -89,11 +89,11 @@ static int add_messages(struct request *request, struct list_query *query)
 		unsigned step = left < LIST_STEP ? left : LIST_STEP;
 		unsigned count;
 
-		r = add_step(
-		    request, &query->selection, &view, step, &next, &count);
+		r = add_step(request, &query->selection, &view, step, &next,
+		             &count);
 		left -= count;
 		goes_on = r == 0 && next && count == step && left > 0 &&
-		    request->body.len < LIST_SIZE_BYTES;
+		          request->body.len < LIST_SIZE_BYTES;
 	} while (goes_on);
 	emit_end(emit);
 	if (next)
@@ -105,18 +105,18 @@ static int add_messages(struct request *request, struct list_query *query)
 }
 
 static int add_step(struct request *request, const struct selection *selection,
-    const struct shape_view *view, unsigned step, uint64_t *before,
-    unsigned *ret_count)
+                    const struct shape_view *view, unsigned step,
+                    uint64_t *before, unsigned *ret_count)
 {
 	struct page *page = xcalloc(1, sizeof(*page));
 	unsigned i;
 	int r;
 
-	r = page_read(
-	    page, request->control->reader, selection, view, *before, step);
+	r = page_read(page, request->control->reader, selection, view, *before,
+	              step);
 	for (i = 0; i < page->count; i++)
-		shape_message(
-		    &request->emit, NULL, page->messages[i], view, false);
+		shape_message(&request->emit, NULL, page->messages[i], view,
+		              false);
 	*before = page->next;
 	*ret_count = page->count;
 	page_done(page);
@@ -125,7 +125,7 @@ static int add_step(struct request *request, const struct selection *selection,
 }
 
 static int list_query_read(struct list_query *query, struct request *request,
-    char error[SELECTION_ERROR_SIZE])
+                           char error[SELECTION_ERROR_SIZE])
 {
 	struct evkeyval *pair;
 
@@ -139,20 +139,20 @@ static int list_query_read(struct list_query *query, struct request *request,
 }
 
 static int list_query_set(struct list_query *query, const char *name,
-    const char *value, char error[SELECTION_ERROR_SIZE])
+                          const char *value, char error[SELECTION_ERROR_SIZE])
 {
 	if (strcmp(name, "limit") == 0) {
 		if (read_number(value, 1, PAGE_MAX, &query->limit) == 0)
 			return 0;
 		snprintf(error, SELECTION_ERROR_SIZE,
-		    "limit: expected a number from 1 to %d", PAGE_MAX);
+		         "limit: expected a number from 1 to %d", PAGE_MAX);
 		return -EINVAL;
 	}
 	if (strcmp(name, "cursor") == 0) {
 		if (queue_id_parse(value, &query->before) == 0)
 			return 0;
 		snprintf(error, SELECTION_ERROR_SIZE,
-		    "cursor: expected `next` of an earlier answer");
+		         "cursor: expected `next` of an earlier answer");
 		return -EINVAL;
 	}
 	return selection_set(&query->selection, name, value, error);
@@ -170,7 +170,8 @@ void messages_show(struct request *request)
 
 	if (word && read_number(word, 1, WAIT_MAX_S, &wait_s) < 0) {
 		request_fail(request, 400, "bad_query", NULL,
-		    "wait: expected seconds, from 1 to %d", WAIT_MAX_S);
+		             "wait: expected seconds, from 1 to %d",
+		             WAIT_MAX_S);
 		return;
 	}
 	if (wait_s == 0) {
@@ -225,7 +226,7 @@ static int read_own(struct request *request, struct message **ret_message)
 }
 
 static int read_number(const char *text, unsigned long low, unsigned long high,
-    unsigned *ret_number)
+                       unsigned *ret_number)
 {
 	unsigned long number;
 	char *end;
@@ -251,8 +252,8 @@ struct content {
 };
 
 static void send_piece(struct request *request);
-static int add_piece(
-    struct content *content, struct queue_reader *reader, struct evbuffer *out);
+static int add_piece(struct content *content, struct queue_reader *reader,
+                     struct evbuffer *out);
 static void on_content_gone(struct request *request);
 
 void messages_content(struct request *request)
@@ -269,7 +270,8 @@ void messages_content(struct request *request)
 	if (!message->body_id || message->flags & MESSAGE_BODY_GONE) {
 		message_free(message);
 		request_fail(request, 410, "content_gone", NULL,
-		    "the content of %s is no longer kept", request->parameter);
+		             "the content of %s is no longer kept",
+		             request->parameter);
 		return;
 	}
 	content = xcalloc(1, sizeof(*content));
@@ -313,15 +315,15 @@ static void send_piece(struct request *request)
 }
 
 /* Behind the header block belongs an empty line, which isn't stored. */
-static int add_piece(
-    struct content *content, struct queue_reader *reader, struct evbuffer *out)
+static int add_piece(struct content *content, struct queue_reader *reader,
+                     struct evbuffer *out)
 {
 	size_t header_len = 0;
 	size_t len;
 	int r;
 
-	r = queue_read_piece(
-	    reader, content->body_id, content->piece, content->data, &len);
+	r = queue_read_piece(reader, content->body_id, content->piece,
+	                     content->data, &len);
 	if (r < 0)
 		return r;
 	if (content->piece++ == 0) {

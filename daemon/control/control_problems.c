@@ -27,25 +27,26 @@
 #define CERTIFICATE_WARN_MS (14 * 24 * 60 * 60 * UINT64_C(1000))
 
 static void shape_staging(void *context, const char *what, const char *next);
-static void shape_set_aside(
-    struct emitter *emit, uint64_t count, const char *state, const char *more);
-static void shape_store_problems(
-    struct emitter *emit, const struct queue_counts *counts);
+static void shape_set_aside(struct emitter *emit, uint64_t count,
+                            const char *state, const char *more);
+static void shape_store_problems(struct emitter *emit,
+                                 const struct queue_counts *counts);
 static void shape_trouble(struct emitter *emit, const char *name,
-    const struct relay_status *status, const struct oauth_news *account);
+                          const struct relay_status *status,
+                          const struct oauth_news *account);
 static void shape_accounts(struct request *request);
 static char *describe_fault(const struct relay_status *status);
 static void shape_disabled(struct request *request, const char *name,
-    const struct relay_status *status);
+                           const struct relay_status *status);
 static void shape_holds(struct request *request, const char *name,
-    const struct relay_status *status);
+                        const struct relay_status *status);
 static void shape_pace(struct emitter *emit, const char *name,
-    const struct relay_status *status);
+                       const struct relay_status *status);
 static void shape_certificate(struct emitter *emit, const char *name,
-    const struct relay_status *status);
+                              const struct relay_status *status);
 static void shape_event_hook(struct request *request);
 static void shape_problem(struct emitter *emit, uint64_t since_ms,
-    const char *next, const char *format, ...)
+                          const char *next, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
 void problems_shape(struct request *request, const struct queue_counts *counts)
@@ -57,14 +58,14 @@ void problems_shape(struct request *request, const struct queue_counts *counts)
 	emit_array(emit, "problems");
 	staging_describe(request->settings, shape_staging, emit);
 	shape_set_aside(emit, counts->messages[MESSAGE_PARKED], "parked",
-	    ": someone must decide");
+	                ": someone must decide");
 	shape_store_problems(emit, counts);
 	for (i = 0; i < scheduler->relay_count; i++) {
 		const struct relay_status *status = &scheduler->relays[i];
 		const char *name = problems_relay_name(request, status);
 
 		shape_trouble(emit, name, status,
-		    accounts_find(request->control->accounts, name));
+		              accounts_find(request->control->accounts, name));
 		shape_disabled(request, name, status);
 		shape_holds(request, name, status);
 		shape_pace(emit, name, status);
@@ -89,8 +90,8 @@ static void shape_staging(void *context, const char *what, const char *next)
 	shape_problem(context, 0, next, "%s", what);
 }
 
-const char *problems_relay_name(
-    struct request *request, const struct relay_status *status)
+const char *problems_relay_name(struct request *request,
+                                const struct relay_status *status)
 {
 	const struct relay_settings *relay =
 	    settings_find_relay(request->settings, status->id);
@@ -100,8 +101,8 @@ const char *problems_relay_name(
 	return status->name ? status->name : "unknown";
 }
 
-static void shape_set_aside(
-    struct emitter *emit, uint64_t count, const char *state, const char *more)
+static void shape_set_aside(struct emitter *emit, uint64_t count,
+                            const char *state, const char *more)
 {
 	char next[64];
 
@@ -109,29 +110,31 @@ static void shape_set_aside(
 		return;
 	snprintf(next, sizeof(next), "relaisctl list --state %s", state);
 	shape_problem(emit, 0, next, "%llu message%s %s%s",
-	    (unsigned long long)count, count == 1 ? " is" : "s are", state,
-	    more);
+	              (unsigned long long)count, count == 1 ? " is" : "s are",
+	              state, more);
 }
 
-static void shape_store_problems(
-    struct emitter *emit, const struct queue_counts *counts)
+static void shape_store_problems(struct emitter *emit,
+                                 const struct queue_counts *counts)
 {
 	char since[CLOCK_RFC3339_SIZE];
 
 	if (counts->stalled_since_ms) {
 		clock_format_rfc3339((int64_t)counts->stalled_since_ms, since);
 		shape_problem(emit, counts->stalled_since_ms,
-		    "look at the disk: dmesg, iostat",
-		    "disk stalled since %s: new mail is put off", since);
+		              "look at the disk: dmesg, iostat",
+		              "disk stalled since %s: new mail is put off",
+		              since);
 	}
 	if (counts->is_full)
 		shape_problem(emit, 0,
-		    "make room on the disk, or raise queue.maximum",
-		    "the store is full: new mail is put off");
+		              "make room on the disk, or raise queue.maximum",
+		              "the store is full: new mail is put off");
 }
 
 static void shape_trouble(struct emitter *emit, const char *name,
-    const struct relay_status *status, const struct oauth_news *account)
+                          const struct relay_status *status,
+                          const struct oauth_news *account)
 {
 	char *reason = describe_fault(status);
 	const char *colon = *reason ? ": " : "";
@@ -144,22 +147,23 @@ static void shape_trouble(struct emitter *emit, const char *name,
 	case BREAKER_OPEN:
 		next = xasprintf("relaisctl relay test %s", name);
 		shape_problem(emit, status->since_ms, next,
-		    "relay %s does not work%s%s", name, colon, reason);
+		              "relay %s does not work%s%s", name, colon,
+		              reason);
 		break;
 	case BREAKER_HELD:
 		next = accounts_remedy_dup(account);
 		if (!next)
 			next = xasprintf("mend the cause, then: "
-					 "relaisctl relay resume %s",
-			    name);
+			                 "relaisctl relay resume %s",
+			                 name);
 		shape_problem(emit, status->since_ms, next,
-		    "relay %s is held until someone acts%s%s", name, colon,
-		    reason);
+		              "relay %s is held until someone acts%s%s", name,
+		              colon, reason);
 		break;
 	case BREAKER_PAUSED:
 		next = xasprintf("relaisctl relay resume %s", name);
 		shape_problem(emit, status->since_ms, next,
-		    "relay %s is paused%s%s", name, colon, reason);
+		              "relay %s is paused%s%s", name, colon, reason);
 		break;
 	}
 	free(reason);
@@ -176,26 +180,27 @@ static char *describe_fault(const struct relay_status *status)
 		return xstrdup(fault->text);
 	if (fault->enhanced[0] != 0)
 		(void)snprintf(enhanced, sizeof(enhanced), "%u.%u.%u ",
-		    fault->enhanced[0], fault->enhanced[1],
-		    fault->enhanced[2]);
+		               fault->enhanced[0], fault->enhanced[1],
+		               fault->enhanced[2]);
 	return xasprintf("%u %s%s (at %s)", fault->code, enhanced, fault->text,
-	    smtp_phase_name(fault->phase));
+	                 smtp_phase_name(fault->phase));
 }
 
 /* Nobody would notice before the mail expires. */
 static void shape_disabled(struct request *request, const char *name,
-    const struct relay_status *status)
+                           const struct relay_status *status)
 {
 	const struct relay_settings *relay =
 	    settings_find_relay(request->settings, status->id);
-	uint64_t waiting = status->waiting[0] + status->waiting[1] +
-	    status->waiting[2];
+	uint64_t waiting =
+	    status->waiting[0] + status->waiting[1] + status->waiting[2];
 	char *next;
 
 	if (!relay || relay->enabled || waiting == 0)
 		return;
 	next = xasprintf("relaisctl relay enable %s", name);
-	shape_problem(&request->emit, 0, next,
+	shape_problem(
+	    &request->emit, 0, next,
 	    "relay %s is disabled, and mail waits for it: %llu message%s", name,
 	    (unsigned long long)waiting, waiting == 1 ? "" : "s");
 	free(next);
@@ -217,19 +222,18 @@ static void shape_accounts(struct request *request)
 		if (relay->enabled && relay->oauth.is_set && account &&
 		    account->problem.fault != FAULT_NONE &&
 		    (!status || status->state == BREAKER_CLOSED))
-			shape_problem(&request->emit, 0, next,
-			    "relay %s: %s", relay->name,
-			    account->problem.text);
+			shape_problem(&request->emit, 0, next, "relay %s: %s",
+			              relay->name, account->problem.text);
 		free(next);
 	}
 }
 
 static void shape_holds(struct request *request, const char *name,
-    const struct relay_status *status)
+                        const struct relay_status *status)
 {
 	struct emitter *emit = &request->emit;
-	char *next = xasprintf(
-	    "mend the cause, then: relaisctl relay resume %s", name);
+	char *next =
+	    xasprintf("mend the cause, then: relaisctl relay resume %s", name);
 	size_t i;
 
 	for (i = 0; i < status->hold_count; i++) {
@@ -241,38 +245,38 @@ static void shape_holds(struct request *request, const char *name,
 		user = view.user_name(view.context, hold->submitter);
 		if (user)
 			shape_problem(emit, hold->since_ms, next,
-			    "mail of %s is held at relay %s: %s", user, name,
-			    hold->reason);
+			              "mail of %s is held at relay %s: %s",
+			              user, name, hold->reason);
 		else
 			shape_problem(emit, hold->since_ms, next,
-			    "mail of uid %u is held at relay %s: %s",
-			    hold->submitter, name, hold->reason);
+			              "mail of uid %u is held at relay %s: %s",
+			              hold->submitter, name, hold->reason);
 	}
 	free(next);
 }
 
 /* It mends itself, but slowly. */
 static void shape_pace(struct emitter *emit, const char *name,
-    const struct relay_status *status)
+                       const struct relay_status *status)
 {
 	char *next;
 
 	if (status->learned_pace == 0)
 		return;
 	next = xasprintf("set limits.rate of %s to what it allows, then: "
-			 "relaisctl relay resume %s",
-	    name, name);
-	shape_problem(emit, status->learned_ms, next,
+	                 "relaisctl relay resume %s",
+	                 name, name);
+	shape_problem(
+	    emit, status->learned_ms, next,
 	    "relay %s was sent too much at once: it gets %u message%s a "
 	    "minute now, and more every ten minutes",
-	    name, status->learned_pace,
-	    status->learned_pace == 1 ? "" : "s");
+	    name, status->learned_pace, status->learned_pace == 1 ? "" : "s");
 	free(next);
 }
 
 /* Of the relay, as TLS has seen it last. */
 static void shape_certificate(struct emitter *emit, const char *name,
-    const struct relay_status *status)
+                              const struct relay_status *status)
 {
 	char end[CLOCK_RFC3339_SIZE];
 	uint64_t now_ms = (uint64_t)clock_wall_ms();
@@ -281,7 +285,8 @@ static void shape_certificate(struct emitter *emit, const char *name,
 	    status->certificate_end_ms > now_ms + CERTIFICATE_WARN_MS)
 		return;
 	clock_format_rfc3339((int64_t)status->certificate_end_ms, end);
-	shape_problem(emit, 0, "ask whoever runs the relay to renew it",
+	shape_problem(
+	    emit, 0, "ask whoever runs the relay to renew it",
 	    "the certificate of relay %s %s on %.10s", name,
 	    status->certificate_end_ms > now_ms ? "ends" : "has ended", end);
 }
@@ -293,11 +298,13 @@ static void shape_event_hook(struct request *request)
 
 	event_hook_look(request->control->event_hook, &hook);
 	if (hook.is_set && hook.problem)
-		shape_problem(emit, hook.problem_since_ms,
+		shape_problem(
+		    emit, hook.problem_since_ms,
 		    "mend it; the events it missed: relaisctl watch --after 0",
 		    "events.command fails: %s", hook.problem);
 	if (hook.dropped > 0)
-		shape_problem(emit, 0,
+		shape_problem(
+		    emit, 0,
 		    "make it faster, or use relais-webhook(8), which loses "
 		    "none",
 		    "events.command is too slow: it has missed %llu events",
@@ -305,7 +312,7 @@ static void shape_event_hook(struct request *request)
 }
 
 static void shape_problem(struct emitter *emit, uint64_t since_ms,
-    const char *next, const char *format, ...)
+                          const char *next, const char *format, ...)
 {
 	char what[640];
 	va_list args;

@@ -17,12 +17,13 @@
 #include "providers.h"
 
 static void shape_provider(struct emitter *emit, const char *key,
-    const struct provider *provider);
+                           const struct provider *provider);
 static void shape_number(struct emitter *emit, const char *key,
-    uint32_t number);
+                         uint32_t number);
 static void on_servers(struct letter *letter);
 static void reply_found(struct request *request, const char *source,
-    const struct provider *provider, const struct resolver_host *server);
+                        const struct provider *provider,
+                        const struct resolver_host *server);
 
 /* All, or with ?address= the one that its domain tells. */
 void providers_list(struct request *request)
@@ -45,7 +46,7 @@ void providers_list(struct request *request)
 }
 
 static void shape_provider(struct emitter *emit, const char *key,
-    const struct provider *provider)
+                           const struct provider *provider)
 {
 	emit_object(emit, key);
 	emit_text(emit, "id", provider->id);
@@ -62,7 +63,7 @@ static void shape_provider(struct emitter *emit, const char *key,
 	emit_object(emit, "limits");
 	shape_number(emit, "connections", provider->connections);
 	shape_number(emit, "messages_per_connection",
-	    provider->messages_per_connection);
+	             provider->messages_per_connection);
 	shape_number(emit, "recipients", provider->recipients);
 	shape_number(emit, "size_mib", provider->size_mib);
 	emit_text(emit, "rates", provider->rates);
@@ -72,8 +73,7 @@ static void shape_provider(struct emitter *emit, const char *key,
 	emit_end(emit);
 }
 
-static void shape_number(struct emitter *emit, const char *key,
-    uint32_t number)
+static void shape_number(struct emitter *emit, const char *key, uint32_t number)
 {
 	if (number > 0)
 		emit_number(emit, key, number);
@@ -94,11 +94,12 @@ void providers_discover(struct request *request)
 	const struct provider *provider;
 	struct resolver_query *query;
 
-	if (!domain || address_check(address, strlen(address),
-	    ADDRESS_UTF8) < 0) {
+	if (!domain ||
+	    address_check(address, strlen(address), ADDRESS_UTF8) < 0) {
 		request_fail(request, 400, "bad_query", NULL,
-		    address ? "`%s` is no address" : "address= is missing",
-		    address);
+		             address ? "`%s` is no address"
+		                     : "address= is missing",
+		             address);
 		return;
 	}
 	provider = provider_find_by_domain(domain);
@@ -122,24 +123,27 @@ static void on_servers(struct letter *letter)
 	const struct provider *provider;
 
 	if (query->status != RESOLVED) {
-		request_fail(request,
-		    query->status == RESOLVE_TEMPORARY ? 503 : 404,
+		request_fail(
+		    request, query->status == RESOLVE_TEMPORARY ? 503 : 404,
 		    "no_server_known",
 		    "ask whoever runs the mail of this domain for host and "
-		    "port; or see relaisctl providers", "%s", query->text);
+		    "port; or see relaisctl providers",
+		    "%s", query->text);
 	} else if (server) {
-		reply_found(request, "srv",
-		    provider_find_by_host(server->name), server);
+		reply_found(request, "srv", provider_find_by_host(server->name),
+		            server);
 	} else {
 		provider = provider_find_by_mx(query->exchanger);
 		if (provider)
 			reply_found(request, "mx", provider, NULL);
 		else
-			request_fail(request, 404, "no_server_known",
+			request_fail(
+			    request, 404, "no_server_known",
 			    "ask whoever runs that host for the host and port "
 			    "to submit mail to; or see relaisctl providers",
 			    "the domain names no server to submit mail to; "
-			    "its mail comes in at %s", query->exchanger);
+			    "its mail comes in at %s",
+			    query->exchanger);
 	}
 	resolver_query_free(query);
 }
@@ -160,7 +164,8 @@ static bool is_within(const char *host, const char *domain)
 }
 
 static void reply_found(struct request *request, const char *source,
-    const struct provider *provider, const struct resolver_host *server)
+                        const struct provider *provider,
+                        const struct resolver_host *server)
 {
 	const char *address = request_query(request, "address");
 	struct emitter *emit = &request->emit;
@@ -170,10 +175,13 @@ static void reply_found(struct request *request, const char *source,
 	emit_text(emit, "source", source);
 	emit_text(emit, "host", server ? server->name : provider->host);
 	emit_number(emit, "port", server ? server->port : provider->port);
-	emit_text(emit, "security", !server ? provider->security
-		: server->is_tls ? "tls" : "starttls");
-	emit_bool(emit, "needs_consent", server && !provider &&
-		!is_within(server->name, address_domain(address)));
+	emit_text(emit, "security",
+	          !server          ? provider->security
+	          : server->is_tls ? "tls"
+	                           : "starttls");
+	emit_bool(emit, "needs_consent",
+	          server && !provider &&
+	              !is_within(server->name, address_domain(address)));
 	if (provider)
 		shape_provider(emit, "provider", provider);
 	else

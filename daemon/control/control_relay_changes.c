@@ -38,9 +38,10 @@ static bool prepare_switch(struct relay_change *change);
 static bool prepare_default(struct relay_change *change);
 static struct settings_node *read_input(struct relay_change *change);
 static bool read_file(struct relay_change *change,
-    const struct relay_settings *relay, struct settings_node **ret_keys);
+                      const struct relay_settings *relay,
+                      struct settings_node **ret_keys);
 static bool write_relay(struct relay_change *change,
-    const struct settings_node *relay);
+                        const struct settings_node *relay);
 static void on_reloaded(struct letter *letter);
 static void reply(struct request *request);
 static void refuse(struct relay_change *change);
@@ -143,20 +144,22 @@ static bool prepare_add(struct relay_change *change)
 		change->name = xstrdup(name->text);
 	settings_node_free(name);
 	other = change->name
-	    ? settings_find_relay_by_name(settings, change->name)
-	    : NULL;
+	            ? settings_find_relay_by_name(settings, change->name)
+	            : NULL;
 	if (!change->name || !settings_relay_is_name(change->name))
-		request_fail(request, 422, "bad_name", NULL,
+		request_fail(
+		    request, 422, "bad_name", NULL,
 		    "a relay needs a name: letters, digits, dots, dashes and "
 		    "underscores, and not `%s`",
 		    SETTINGS_BUILT_IN_NAME);
 	else if (other)
 		request_fail(request, 409, "relay_exists", NULL,
-		    "there is a relay %s already%s%s", change->name,
-		    other->file ? ", in " : "", other->file ? other->file : "");
+		             "there is a relay %s already%s%s", change->name,
+		             other->file ? ", in " : "",
+		             other->file ? other->file : "");
 	else
 		is_good = relay_change_may_set(request, change->name, relay) &&
-		    write_relay(change, relay);
+		          write_relay(change, relay);
 	settings_node_free(relay);
 	/* What served until now goes on to. */
 	if (is_good && !settings->default_relay_file &&
@@ -201,7 +204,8 @@ static bool prepare_switch(struct relay_change *change)
 		return false;
 	settings_node_free(settings_node_remove(relay, "enabled"));
 	if (!is_on)
-		settings_node_add_take(relay, "enabled",
+		settings_node_add_take(
+		    relay, "enabled",
 		    settings_node_new(SETTINGS_NODE_SCALAR, "off", &request));
 	is_good = write_relay(change, relay);
 	settings_node_free(relay);
@@ -219,15 +223,17 @@ static bool prepare_default(struct relay_change *change)
 
 	if (!relay)
 		request_fail(request, 404, "no_such_relay",
-		    "relaisctl relay list", "there is no relay %s",
-		    change->name);
+		             "relaisctl relay list", "there is no relay %s",
+		             change->name);
 	else if (relay->managed == RELAY_MANAGED_BUILT_IN)
-		request_fail(request, 409, "built_in", NULL,
+		request_fail(
+		    request, 409, "built_in", NULL,
 		    "the built-in relay serves by itself while there is no "
 		    "other");
 	else if (settings->default_relay_file &&
-	    strcmp(settings->default_relay_file, ours) != 0)
-		request_fail(request, 409, "managed_by_file",
+	         strcmp(settings->default_relay_file, ours) != 0)
+		request_fail(
+		    request, 409, "managed_by_file",
 		    "change default_relay there, then: relaisctl reload",
 		    "the default relay is set in %s",
 		    settings->default_relay_file);
@@ -238,8 +244,8 @@ static bool prepare_default(struct relay_change *change)
 }
 
 /* The relay, if it is one that we may change. */
-const struct relay_settings *relay_change_find_relay(
-    struct relay_change *change)
+const struct relay_settings *
+relay_change_find_relay(struct relay_change *change)
 {
 	struct request *request = change->request;
 	const struct relay_settings *relay =
@@ -247,14 +253,15 @@ const struct relay_settings *relay_change_find_relay(
 
 	if (!relay)
 		request_fail(request, 404, "no_such_relay",
-		    "relaisctl relay list", "there is no relay %s",
-		    change->name);
+		             "relaisctl relay list", "there is no relay %s",
+		             change->name);
 	else if (relay->managed == RELAY_MANAGED_FILE)
 		request_fail(request, 409, "managed_by_file",
-		    "change it there, then: relaisctl reload",
-		    "relay %s is set in %s", relay->name, relay->file);
+		             "change it there, then: relaisctl reload",
+		             "relay %s is set in %s", relay->name, relay->file);
 	else if (relay->managed == RELAY_MANAGED_BUILT_IN)
-		request_fail(request, 409, "built_in", "relaisctl relay add",
+		request_fail(
+		    request, 409, "built_in", "relaisctl relay add",
 		    "the built-in relay cannot be changed; any other that is "
 		    "added takes its place");
 	else
@@ -279,7 +286,7 @@ static struct settings_node *read_input(struct relay_change *change)
 		while (i + 1 < errors.count && errors.entries[i].is_warning)
 			i++;
 		request_fail(request, 422, "bad_relay", NULL, "%s",
-		    errors.entries[i].text);
+		             errors.entries[i].text);
 	} else {
 		change->keys = relay_draft_keys(relay);
 	}
@@ -293,7 +300,7 @@ static struct settings_node *read_input(struct relay_change *change)
  * relaisd's, and would be sent where this request says.
  */
 bool relay_change_may_set(struct request *request, const char *name,
-    const struct settings_node *relay)
+                          const struct settings_node *relay)
 {
 	const char *key = settings_relay_root_key(relay);
 	const char *file = request->settings->file;
@@ -306,9 +313,10 @@ bool relay_change_may_set(struct request *request, const char *name,
 		return true;
 	copy = xstrdup(file ? file : SYSCONFDIR "/relais/relais.yaml");
 	next = xasprintf("root can write it to %s/relays.d/%s.yaml, then: "
-			 "relaisctl reload",
-	    dirname(copy), name);
-	request_fail(request, 403, "only_in_files", next,
+	                 "relaisctl reload",
+	                 dirname(copy), name);
+	request_fail(
+	    request, 403, "only_in_files", next,
 	    "%s names a file, a program or a secret of the system: it can "
 	    "only be set in a file of root's",
 	    key);
@@ -318,18 +326,19 @@ bool relay_change_may_set(struct request *request, const char *name,
 }
 
 static bool read_file(struct relay_change *change,
-    const struct relay_settings *relay, struct settings_node **ret_keys)
+                      const struct relay_settings *relay,
+                      struct settings_node **ret_keys)
 {
 	int r = relay_file_read(relay->file, relay->name, ret_keys);
 
 	if (r < 0)
 		request_fail(change->request, 503, "file_failed", NULL,
-		    "%s: %s", relay->file, strerror(-r));
+		             "%s: %s", relay->file, strerror(-r));
 	return r == 0;
 }
 
 static bool write_relay(struct relay_change *change,
-    const struct settings_node *relay)
+                        const struct settings_node *relay)
 {
 	char *text = relay_draft_write(change->name, relay);
 	bool is_good = relay_change_write(change, change->name, text);
@@ -350,7 +359,7 @@ bool relay_change_write_default(struct relay_change *change, const char *name)
 }
 
 bool relay_change_write(struct relay_change *change, const char *name,
-    const char *text)
+                        const char *text)
 {
 	struct request *request = change->request;
 	struct control_reload *reload = &change->reload;
@@ -358,14 +367,15 @@ bool relay_change_write(struct relay_change *change, const char *name,
 
 	assert(reload->edit_count < CONTROL_EDITS_MAX);
 	r = relay_file_write(&reload->edits[reload->edit_count],
-	    request->settings, name, text);
+	                     request->settings, name, text);
 	if (r == 0)
 		reload->edit_count++;
 	else
 		request_fail(request, 503, "file_failed",
-		    "look at the disk, and at who owns the folder",
-		    "%s/relays/%s.yaml: %s",
-		    request->settings->queue.directory, name, strerror(-r));
+		             "look at the disk, and at who owns the folder",
+		             "%s/relays/%s.yaml: %s",
+		             request->settings->queue.directory, name,
+		             strerror(-r));
 	return r == 0;
 }
 
@@ -387,13 +397,13 @@ static void on_reloaded(struct letter *letter)
 		refuse(change);
 	} else if (r < 0) {
 		request_fail(request, 503, "file_failed", "look at the disk",
-		    "done, but perhaps not on disk: %s", strerror(-r));
+		             "done, but perhaps not on disk: %s", strerror(-r));
 	} else {
 		request_log_relay(request,
-		    kinds[request->endpoint->detail].name, change->name,
-		    change->keys);
+		                  kinds[request->endpoint->detail].name,
+		                  change->name, change->keys);
 		snprintf(request->parameter, sizeof(request->parameter), "%s",
-		    change->name);
+		         change->name);
 		request->report = change->reload.report;
 		change->reload.report = NULL;
 		request_ask_scheduler(request, reply);
@@ -413,8 +423,8 @@ static void cut_places(struct control_reload *reload)
 
 		for (; found; found = strstr(found, path)) {
 			end = strchr(found + strlen(path), ' ');
-			if (!end || (found > reload->report &&
-					found[-1] != '\n')) {
+			if (!end ||
+			    (found > reload->report && found[-1] != '\n')) {
 				found += strlen(path);
 				continue;
 			}
@@ -430,16 +440,17 @@ static void refuse(struct relay_change *change)
 
 	if (change->reload.result != -EINVAL) {
 		request_fail(request, 503, "file_failed", "look at the disk",
-		    "nothing was changed: %s",
-		    strerror(-change->reload.result));
+		             "nothing was changed: %s",
+		             strerror(-change->reload.result));
 		return;
 	}
 	cut_places(&change->reload);
 	if (change->dropped_by)
 		next = xasprintf("give the password again: %s changes, so the "
-				 "stored one was not kept",
-		    change->dropped_by);
-	request_fail_lines(request, "bad_relay",
+		                 "stored one was not kept",
+		                 change->dropped_by);
+	request_fail_lines(
+	    request, "bad_relay",
 	    "the settings would have errors; nothing was changed", next,
 	    change->reload.report);
 	free(next);

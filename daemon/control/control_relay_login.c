@@ -69,16 +69,16 @@ void relays_login(struct request *request)
 	control = request->control;
 	if (count_logins(control) >= LOGINS_MAX) {
 		request_fail(request, 429, "too_many_logins", NULL,
-		    "%d logins are under way already", LOGINS_MAX);
+		             "%d logins are under way already", LOGINS_MAX);
 		return;
 	}
 	request_log_relay(request, "relay-login", relay->name,
-	    oauth_grant_name(relay->oauth.grant));
+	                  oauth_grant_name(relay->oauth.grant));
 	sign_in = xcalloc(1, sizeof(*sign_in));
 	sign_in->id = ++control->last_login;
 	sign_in->request = request;
-	sign_in->heartbeat = event_new(control->base, -1, EV_PERSIST,
-	    on_heartbeat, sign_in);
+	sign_in->heartbeat =
+	    event_new(control->base, -1, EV_PERSIST, on_heartbeat, sign_in);
 	if (!sign_in->heartbeat || event_add(sign_in->heartbeat, &often) < 0)
 		abort();
 	LIST_INSERT_HEAD(&control->logins, sign_in, link);
@@ -86,15 +86,15 @@ void relays_login(struct request *request)
 	request->on_gone = on_gone;
 	request_stream_begin(request, "application/x-ndjson", -1);
 	oauth_login_begin(control->oauth,
-	    &(struct oauth_login_order){
-		.id = sign_in->id,
-		.settings = request->settings,
-		.relay = relay,
-		.redirect_port = given.redirect_port,
-		.home = control->mailbox,
-		.on_step = on_step,
-		.context = control,
-	    });
+	                  &(struct oauth_login_order){
+			      .id = sign_in->id,
+			      .settings = request->settings,
+			      .relay = relay,
+			      .redirect_port = given.redirect_port,
+			      .home = control->mailbox,
+			      .on_step = on_step,
+			      .context = control,
+			  });
 }
 
 /* To the login of this relay that is under way. */
@@ -115,10 +115,10 @@ void relays_login_url(struct request *request)
 			break;
 	if (!sign_in) {
 		request_fail(request, 404, "no_login", "relaisctl relay login",
-		    "no login of relay %s is under way", relay->name);
+		             "no login of relay %s is under way", relay->name);
 	} else if (!given.url[0]) {
 		request_fail(request, 422, "bad_order", NULL,
-		    "url: expected what the browser was sent to");
+		             "url: expected what the browser was sent to");
 	} else {
 		oauth_login_hand_over(control->oauth, sign_in->id, given.url);
 		emit_object(&request->emit, NULL);
@@ -137,10 +137,11 @@ static const struct relay_settings *find_relay(struct request *request)
 
 	if (!relay) {
 		request_fail(request, 404, "no_such_relay",
-		    "relaisctl relay list", "there is no relay %s",
-		    request->parameter);
+		             "relaisctl relay list", "there is no relay %s",
+		             request->parameter);
 	} else if (!relay->oauth.is_set) {
-		request_fail(request, 409, "no_oauth",
+		request_fail(
+		    request, 409, "no_oauth",
 		    "oauth in relais.yaml(5) says which service to use",
 		    "relay %s has no oauth: there is nothing to log in to",
 		    relay->name);
@@ -150,7 +151,8 @@ static const struct relay_settings *find_relay(struct request *request)
 }
 
 static int on_member(void *context, const char *path,
-    const struct json_value *value, char error[JSON_ERROR_SIZE])
+                     const struct json_value *value,
+                     char error[JSON_ERROR_SIZE])
 {
 	struct login_order *order = context;
 
@@ -161,7 +163,7 @@ static int on_member(void *context, const char *path,
 			return 0;
 		}
 		snprintf(error, JSON_ERROR_SIZE,
-		    "redirect_port: expected a port");
+		         "redirect_port: expected a port");
 	} else if (strcmp(path, "url") == 0) {
 		if (value->kind == JSON_IS_TEXT &&
 		    strlen(value->text) < sizeof(order->url)) {
@@ -171,8 +173,8 @@ static int on_member(void *context, const char *path,
 		snprintf(error, JSON_ERROR_SIZE, "url: expected an URL");
 	} else {
 		snprintf(error, JSON_ERROR_SIZE,
-		    "%.80s: not known here; expected redirect_port or url",
-		    path);
+		         "%.80s: not known here; expected redirect_port or url",
+		         path);
 	}
 	return -EINVAL;
 }
@@ -222,7 +224,7 @@ static void on_step(struct letter *letter)
 
 /* "" and "": nothing is known about it. */
 static void find_cause(const struct request *request, const char *detail,
-    struct explanation *ret_cause)
+                       struct explanation *ret_cause)
 {
 	static const uint16_t none[3] = { 0 };
 	const struct relay_settings *relay =
@@ -230,7 +232,7 @@ static void find_cause(const struct request *request, const char *detail,
 
 	*ret_cause = (struct explanation){ NULL, NULL };
 	(void)hints_explain(ret_cause, request->settings, relay, 0, none,
-	    detail);
+	                    detail);
 }
 
 static void tell_step(struct sign_in *sign_in, const struct oauth_step *step)
@@ -272,8 +274,8 @@ static void tell_result(struct sign_in *sign_in, const struct oauth_step *step)
 	sign_in_free(sign_in);
 	request->on_gone = NULL;
 	request_log_relay(request,
-	    is_done ? "relay-logged-in" : "relay-login-failed",
-	    request->parameter, "");
+	                  is_done ? "relay-logged-in" : "relay-login-failed",
+	                  request->parameter, "");
 	if (is_done)
 		request_ask_scheduler(request, on_status);
 	else

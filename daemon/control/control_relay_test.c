@@ -37,9 +37,9 @@ struct trial {
 };
 
 static bool read_to(struct request *request, bool is_in_body,
-    char to[ADDRESS_SIZE]);
+                    char to[ADDRESS_SIZE]);
 static void begin(struct request *request, const struct settings *settings,
-    const struct relay_settings *relay, const char *to);
+                  const struct relay_settings *relay, const char *to);
 static void on_step(void *context, const struct relay_test_step *step);
 static void on_done(void *context, const struct relay_test_outcome *outcome);
 static void on_heartbeat(evutil_socket_t fd, short what, void *context);
@@ -55,8 +55,8 @@ void relays_test(struct request *request)
 
 	if (!relay)
 		request_fail(request, 404, "no_such_relay",
-		    "relaisctl relay list", "there is no relay %s",
-		    request->parameter);
+		             "relaisctl relay list", "there is no relay %s",
+		             request->parameter);
 	else if (read_to(request, true, to))
 		begin(request, request->settings, relay, to);
 }
@@ -85,11 +85,12 @@ void relays_test_draft(struct request *request)
 	if (r == 0) {
 		settings_node_free(settings_node_remove(draft, "name"));
 		r = settings_load_relay(request->settings, name, draft,
-		    &settings, &errors);
+		                        &settings, &errors);
 	}
 	if (r < 0)
 		request_fail_errors(request, "bad_relay",
-		    "the relay cannot be tested like this", &errors);
+		                    "the relay cannot be tested like this",
+		                    &errors);
 	settings_errors_done(&errors);
 	settings_node_free(draft);
 	if (r == 0)
@@ -100,13 +101,14 @@ void relays_test_draft(struct request *request)
 /* ------------------------------------------------------------------- order */
 
 static int on_member(void *context, const char *path,
-    const struct json_value *value, char error[JSON_ERROR_SIZE])
+                     const struct json_value *value,
+                     char error[JSON_ERROR_SIZE])
 {
 	char *to = context;
 
 	if (strcmp(path, "to") != 0) {
 		snprintf(error, JSON_ERROR_SIZE,
-		    "%.80s: not known here; expected to", path);
+		         "%.80s: not known here; expected to", path);
 		return -EINVAL;
 	}
 	if (value->kind == JSON_IS_NULL)
@@ -122,7 +124,7 @@ static int on_member(void *context, const char *path,
 
 /* Empty: no mail is to be sent. Answers the request where it's false. */
 static bool read_to(struct request *request, bool is_in_body,
-    char to[ADDRESS_SIZE])
+                    char to[ADDRESS_SIZE])
 {
 	const char *given = request_query(request, "to");
 	char error[JSON_ERROR_SIZE];
@@ -134,22 +136,21 @@ static bool read_to(struct request *request, bool is_in_body,
 		text = request_input(request, &len);
 		if (json_walk(text, len, on_member, to, error) < 0) {
 			request_fail(request, 422, "bad_order", NULL, "%s",
-			    error);
+			             error);
 			return false;
 		}
 	}
-	if (*to &&
-	    (address_check(to, strlen(to), ADDRESS_UTF8) < 0 ||
-		!address_domain(to))) {
+	if (*to && (address_check(to, strlen(to), ADDRESS_UTF8) < 0 ||
+	            !address_domain(to))) {
 		request_fail(request, 422, "bad_order", NULL,
-		    "to: %s is no address", to);
+		             "to: %s is no address", to);
 		return false;
 	}
 	return true;
 }
 
 static void begin(struct request *request, const struct settings *settings,
-    const struct relay_settings *relay, const char *to)
+                  const struct relay_settings *relay, const char *to)
 {
 	static const struct timeval often = { HEARTBEAT_S, 0 };
 	struct control *control = request->control;
@@ -168,7 +169,7 @@ static void begin(struct request *request, const struct settings *settings,
 
 	if (control->test_count >= TESTS_MAX) {
 		request_fail(request, 429, "too_many_tests", NULL,
-		    "%d tests are under way already", TESTS_MAX);
+		             "%d tests are under way already", TESTS_MAX);
 		return;
 	}
 	control->test_count++;
@@ -178,8 +179,8 @@ static void begin(struct request *request, const struct settings *settings,
 	snprintf(trial->to, sizeof(trial->to), "%s", to);
 	params.to = *trial->to ? trial->to : NULL;
 	params.context = trial;
-	trial->heartbeat = event_new(control->base, -1, EV_PERSIST,
-	    on_heartbeat, trial);
+	trial->heartbeat =
+	    event_new(control->base, -1, EV_PERSIST, on_heartbeat, trial);
 	if (!trial->heartbeat || event_add(trial->heartbeat, &often) < 0)
 		abort();
 	request->context = trial;

@@ -62,8 +62,8 @@ static const struct relay_settings *find_relay(struct request *request)
 
 	if (!relay)
 		request_fail(request, 404, "no_such_relay",
-		    "relaisctl relay list", "there is no relay %s",
-		    request->parameter);
+		             "relaisctl relay list", "there is no relay %s",
+		             request->parameter);
 	return relay;
 }
 
@@ -84,9 +84,9 @@ void relays_pause(struct request *request)
 	} else {
 		if (!order.reason[0])
 			snprintf(order.reason, sizeof(order.reason), "by %s",
-			    request_user(request));
+			         request_user(request));
 		scheduler_pause_relay(request->control->scheduler, relay->id,
-		    order.until_ms, order.reason);
+		                      order.until_ms, order.reason);
 		request_log(request, "pause", 0, relay->name, -1);
 		/* Asked after the pause, answered after it. */
 		request_ask_scheduler(request, relays_show);

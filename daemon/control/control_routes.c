@@ -39,12 +39,13 @@ static bool read_sender(struct question *question);
 static bool read_priority(struct question *question);
 static int explain(void *context, const char *address);
 static void shape_rule(struct emitter *emit, const struct settings *settings,
-    const char *key, int index);
-static void shape_staging(struct emitter *emit,
-    const struct settings *settings, const struct relay_settings *relay,
-    const char *address);
+                       const char *key, int index);
+static void shape_staging(struct emitter *emit, const struct settings *settings,
+                          const struct relay_settings *relay,
+                          const char *address);
 static void shape_identity(struct emitter *emit,
-    const struct relay_settings *relay, const char *sender);
+                           const struct relay_settings *relay,
+                           const char *sender);
 
 void routes_explain(struct request *request)
 {
@@ -62,12 +63,13 @@ void routes_explain(struct request *request)
 	emit_text(emit, "tag", question.message.tag);
 	emit_text(emit, "to", question.given);
 	emit_text(emit, "needs_alias",
-	    aliases_end_nowhere(request->settings, question.given, name)
-		? name : NULL);
+	          aliases_end_nowhere(request->settings, question.given, name)
+	              ? name
+	              : NULL);
 	emit_text(emit, "aliases_file", request->settings->aliases_file);
 	emit_array(emit, "recipients");
 	(void)aliases_expand(request->settings, question.given, explain,
-	    &question);
+	                     &question);
 	emit_end(emit);
 	emit_end(emit);
 	free(question.sender);
@@ -79,16 +81,16 @@ static bool read_question(struct question *question)
 	struct request *request = question->request;
 	const char *to = request_query(request, "to");
 
-	if (!to || address_check(to, strlen(to),
-	    ADDRESS_UTF8 | ADDRESS_BARE) < 0) {
+	if (!to ||
+	    address_check(to, strlen(to), ADDRESS_UTF8 | ADDRESS_BARE) < 0) {
 		request_fail(request, 400, "bad_query", NULL,
-		    to ? "`%s` is no address" : "to= is missing", to);
+		             to ? "`%s` is no address" : "to= is missing", to);
 		return false;
 	}
 	question->given = to;
 	question->message.tag = request_query(request, "tag");
 	return read_submitter(question) && read_sender(question) &&
-	    read_priority(question);
+	       read_priority(question);
 }
 
 static bool read_submitter(struct question *question)
@@ -99,7 +101,7 @@ static bool read_submitter(struct question *question)
 
 	if (word && users_find(word, &uid) < 0) {
 		request_fail(question->request, 422, "no_such_user", NULL,
-		    "there is no user %s", word);
+		             "there is no user %s", word);
 		return false;
 	}
 	question->message.uid = uid;
@@ -115,19 +117,20 @@ static bool read_sender(struct question *question)
 	const char *name;
 
 	if (!from) {
-		name = users_name(request->control->users,
-		    question->message.uid);
+		name =
+		    users_name(request->control->users, question->message.uid);
 		from = name ? name : "nobody";
 	}
 	if (*from != '\0' && address_check(from, strlen(from),
-	    ADDRESS_UTF8 | ADDRESS_BARE) < 0) {
+	                                   ADDRESS_UTF8 | ADDRESS_BARE) < 0) {
 		request_fail(request, 400, "bad_query", NULL,
-		    "`%s` is no address", from);
+		             "`%s` is no address", from);
 		return false;
 	}
-	question->sender = *from == '\0' || address_domain(from)
-	    ? xstrdup(from)
-	    : xasprintf("%s@%s", from, request->settings->domain);
+	question->sender =
+	    *from == '\0' || address_domain(from)
+		? xstrdup(from)
+		: xasprintf("%s@%s", from, request->settings->domain);
 	question->message.sender = question->sender;
 	return true;
 }
@@ -148,7 +151,7 @@ static bool read_priority(struct question *question)
 		}
 	}
 	request_fail(question->request, 400, "bad_query", NULL,
-	    "priority is urgent, normal or bulk, not `%s`", word);
+	             "priority is urgent, normal or bulk, not `%s`", word);
 	return false;
 }
 
@@ -167,8 +170,9 @@ static int explain(void *context, const char *address)
 	emit_text(emit, "address", address);
 	emit_text(emit, "relay", decision.relay->name);
 	emit_bool(emit, "is_default", decision.rule < 0);
-	emit_text(emit, "instead_of", decision.chosen == decision.relay
-		? NULL : decision.chosen->name);
+	emit_text(emit, "instead_of",
+	          decision.chosen == decision.relay ? NULL
+	                                            : decision.chosen->name);
 	shape_rule(emit, settings, "rule", decision.rule);
 	emit_text(emit, "priority", priority_name(decision.priority));
 	shape_rule(emit, settings, "priority_rule", decision.priority_rule);
@@ -176,11 +180,15 @@ static int explain(void *context, const char *address)
 	emit_text(emit, "carried_by", status ? status->carrier : NULL);
 	emit_array(emit, "fallback");
 	for (size_t i = 0; i < decision.relay->fallback_count; i++)
-		emit_text(emit, NULL, settings_find_relay(settings,
-		    decision.relay->fallback[i])->name);
+		emit_text(
+		    emit, NULL,
+		    settings_find_relay(settings, decision.relay->fallback[i])
+			->name);
 	emit_end(emit);
-	emit_text(emit, "held", decision.relay->kind == RELAY_DIRECT
-		? route_reason_to_hold(settings, message) : NULL);
+	emit_text(emit, "held",
+	          decision.relay->kind == RELAY_DIRECT
+	              ? route_reason_to_hold(settings, message)
+	              : NULL);
 	shape_staging(emit, settings, decision.relay, address);
 	shape_identity(emit, decision.relay, message->sender);
 	emit_end(emit);
@@ -189,7 +197,7 @@ static int explain(void *context, const char *address)
 
 /* Rules are counted from 1, as people do; null without one. */
 static void shape_rule(struct emitter *emit, const struct settings *settings,
-    const char *key, int index)
+                       const char *key, int index)
 {
 	const struct route_rule *rule;
 
@@ -209,13 +217,13 @@ static void shape_rule(struct emitter *emit, const struct settings *settings,
 		emit_number(emit, "gid", rule->group);
 	if (rule->has_if_priority)
 		emit_text(emit, "if_priority",
-		    priority_name(rule->if_priority));
+		          priority_name(rule->if_priority));
 	emit_end(emit);
 }
 
-static void shape_staging(struct emitter *emit,
-    const struct settings *settings, const struct relay_settings *relay,
-    const char *address)
+static void shape_staging(struct emitter *emit, const struct settings *settings,
+                          const struct relay_settings *relay,
+                          const char *address)
 {
 	char text[STAGING_TEXT_SIZE];
 	bool is_refused = staging_relay_refuses(settings, relay, address, text);
@@ -225,15 +233,17 @@ static void shape_staging(struct emitter *emit,
 }
 
 static void shape_identity(struct emitter *emit,
-    const struct relay_settings *relay, const char *sender)
+                           const struct relay_settings *relay,
+                           const char *sender)
 {
-	enum identity_reason reason = *sender == '\0'
-	    ? IDENTITY_KEPT : identity_judge(relay, sender);
+	enum identity_reason reason =
+	    *sender == '\0' ? IDENTITY_KEPT : identity_judge(relay, sender);
 
 	emit_object(emit, "identity");
 	emit_text(emit, "sender", identity_sender(relay, sender));
-	emit_text(emit, "because", reason == IDENTITY_KEPT
-		? NULL : identity_reason_text(reason));
+	emit_text(emit, "because",
+	          reason == IDENTITY_KEPT ? NULL
+	                                  : identity_reason_text(reason));
 	emit_text(emit, "from", relay->from.address);
 	emit_text(emit, "name", relay->from.name);
 	emit_text(emit, "reply_to", relay->reply_to.address);

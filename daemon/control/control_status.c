@@ -23,15 +23,16 @@
 
 static void shape_program(struct request *request);
 static int shape_own_counts(struct request *request);
-static int count_own(
-    struct request *request, unsigned states, unsigned *ret_count);
+static int count_own(struct request *request, unsigned states,
+                     unsigned *ret_count);
 static void shape_messages(struct emitter *emit,
-    const struct queue_counts *counts, uint64_t delivering);
-static void shape_store(struct emitter *emit,
-    const struct queue_counts *counts, const char *directory);
+                           const struct queue_counts *counts,
+                           uint64_t delivering);
+static void shape_store(struct emitter *emit, const struct queue_counts *counts,
+                        const char *directory);
 static void shape_relays(struct request *request);
-static void shape_routing(
-    struct emitter *emit, const struct scheduler_query *scheduler);
+static void shape_routing(struct emitter *emit,
+                          const struct scheduler_query *scheduler);
 static void shape_event_hook(struct request *request);
 static void on_reload_done(struct letter *letter);
 
@@ -51,9 +52,9 @@ void status_show(struct request *request)
 		r = queue_read_counts(request->control->reader, &counts);
 		if (r == 0) {
 			shape_messages(emit, &counts,
-			    request->scheduler->delivering_count);
+			               request->scheduler->delivering_count);
 			shape_store(emit, &counts,
-			    request->settings->queue.directory);
+			            request->settings->queue.directory);
 			shape_relays(request);
 			shape_routing(emit, request->scheduler);
 			shape_event_hook(request);
@@ -76,7 +77,8 @@ static void shape_program(struct request *request)
 	emit_text(emit, "hostname", request->settings->hostname);
 	emit_time(emit, "started", control->started_ms);
 	emit_number(emit, "uptime_s",
-	    (clock_boottime_ms() - (int64_t)control->started_boot_ms) / 1000);
+	            (clock_boottime_ms() - (int64_t)control->started_boot_ms) /
+	                1000);
 	emit_bool(emit, "administrator", request->is_administrator);
 }
 
@@ -87,8 +89,10 @@ static void shape_program(struct request *request)
 /* More than so many are said as "more": the cost stays bounded. */
 static int shape_own_counts(struct request *request)
 {
-	static const enum message_state shown[] = { MESSAGE_QUEUED,
-		MESSAGE_HELD, MESSAGE_PARKED, MESSAGE_FAILED, MESSAGE_EXPIRED };
+	static const enum message_state shown[] = {
+		MESSAGE_QUEUED, MESSAGE_HELD, MESSAGE_PARKED, MESSAGE_FAILED,
+		MESSAGE_EXPIRED
+	};
 	struct emitter *emit = &request->emit;
 	unsigned count = 0;
 	bool has_more = false;
@@ -110,8 +114,8 @@ static int shape_own_counts(struct request *request)
 	return r;
 }
 
-static int count_own(
-    struct request *request, unsigned states, unsigned *ret_count)
+static int count_own(struct request *request, unsigned states,
+                     unsigned *ret_count)
 {
 	struct page *page = xcalloc(1, sizeof(*page));
 	struct selection selection;
@@ -123,7 +127,7 @@ static int count_own(
 	selection.states = states;
 	selection_restrict(&selection, request->uid);
 	r = page_read(page, request->control->reader, &selection, &view, 0,
-	    OWN_COUNT_MAX);
+	              OWN_COUNT_MAX);
 	*ret_count = page->count;
 	page_done(page);
 	free(page);
@@ -133,7 +137,8 @@ static int count_own(
 /* -------------------------------------------------------------------- all */
 
 static void shape_messages(struct emitter *emit,
-    const struct queue_counts *counts, uint64_t delivering)
+                           const struct queue_counts *counts,
+                           uint64_t delivering)
 {
 	uint64_t queued = counts->messages[MESSAGE_QUEUED];
 	int state;
@@ -146,13 +151,13 @@ static void shape_messages(struct emitter *emit,
 	emit_number(emit, "delivering", (int64_t)delivering);
 	for (state = MESSAGE_HELD; state < MESSAGE_STATES; state++)
 		emit_number(emit, message_state_name((enum message_state)state),
-		    (int64_t)counts->messages[state]);
+		            (int64_t)counts->messages[state]);
 	emit_end(emit);
 	emit_number(emit, "waiting_parts", (int64_t)counts->waiting_parts);
 }
 
-static void shape_store(struct emitter *emit,
-    const struct queue_counts *counts, const char *directory)
+static void shape_store(struct emitter *emit, const struct queue_counts *counts,
+                        const char *directory)
 {
 	emit_object(emit, "store");
 	emit_text(emit, "directory", directory);
@@ -185,7 +190,7 @@ static void shape_relays(struct request *request)
 		emit_bool(emit, "default", relay == settings->default_relay);
 		emit_bool(emit, "enabled", relay->enabled);
 		shape_relay_state(emit, settings, relay,
-		    shape_relay_status(scheduler, relay->id));
+		                  shape_relay_status(scheduler, relay->id));
 		emit_end(emit);
 	}
 	for (i = 0; i < scheduler->relay_count; i++) {
@@ -204,12 +209,12 @@ static void shape_relays(struct request *request)
 }
 
 /* After routing has changed: how far all that waits has been looked at. */
-static void shape_routing(
-    struct emitter *emit, const struct scheduler_query *scheduler)
+static void shape_routing(struct emitter *emit,
+                          const struct scheduler_query *scheduler)
 {
 	emit_object(emit, "routing");
 	emit_text(emit, "state",
-	    scheduler->is_rerouting ? "looking" : "settled");
+	          scheduler->is_rerouting ? "looking" : "settled");
 	emit_number(emit, "looked_at", (int64_t)scheduler->parts_looked_at);
 	emit_number(emit, "of", (int64_t)scheduler->parts_to_look_at);
 	emit_number(emit, "moved", (int64_t)scheduler->messages_moved);
@@ -264,7 +269,8 @@ static void on_reload_done(struct letter *letter)
 		emit_end(emit);
 		request_reply(request, 200);
 	} else {
-		request_fail_lines(request, "bad_settings",
+		request_fail_lines(
+		    request, "bad_settings",
 		    "the settings have errors; the old ones stay",
 		    "mend them, then: relaisctl reload", reload->report);
 	}

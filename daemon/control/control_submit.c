@@ -48,8 +48,8 @@ struct posting {
 	struct posted *posted;
 	unsigned count;
 	bool is_array;
-	const struct form *form; /* while it is read; or NULL */
-	char *key;               /* of the header field; or NULL */
+	const struct form *form;      /* while it is read; or NULL */
+	char *key;                    /* of the header field; or NULL */
 	char error[DRAFT_ERROR_SIZE]; /* of the draft that is being filled */
 };
 
@@ -76,7 +76,7 @@ static bool is_type(const char *type, const char *wanted)
 	size_t len = strlen(wanted);
 
 	return strncasecmp(type, wanted, len) == 0 &&
-	    (type[len] == '\0' || type[len] == ';' || type[len] == ' ');
+	       (type[len] == '\0' || type[len] == ';' || type[len] == ' ');
 }
 
 void messages_submit(struct request *request)
@@ -91,7 +91,8 @@ void messages_submit(struct request *request)
 	posting->request = request;
 	is_raw = type != NULL && is_type(type, "message/rfc822");
 	if (!is_raw && mime_prepare(&why) < 0) {
-		request_fail(request, 503, "no_mime",
+		request_fail(
+		    request, 503, "no_mime",
 		    "install GMime 3 (libgmime-3.0-0), or send message/rfc822",
 		    "messages cannot be written here: %s", why);
 		posting_free(posting);
@@ -108,16 +109,16 @@ void messages_submit(struct request *request)
 		r = read_form(posting, type);
 	} else {
 		request_fail(request, 415, "bad_type",
-		    "send message/rfc822, application/json or "
-		    "multipart/form-data",
-		    "a message is not submitted as %.100s", type);
+		             "send message/rfc822, application/json or "
+		             "multipart/form-data",
+		             "a message is not submitted as %.100s", type);
 		posting_free(posting);
 		return;
 	}
 	if (r < 0) {
 		request_fail(request, r == -EBADMSG ? 400 : 422,
-		    r == -EBADMSG ? "bad_json" : "bad_message",
-		    "see control-protocol", "%s", posting->error);
+		             r == -EBADMSG ? "bad_json" : "bad_message",
+		             "see control-protocol", "%s", posting->error);
 		posting_free(posting);
 		return;
 	}
@@ -156,8 +157,8 @@ static int set_common(struct posting *posting, struct draft *draft)
 		return 0;
 	/* Each message of an array has a key of its own. */
 	key = posting->is_array
-	    ? xasprintf("%s/%u", posting->key, posting->count)
-	    : xstrdup(posting->key);
+	          ? xasprintf("%s/%u", posting->key, posting->count)
+	          : xstrdup(posting->key);
 	r = draft_set(draft, "key", key, posting->error);
 	free(key);
 	return r;
@@ -179,10 +180,10 @@ static int read_raw(struct posting *posting)
 	if (r == 0)
 		r = draft_check(&draft, posting->error);
 	if (r == 0) {
-		(void)evbuffer_add_buffer(content,
-		    evhttp_request_get_input_buffer(request->http));
+		(void)evbuffer_add_buffer(
+		    content, evhttp_request_get_input_buffer(request->http));
 		draft_append_commands(&draft, evbuffer_get_length(content),
-		    &commands);
+		                      &commands);
 		posting->posted = xcalloc(1, sizeof(*posting->posted));
 		posting->count = 1;
 		if (draft.is_dry_run) {
@@ -210,13 +211,13 @@ static int read_json(struct posting *posting, const char *text, size_t len)
 	}
 	posting->is_array = len > 0 && *text == '[';
 	r = draft_json_read(text, len, &taker, &posting->is_array,
-	    posting->error);
+	                    posting->error);
 	if (r < 0)
 		return r;
 	if (posting->count > 0 && posting->count <= MESSAGES_MAX)
 		return 0;
 	(void)snprintf(posting->error, sizeof(posting->error),
-	    "expected 1 to %d messages", MESSAGES_MAX);
+	               "expected 1 to %d messages", MESSAGES_MAX);
 	return -EINVAL;
 }
 
@@ -276,11 +277,11 @@ static int set_from_form(struct posting *posting, struct draft *draft)
 			abort();
 		if (strlen(value) != part->len) {
 			(void)snprintf(posting->error, sizeof(posting->error),
-			    "%.60s: there is a NUL in it", part->name);
+			               "%.60s: there is a NUL in it",
+			               part->name);
 			r = -EINVAL;
 		} else {
-			r = draft_set(draft, part->name, value,
-			    posting->error);
+			r = draft_set(draft, part->name, value, posting->error);
 		}
 	}
 	return r;
@@ -294,7 +295,7 @@ static void begin_draft(void *context, struct draft *draft)
 	int r;
 
 	draft_init(draft, false,
-	    posting->request->settings->receive.recipients);
+	           posting->request->settings->receive.recipients);
 	posting->error[0] = '\0';
 	r = set_common(posting, draft);
 	if (r == 0 && posting->form != NULL)
@@ -317,7 +318,7 @@ static void add_message(struct posting *posting, const struct draft *draft)
 		content = evbuffer_new();
 		if (content == NULL ||
 		    evbuffer_add_reference(content, data, len,
-			request_free_data, data) < 0)
+		                           request_free_data, data) < 0)
 			abort();
 	} else {
 		free(data);
@@ -334,7 +335,7 @@ static void end_draft(void *context, struct draft *draft, const char *error)
 	if (posting->count++ >= MESSAGES_MAX)
 		return;
 	posting->posted = xrealloc(posting->posted,
-	    posting->count * sizeof(*posting->posted));
+	                           posting->count * sizeof(*posting->posted));
 	posted = &posting->posted[posting->count - 1];
 	posted->sentence = NULL;
 	posted->index = posting->handover->count;
@@ -357,8 +358,8 @@ static void hand_over(struct posting *posting)
 	struct handover *handover = posting->handover;
 
 	/* What was sent is elsewhere by now. */
-	(void)evbuffer_drain(evhttp_request_get_input_buffer(
-				 posting->request->http), SIZE_MAX);
+	(void)evbuffer_drain(
+	    evhttp_request_get_input_buffer(posting->request->http), SIZE_MAX);
 	if (handover->count == 0) {
 		answer(posting);
 		return;
@@ -377,7 +378,7 @@ static void on_answered(struct letter *letter)
 }
 
 static void shape_one(struct emitter *emit, const struct posting *posting,
-    unsigned i)
+                      unsigned i)
 {
 	const struct posted *posted = &posting->posted[i];
 
@@ -385,7 +386,7 @@ static void shape_one(struct emitter *emit, const struct posting *posting,
 		submission_shape_bad(emit, posted->sentence);
 	else
 		submission_shape(emit,
-		    &posting->handover->messages[posted->index]);
+		                 &posting->handover->messages[posted->index]);
 }
 
 static int status_of(const struct posting *posting, unsigned i)
@@ -394,12 +395,11 @@ static int status_of(const struct posting *posting, unsigned i)
 
 	if (posted->sentence != NULL)
 		return 422;
-	return submission_status(
-	    &posting->handover->messages[posted->index]);
+	return submission_status(&posting->handover->messages[posted->index]);
 }
 
 static void add_field(struct request *request, const char *name,
-    const char *value)
+                      const char *value)
 {
 	if (request->http)
 		(void)evhttp_add_header(
@@ -409,7 +409,7 @@ static void add_field(struct request *request, const char *name,
 
 /* What the head of the answer to one message says. */
 static void add_fields(struct request *request,
-    const struct handover_message *message)
+                       const struct handover_message *message)
 {
 	unsigned retry_s = submission_retry_after_s(message);
 	char text[64], id[QUEUE_ID_SIZE];

@@ -12,27 +12,32 @@
 #include "address_list.h"
 #include "runtime/xalloc.h"
 
-#define FIELDS_MAX    100
-#define FILES_MAX     1000
-#define FIELD_MAX     8192
-#define NAME_MAX_LEN  512
+#define FIELDS_MAX   100
+#define FILES_MAX    1000
+#define FIELD_MAX    8192
+#define NAME_MAX_LEN 512
 
 static const char *const places[DRAFT_PLACES] = {
-	[DRAFT_FROM] = "from", [DRAFT_TO] = "to", [DRAFT_CC] = "cc",
-	[DRAFT_BCC] = "bcc", [DRAFT_REPLY_TO] = "reply_to",
+	[DRAFT_FROM] = "from",
+	[DRAFT_TO] = "to",
+	[DRAFT_CC] = "cc",
+	[DRAFT_BCC] = "bcc",
+	[DRAFT_REPLY_TO] = "reply_to",
 };
 
 /* What members of their own or the composition make. */
-static const char *const own_fields[] = { "From", "To", "Cc", "Bcc",
-	"Reply-To", "Subject", "MIME-Version", "Resent-Bcc" };
+static const char *const own_fields[] = { "From",         "To",
+	                                  "Cc",           "Bcc",
+	                                  "Reply-To",     "Subject",
+	                                  "MIME-Version", "Resent-Bcc" };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static int find_place(const struct draft *draft, const char *word);
 static int add_list(struct draft *draft, enum draft_place place,
-    const char *value, char error[DRAFT_ERROR_SIZE]);
+                    const char *value, char error[DRAFT_ERROR_SIZE]);
 static int add(struct draft *draft, enum draft_place place, const char *name,
-    const char *address, char error[DRAFT_ERROR_SIZE]);
+               const char *address, char error[DRAFT_ERROR_SIZE]);
 
 void draft_init(struct draft *draft, bool is_raw, size_t recipients_max)
 {
@@ -73,15 +78,15 @@ static void *grow(void *list, size_t count, size_t size)
 }
 
 int draft_complain(char error[DRAFT_ERROR_SIZE], const char *word,
-    const char *expected)
+                   const char *expected)
 {
 	(void)snprintf(error, DRAFT_ERROR_SIZE, "%.60s: expected %s", word,
-	    expected);
+	               expected);
 	return -EINVAL;
 }
 
 int draft_set(struct draft *draft, const char *word, const char *value,
-    char error[DRAFT_ERROR_SIZE])
+              char error[DRAFT_ERROR_SIZE])
 {
 	int place = find_place(draft, word);
 
@@ -127,45 +132,45 @@ static const char *read_name(struct draft *draft, const char *name, size_t len)
 }
 
 static int add_list(struct draft *draft, enum draft_place place,
-    const char *value, char error[DRAFT_ERROR_SIZE])
+                    const char *value, char error[DRAFT_ERROR_SIZE])
 {
 	struct address_list list;
 	int r, added;
 
 	if (!address_is_utf8(value, strlen(value)))
 		return draft_complain(error, places[place],
-		    "addresses without control characters");
+		                      "addresses without control characters");
 	address_list_init(&list, value, strlen(value),
-	    ADDRESS_UTF8 | ADDRESS_BARE);
+	                  ADDRESS_UTF8 | ADDRESS_BARE);
 	while ((r = address_list_next(&list)) == 0) {
 		added = add(draft, place,
-		    read_name(draft, list.name, list.name_len), list.mailbox,
-		    error);
+		            read_name(draft, list.name, list.name_len),
+		            list.mailbox, error);
 		if (added < 0)
 			return added;
 	}
 	if (r == -ENOENT)
 		return 0;
 	(void)snprintf(error, DRAFT_ERROR_SIZE,
-	    "%s: `%.120s` is no address, or no list of them", places[place],
-	    value);
+	               "%s: `%.120s` is no address, or no list of them",
+	               places[place], value);
 	return -EINVAL;
 }
 
 int draft_add_mailbox(struct draft *draft, const char *word, const char *name,
-    const char *address, char error[DRAFT_ERROR_SIZE])
+                      const char *address, char error[DRAFT_ERROR_SIZE])
 {
 	int place = find_place(draft, word);
 
 	if (place < 0)
 		return draft_complain(error, word, "no object");
 	if (address == NULL || address_check(address, strlen(address),
-				   ADDRESS_UTF8 | ADDRESS_BARE) < 0)
+	                                     ADDRESS_UTF8 | ADDRESS_BARE) < 0)
 		return draft_complain(error, word, "an address");
 	if (name != NULL && (strlen(name) > NAME_MAX_LEN ||
-				!address_is_utf8(name, strlen(name))))
+	                     !address_is_utf8(name, strlen(name))))
 		return draft_complain(error, word,
-		    "a name of one line, at most 512 octets");
+		                      "a name of one line, at most 512 octets");
 	if (name != NULL)
 		name = *name != '\0' ? draft_copy(draft, name, strlen(name))
 		                     : NULL;
@@ -173,7 +178,7 @@ int draft_add_mailbox(struct draft *draft, const char *word, const char *name,
 }
 
 static int add(struct draft *draft, enum draft_place place, const char *name,
-    const char *address, char error[DRAFT_ERROR_SIZE])
+               const char *address, char error[DRAFT_ERROR_SIZE])
 {
 	struct draft_mailboxes *boxes = &draft->mailboxes[place];
 
@@ -183,13 +188,14 @@ static int add(struct draft *draft, enum draft_place place, const char *name,
 	    ++draft->recipient_count > draft->recipients_max &&
 	    draft->recipients_max != 0) {
 		(void)snprintf(error, DRAFT_ERROR_SIZE,
-		    "%s: a message may have %zu recipients", places[place],
-		    draft->recipients_max);
+		               "%s: a message may have %zu recipients",
+		               places[place], draft->recipients_max);
 		return -EINVAL;
 	}
 	boxes->list = grow(boxes->list, boxes->count, sizeof(*boxes->list));
-	boxes->list[boxes->count++] = (struct draft_mailbox){
-		name, draft_copy(draft, address, strlen(address)) };
+	boxes->list[boxes->count++] =
+	    (struct draft_mailbox){ name, draft_copy(draft, address,
+		                                     strlen(address)) };
 	return 0;
 }
 
@@ -206,37 +212,39 @@ static bool is_own_field(const char *name)
 }
 
 int draft_add_field(struct draft *draft, const char *name, const char *value,
-    char error[DRAFT_ERROR_SIZE])
+                    char error[DRAFT_ERROR_SIZE])
 {
 	size_t i, len = strlen(name);
 
 	if (len == 0 || len > 76)
 		return draft_complain(error, "headers",
-		    "field names of 1 to 76 "
-		    "characters");
+		                      "field names of 1 to 76 "
+		                      "characters");
 	for (i = 0; i < len; i++)
 		/* RFC 5322 3.6.8 */
 		if (name[i] <= ' ' || name[i] > '~' || name[i] == ':')
-			return draft_complain(error, "headers",
+			return draft_complain(
+			    error, "headers",
 			    "field names of ASCII characters without spaces "
 			    "and colons");
 	if (is_own_field(name)) {
-		(void)snprintf(error, DRAFT_ERROR_SIZE,
+		(void)snprintf(
+		    error, DRAFT_ERROR_SIZE,
 		    "headers: %s is not set here, but by a member of its own "
-		    "or by relais", name);
+		    "or by relais",
+		    name);
 		return -EINVAL;
 	}
-	if (strlen(value) > FIELD_MAX ||
-	    !address_is_utf8(value, strlen(value)))
-		return draft_complain(error, name,
-		    "a value of one line, at most 8192 octets");
+	if (strlen(value) > FIELD_MAX || !address_is_utf8(value, strlen(value)))
+		return draft_complain(
+		    error, name, "a value of one line, at most 8192 octets");
 	if (draft->field_count == FIELDS_MAX)
 		return draft_complain(error, "headers", "at most 100 fields");
-	draft->fields = grow(draft->fields, draft->field_count,
-	    sizeof(*draft->fields));
+	draft->fields =
+	    grow(draft->fields, draft->field_count, sizeof(*draft->fields));
 	draft->fields[draft->field_count++] =
 	    (struct draft_field){ draft_copy(draft, name, len),
-		    draft_copy(draft, value, strlen(value)) };
+		                  draft_copy(draft, value, strlen(value)) };
 	return 0;
 }
 
@@ -264,33 +272,33 @@ static const char *copy_line(struct draft *draft, const char *text)
 }
 
 int draft_add_file(struct draft *draft, const struct draft_file *file,
-    char error[DRAFT_ERROR_SIZE])
+                   char error[DRAFT_ERROR_SIZE])
 {
 	struct draft_file *own;
 
-	draft->files = grow(draft->files, draft->file_count,
-	    sizeof(*draft->files));
+	draft->files =
+	    grow(draft->files, draft->file_count, sizeof(*draft->files));
 	own = &draft->files[draft->file_count];
 	*own = *file;
 	own->name = copy_line(draft, file->name);
 	own->type = copy_line(draft, file->type);
 	own->content_id = copy_line(draft, file->content_id);
 	draft->file_count++;
-	if (own->name != NULL && (strlen(own->name) > NAME_MAX_LEN ||
-				     !address_is_utf8(own->name,
-					 strlen(own->name))))
+	if (own->name != NULL &&
+	    (strlen(own->name) > NAME_MAX_LEN ||
+	     !address_is_utf8(own->name, strlen(own->name))))
 		return draft_complain(error, "filename",
-		    "a name of one line, at most 512 octets");
+		                      "a name of one line, at most 512 octets");
 	if (own->type != NULL && !is_media_type(own->type))
-		return draft_complain(error, "type",
+		return draft_complain(
+		    error, "type",
 		    "a media type such as application/pdf, and no multipart");
 	if (own->content_id != NULL &&
 	    (strlen(own->content_id) > NAME_MAX_LEN ||
-		strcspn(own->content_id, " <>()\\\"") !=
-		    strlen(own->content_id) ||
-		!address_is_utf8(own->content_id, strlen(own->content_id))))
+	     strcspn(own->content_id, " <>()\\\"") != strlen(own->content_id) ||
+	     !address_is_utf8(own->content_id, strlen(own->content_id))))
 		return draft_complain(error, "content_id",
-		    "a word such as logo@example.com");
+		                      "a word such as logo@example.com");
 	if (draft->file_count > FILES_MAX)
 		return draft_complain(error, "attachments", "at most 1000");
 	return 0;
@@ -301,13 +309,14 @@ int draft_check(const struct draft *draft, char error[DRAFT_ERROR_SIZE])
 	if (draft->sender == NULL && draft->mailboxes[DRAFT_FROM].count == 0)
 		return draft_complain(error, "from", "an address");
 	if (draft->mailboxes[DRAFT_TO].count +
-		draft->mailboxes[DRAFT_CC].count +
-		draft->mailboxes[DRAFT_BCC].count == 0)
+	        draft->mailboxes[DRAFT_CC].count +
+	        draft->mailboxes[DRAFT_BCC].count ==
+	    0)
 		return draft_complain(error, "to", "at least one recipient");
 	if (!draft->is_raw && draft->text == NULL && draft->html == NULL &&
 	    draft->file_count == 0)
-		return draft_complain(
-		    error, "text", "this, html or attachments");
+		return draft_complain(error, "text",
+		                      "this, html or attachments");
 	if (draft->hold_for_s != 0 && draft->hold_until != NULL)
 		return draft_complain(error, "hold_until", "this or hold_for");
 	return 0;

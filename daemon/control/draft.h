@@ -86,25 +86,25 @@ void draft_done(struct draft *draft);
  * or in several.
  */
 int draft_set(struct draft *draft, const char *word, const char *value,
-    char error[DRAFT_ERROR_SIZE]);
+              char error[DRAFT_ERROR_SIZE]);
 
 /* One mailbox in two parts; word as above: from, to, cc, bcc, reply_to. */
 int draft_add_mailbox(struct draft *draft, const char *word, const char *name,
-    const char *address, char error[DRAFT_ERROR_SIZE]);
+                      const char *address, char error[DRAFT_ERROR_SIZE]);
 
 /* A header field of the client's choice. */
 int draft_add_field(struct draft *draft, const char *name, const char *value,
-    char error[DRAFT_ERROR_SIZE]);
+                    char error[DRAFT_ERROR_SIZE]);
 
 /* name, type and content_id are copied, the rest is taken over as it is. */
 int draft_add_file(struct draft *draft, const struct draft_file *file,
-    char error[DRAFT_ERROR_SIZE]);
+                   char error[DRAFT_ERROR_SIZE]);
 
 /* Is all there that a message needs? 0 or -EINVAL. */
 int draft_check(const struct draft *draft, char error[DRAFT_ERROR_SIZE]);
 
 /* MAIL and RCPT for a message of so many octets. */
 void draft_append_commands(const struct draft *draft, uint64_t size_bytes,
-    struct buffer *out);
+                           struct buffer *out);
 
 #endif

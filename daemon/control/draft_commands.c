@@ -18,7 +18,7 @@ static void put(struct buffer *out, const char *text)
 }
 
 static void put_number(struct buffer *out, const char *word, int64_t number,
-    const char *after)
+                       const char *after)
 {
 	if (number != 0 &&
 	    buffer_appendf(out, " %s=%" PRId64 "%s", word, number, after) < 0)
@@ -47,8 +47,8 @@ static bool is_ascii(const char *text)
 static const char *sender_of(const struct draft *draft)
 {
 	return draft->sender != NULL
-	    ? draft->sender
-	    : draft->mailboxes[DRAFT_FROM].list[0].address;
+	           ? draft->sender
+	           : draft->mailboxes[DRAFT_FROM].list[0].address;
 }
 
 static bool needs_utf8(const struct draft *draft)
@@ -65,7 +65,7 @@ static bool needs_utf8(const struct draft *draft)
 }
 
 static void put_mail(const struct draft *draft, uint64_t size_bytes,
-    struct buffer *out)
+                     struct buffer *out)
 {
 	put(out, "MAIL FROM:<");
 	put(out, sender_of(draft));
@@ -94,7 +94,7 @@ static void put_mail(const struct draft *draft, uint64_t size_bytes,
 }
 
 static void put_rcpt(const struct draft *draft, const char *address,
-    struct buffer *out)
+                     struct buffer *out)
 {
 	const char *before = " NOTIFY=";
 	size_t i;
@@ -123,14 +123,14 @@ static bool was_named(const struct draft *draft, size_t place, size_t index)
 			if (i == place && k == index)
 				return false;
 			if (strcmp(draft->mailboxes[i].list[k].address,
-				address) == 0)
+			           address) == 0)
 				return true;
 		}
 	return false;
 }
 
 void draft_append_commands(const struct draft *draft, uint64_t size_bytes,
-    struct buffer *out)
+                           struct buffer *out)
 {
 	size_t i, k;
 
@@ -139,5 +139,6 @@ void draft_append_commands(const struct draft *draft, uint64_t size_bytes,
 		for (k = 0; k < draft->mailboxes[i].count; k++)
 			if (!was_named(draft, i, k))
 				put_rcpt(draft,
-				    draft->mailboxes[i].list[k].address, out);
+				         draft->mailboxes[i].list[k].address,
+				         out);
 }

@@ -32,20 +32,21 @@ struct reader {
 };
 
 static int on_value(void *context, const char *path,
-    const struct json_value *value, char error[JSON_ERROR_SIZE]);
+                    const struct json_value *value,
+                    char error[JSON_ERROR_SIZE]);
 static void on_message(struct reader *reader, enum json_kind kind);
 static int on_member(struct reader *reader, const char *path,
-    const struct json_value *value);
+                     const struct json_value *value);
 static int on_mailbox(struct reader *reader, const char *path,
-    const struct json_value *value);
+                      const struct json_value *value);
 static int on_file(struct reader *reader, const char *member,
-    const struct json_value *value);
+                   const struct json_value *value);
 static int on_scalar(struct reader *reader, const char *path,
-    const struct json_value *value);
+                     const struct json_value *value);
 
 int draft_json_read(const char *text, size_t len,
-    const struct draft_taker *taker, bool *ret_is_array,
-    char error[DRAFT_ERROR_SIZE])
+                    const struct draft_taker *taker, bool *ret_is_array,
+                    char error[DRAFT_ERROR_SIZE])
 {
 	struct reader reader = { .taker = taker };
 	size_t skipped = 0;
@@ -63,7 +64,7 @@ int draft_json_read(const char *text, size_t len,
 }
 
 static int on_value(void *context, const char *path,
-    const struct json_value *value, char error[JSON_ERROR_SIZE])
+                    const struct json_value *value, char error[JSON_ERROR_SIZE])
 {
 	struct reader *reader = context;
 
@@ -72,11 +73,11 @@ static int on_value(void *context, const char *path,
 			return -EINVAL;
 		path += path[2] == '.' ? 3 : 2;
 	}
-	if (*path == '\0' ? value->kind != JSON_IS_OBJECT &&
-		    value->kind != JSON_IS_END
-			    : !reader->is_open) {
+	if (*path == '\0'
+	        ? value->kind != JSON_IS_OBJECT && value->kind != JSON_IS_END
+	        : !reader->is_open) {
 		(void)snprintf(error, JSON_ERROR_SIZE,
-		    "expected a message as an object");
+		               "expected a message as an object");
 		return -EINVAL;
 	}
 	if (*path == '\0')
@@ -97,16 +98,16 @@ static void on_message(struct reader *reader, enum json_kind kind)
 		return;
 	}
 	taker->end(taker->context, &reader->draft,
-	    reader->is_bad ? reader->error : NULL);
+	           reader->is_bad ? reader->error : NULL);
 	draft_done(&reader->draft);
 	reader->is_open = false;
 }
 
 static int complain(struct reader *reader, const char *path,
-    const char *expected)
+                    const char *expected)
 {
 	(void)snprintf(reader->error, sizeof(reader->error),
-	    "%.80s: expected %s", path, expected);
+	               "%.80s: expected %s", path, expected);
 	return -EINVAL;
 }
 
@@ -116,7 +117,7 @@ static bool is_of(const char *path, const char *prefix)
 }
 
 static int on_member(struct reader *reader, const char *path,
-    const struct json_value *value)
+                     const struct json_value *value)
 {
 	bool is_edge =
 	    value->kind == JSON_IS_OBJECT || value->kind == JSON_IS_END;
@@ -129,13 +130,13 @@ static int on_member(struct reader *reader, const char *path,
 		if (value->kind != JSON_IS_TEXT)
 			return complain(reader, path, "a text");
 		(void)snprintf(name, sizeof(name), "%s",
-		    path + strlen(HEADERS));
+		               path + strlen(HEADERS));
 		/* Several of one name are an array. */
 		if (strlen(name) > 2 &&
 		    strcmp(name + strlen(name) - 2, "[]") == 0)
 			name[strlen(name) - 2] = '\0';
 		return draft_add_field(&reader->draft, name, value->text,
-		    reader->error);
+		                       reader->error);
 	}
 	if (strcmp(path, ATTACHMENTS) == 0 && is_edge)
 		return on_file(reader, NULL, value);
@@ -152,24 +153,23 @@ static void read_word(const char *path, char word[WORD_SIZE])
 	size_t len = strcspn(path, "[.");
 
 	(void)snprintf(word, WORD_SIZE, "%.*s",
-	    len < WORD_SIZE ? (int)len : WORD_SIZE - 1, path);
+	               len < WORD_SIZE ? (int)len : WORD_SIZE - 1, path);
 }
 
 static int on_mailbox(struct reader *reader, const char *path,
-    const struct json_value *value)
+                      const struct json_value *value)
 {
 	const char *member = strchr(path, '.');
 	char word[WORD_SIZE];
 
 	if (value->kind == JSON_IS_OBJECT) {
 		reader->name = reader->address = NULL;
-		return member == NULL
-		    ? 0 : complain(reader, path, "a text");
+		return member == NULL ? 0 : complain(reader, path, "a text");
 	}
 	if (value->kind == JSON_IS_END) {
 		read_word(path, word);
 		return draft_add_mailbox(&reader->draft, word, reader->name,
-		    reader->address, reader->error);
+		                         reader->address, reader->error);
 	}
 	if (value->kind == JSON_IS_NULL)
 		return 0;
@@ -195,8 +195,7 @@ static int decode(struct reader *reader, const struct json_value *value)
 	file->owned = malloc(BASE64_DECODED_MAX(value->len));
 	if (file->owned == NULL)
 		abort();
-	if (base64_decode(value->text, value->len, file->owned,
-		&file->len) < 0)
+	if (base64_decode(value->text, value->len, file->owned, &file->len) < 0)
 		return complain(reader, "attachments: content", "base64");
 	file->data = file->owned;
 	return 0;
@@ -219,7 +218,7 @@ static int end_file(struct reader *reader)
 
 /* member NULL: the object itself begins or ends. */
 static int on_file(struct reader *reader, const char *member,
-    const struct json_value *value)
+                   const struct json_value *value)
 {
 	struct draft_file *file = &reader->file;
 
@@ -244,14 +243,14 @@ static int on_file(struct reader *reader, const char *member,
 		file->content_id = value->text;
 	else
 		return complain(reader, member,
-		    "filename, type, content or content_id");
+		                "filename, type, content or content_id");
 	return 0;
 }
 
 /* --------------------------------------------------------------- scalars */
 
-static const char *const lists[] = { "to", "cc", "bcc", "reply_to", "notify",
-	NULL };
+static const char *const lists[] = { "to",       "cc",     "bcc",
+	                             "reply_to", "notify", NULL };
 static const char *const seconds[] = { "wait", "hold_for", "deadline", NULL };
 static const char *const flags[] = { "dry_run", NULL };
 
@@ -264,7 +263,7 @@ static bool is_any(const char *word, const char *const *list)
 }
 
 static int on_scalar(struct reader *reader, const char *path,
-    const struct json_value *value)
+                     const struct json_value *value)
 {
 	const char *array = strstr(path, "[]");
 	char word[WORD_SIZE], number[24];
@@ -282,7 +281,7 @@ static int on_scalar(struct reader *reader, const char *path,
 		if (!is_any(word, seconds))
 			return complain(reader, path, "a text");
 		(void)snprintf(number, sizeof(number), "%" PRId64,
-		    value->number);
+		               value->number);
 		text = number;
 		break;
 	case JSON_IS_BOOL:

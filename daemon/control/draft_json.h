@@ -31,7 +31,7 @@ struct draft_taker {
  * -EBADMSG, -EINVAL: `error` says why the text can't be read, or no further.
  */
 int draft_json_read(const char *text, size_t len,
-    const struct draft_taker *taker, bool *ret_is_array,
-    char error[DRAFT_ERROR_SIZE]);
+                    const struct draft_taker *taker, bool *ret_is_array,
+                    char error[DRAFT_ERROR_SIZE]);
 
 #endif

@@ -12,13 +12,13 @@ extern const char *const draft_notifications[DRAFT_NOTIFICATIONS];
 
 /* Whatever has no mailboxes in it; as draft_set(). */
 int draft_set_word(struct draft *draft, const char *word, const char *value,
-    char error[DRAFT_ERROR_SIZE]);
+                   char error[DRAFT_ERROR_SIZE]);
 
 /* Into the arena. */
 const char *draft_copy(struct draft *draft, const char *text, size_t len);
 
 /* "WORD: expected EXPECTED"; -EINVAL */
 int draft_complain(char error[DRAFT_ERROR_SIZE], const char *word,
-    const char *expected);
+                   const char *expected);
 
 #endif

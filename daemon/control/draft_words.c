@@ -52,35 +52,37 @@ static const struct {
 	{ "text", read_text, "a text", true },
 	{ "html", read_html, "a text", true },
 	{ "key", read_key, "1 to 256 octets without control characters",
-	    false },
+	  false },
 	{ "tag", read_tag, "1 to 128 octets without control characters",
-	    false },
+	  false },
 	{ "meta", read_meta, "1 to 2048 octets without control characters",
-	    false },
+	  false },
 	{ "relay", read_relay, "the name of a relay", false },
 	{ "envid", read_envelope_id, "up to 100 printable ASCII characters",
-	    false },
+	  false },
 	{ "wait", read_wait, "seconds or 30s, from 1s to 300s", false },
 	{ "hold_for", read_hold_for, "seconds, or 90s, 10m, 2h, 1d", false },
 	{ "hold_until", read_hold_until, "a time such as 2026-11-23T18:40:01Z",
-	    false },
+	  false },
 	{ "deadline", read_deadline,
-	    "seconds, 90s, 10m, 2h, 1d, or a time to come such as "
-	    "2026-11-23T18:40:01Z", false },
+	  "seconds, 90s, 10m, 2h, 1d, or a time to come such as "
+	  "2026-11-23T18:40:01Z",
+	  false },
 	{ "priority", read_priority, "urgent, normal or bulk", false },
 	{ "notify", read_notify, "never, or some of success, failure, delay",
-	    false },
+	  false },
 	{ "ret", read_ret, "full or headers", false },
 	{ "dry_run", read_dry_run, "true or false", false },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-const char *const draft_notifications[DRAFT_NOTIFICATIONS] = { "never",
-	"success", "failure", "delay" };
+const char *const draft_notifications[DRAFT_NOTIFICATIONS] = {
+	"never", "success", "failure", "delay"
+};
 
 int draft_set_word(struct draft *draft, const char *word, const char *value,
-    char error[DRAFT_ERROR_SIZE])
+                   char error[DRAFT_ERROR_SIZE])
 {
 	bool is_sender = strcmp(word, "sender") == 0;
 	size_t i;
@@ -91,18 +93,19 @@ int draft_set_word(struct draft *draft, const char *word, const char *value,
 			continue;
 		if (words[i].read(draft, value) == 0)
 			return 0;
-		return draft_complain(error,
-		    draft->is_raw && is_sender ? "from" : word,
+		return draft_complain(
+		    error, draft->is_raw && is_sender ? "from" : word,
 		    words[i].expected);
 	}
-	(void)snprintf(error, DRAFT_ERROR_SIZE,
+	(void)snprintf(
+	    error, DRAFT_ERROR_SIZE,
 	    "%.60s: there is no such word here; control-protocol lists them",
 	    word);
 	return -EINVAL;
 }
 
 static int read_line(struct draft *draft, const char *value, size_t most,
-    const char **ret_text)
+                     const char **ret_text)
 {
 	size_t len = strlen(value);
 
@@ -115,7 +118,7 @@ static int read_line(struct draft *draft, const char *value, size_t most,
 static int read_sender(struct draft *draft, const char *value)
 {
 	if (*value != '\0' && address_check(value, strlen(value),
-				  ADDRESS_UTF8 | ADDRESS_BARE) < 0)
+	                                    ADDRESS_UTF8 | ADDRESS_BARE) < 0)
 		return -EINVAL;
 	draft->sender = draft_copy(draft, value, strlen(value));
 	return 0;
@@ -260,7 +263,7 @@ static int read_notify(struct draft *draft, const char *value)
 		for (i = 0; i < DRAFT_NOTIFICATIONS; i++)
 			if (strlen(draft_notifications[i]) == len &&
 			    strncasecmp(draft_notifications[i], value, len) ==
-				0)
+			        0)
 				break;
 		if (i == DRAFT_NOTIFICATIONS)
 			return -EINVAL;
@@ -269,7 +272,9 @@ static int read_notify(struct draft *draft, const char *value)
 		value += strspn(value, ", ");
 	}
 	return draft->notify == 0 ||
-		((draft->notify & 1) != 0 && draft->notify != 1) ? -EINVAL : 0;
+	               ((draft->notify & 1) != 0 && draft->notify != 1)
+	           ? -EINVAL
+	           : 0;
 }
 
 static int read_ret(struct draft *draft, const char *value)
@@ -277,7 +282,7 @@ static int read_ret(struct draft *draft, const char *value)
 	if (strcasecmp(value, "full") == 0)
 		draft->ret = "FULL";
 	else if (strcasecmp(value, "headers") == 0 ||
-	    strcasecmp(value, "hdrs") == 0)
+	         strcasecmp(value, "hdrs") == 0)
 		draft->ret = "HDRS";
 	else
 		return -EINVAL;

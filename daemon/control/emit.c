@@ -13,8 +13,8 @@
 
 static void put(struct emitter *emitter, const char *data, size_t len);
 static void begin_value(struct emitter *emitter, const char *key);
-static void begin_level(
-    struct emitter *emitter, const char *key, char begin, char end);
+static void begin_level(struct emitter *emitter, const char *key, char begin,
+                        char end);
 static void put_quoted(struct emitter *emitter, const char *value);
 static size_t plain_length(const unsigned char *text);
 static size_t utf8_length(const unsigned char *text);
@@ -36,8 +36,8 @@ void emit_array(struct emitter *emitter, const char *key)
 	begin_level(emitter, key, '[', ']');
 }
 
-static void begin_level(
-    struct emitter *emitter, const char *key, char begin, char end)
+static void begin_level(struct emitter *emitter, const char *key, char begin,
+                        char end)
 {
 	begin_value(emitter, key);
 	put(emitter, &begin, 1);

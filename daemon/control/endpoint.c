@@ -7,13 +7,14 @@
 #include <string.h>
 
 static bool is_like(const char *pattern, const char *path,
-    char parameter[ENDPOINT_PARAMETER_SIZE]);
-static bool decode(
-    const char *segment, size_t len, char parameter[ENDPOINT_PARAMETER_SIZE]);
+                    char parameter[ENDPOINT_PARAMETER_SIZE]);
+static bool decode(const char *segment, size_t len,
+                   char parameter[ENDPOINT_PARAMETER_SIZE]);
 
 const struct endpoint *endpoint_find(const struct endpoint *table, size_t count,
-    enum method method, const char *path,
-    char parameter[ENDPOINT_PARAMETER_SIZE], unsigned *ret_methods)
+                                     enum method method, const char *path,
+                                     char parameter[ENDPOINT_PARAMETER_SIZE],
+                                     unsigned *ret_methods)
 {
 	size_t i;
 
@@ -30,7 +31,7 @@ const struct endpoint *endpoint_find(const struct endpoint *table, size_t count,
 }
 
 static bool is_like(const char *pattern, const char *path,
-    char parameter[ENDPOINT_PARAMETER_SIZE])
+                    char parameter[ENDPOINT_PARAMETER_SIZE])
 {
 	while (*pattern) {
 		size_t len;
@@ -50,8 +51,8 @@ static bool is_like(const char *pattern, const char *path,
 }
 
 /* RFC 3986 2.1; an empty segment, a NUL and broken escapes are refused. */
-static bool decode(
-    const char *segment, size_t len, char parameter[ENDPOINT_PARAMETER_SIZE])
+static bool decode(const char *segment, size_t len,
+                   char parameter[ENDPOINT_PARAMETER_SIZE])
 {
 	size_t used = 0;
 	size_t i;

@@ -42,7 +42,8 @@ struct endpoint {
  * gets the decoded segment, empty without one.
  */
 const struct endpoint *endpoint_find(const struct endpoint *table, size_t count,
-    enum method method, const char *path,
-    char parameter[ENDPOINT_PARAMETER_SIZE], unsigned *ret_methods);
+                                     enum method method, const char *path,
+                                     char parameter[ENDPOINT_PARAMETER_SIZE],
+                                     unsigned *ret_methods);
 
 #endif

@@ -45,14 +45,14 @@ static void listen_again(struct event_hook *hook);
 static void skip_to_the_end(struct event_hook *hook);
 static int read_rows(struct event_hook *hook, struct feed_row *rows);
 static void run(struct event_hook *hook, const struct feed_row *rows,
-    int count);
+                int count);
 static bool add_event(struct event_hook *hook, struct buffer *input,
-    const struct feed_row *row);
+                      const struct feed_row *row);
 static void on_done(struct letter *letter);
 static void note_end(struct event_hook *hook, const struct command *command);
 
 struct event_hook *event_hook_new(struct control *control,
-    struct command_helper *helper)
+                                  struct command_helper *helper)
 {
 	struct event_hook *hook = xcalloc(1, sizeof(*hook));
 
@@ -108,7 +108,7 @@ static void skip_to_the_end(struct event_hook *hook)
 }
 
 void event_hook_look(const struct event_hook *hook,
-    struct event_hook_status *ret_status)
+                     struct event_hook_status *ret_status)
 {
 	struct queue_counts counts;
 
@@ -178,8 +178,8 @@ static int read_rows(struct event_hook *hook, struct feed_row *rows)
 	count = queue_read_feed(reader, start, rows, ROWS_AT_ONCE, &oldest);
 	if (count == -ERANGE) {
 		start = oldest - 1;
-		count = queue_read_feed(reader, start, rows, ROWS_AT_ONCE,
-		    &oldest);
+		count =
+		    queue_read_feed(reader, start, rows, ROWS_AT_ONCE, &oldest);
 	}
 	if (count >= 0) {
 		hook->dropped += start - hook->position;
@@ -220,7 +220,7 @@ static void run(struct event_hook *hook, const struct feed_row *rows, int count)
 
 /* False: there is no room for it in this run. */
 static bool add_event(struct event_hook *hook, struct buffer *input,
-    const struct feed_row *row)
+                      const struct feed_row *row)
 {
 	const struct shape_view view = {
 		.settings = hook->control->settings,
@@ -272,15 +272,15 @@ static void note_end(struct event_hook *hook, const struct command *command)
 		hook->problem[0] = '\0';
 		if (had_problem)
 			log_message(LOG_LEVEL_INFO, "event_hook",
-			    "events.command works again");
+			            "events.command works again");
 		return;
 	}
 	hook->failed += hook->running_events;
 	(void)snprintf(hook->problem, sizeof(hook->problem), "%s",
-	    command->problem);
+	               command->problem);
 	if (had_problem)
 		return;
 	hook->problem_since_ms = (uint64_t)clock_wall_ms();
 	log_message(LOG_LEVEL_ERR, "event_hook", "events.command: %s",
-	    command->problem);
+	            command->problem);
 }

@@ -20,7 +20,7 @@ struct control;
 struct event_hook;
 
 struct event_hook *event_hook_new(struct control *control,
-    struct command_helper *helper);
+                                  struct command_helper *helper);
 /* What runs comes home and is freed; nothing is started any more. */
 void event_hook_stop(struct event_hook *hook);
 void event_hook_free(struct event_hook *hook);
@@ -30,14 +30,14 @@ void event_hook_apply_settings(struct event_hook *hook);
 
 struct event_hook_status {
 	bool is_set;
-	uint64_t events;  /* given to runs that ended well */
-	uint64_t failed;  /* given to others */
-	uint64_t dropped; /* given to none */
-	uint64_t behind;  /* not given yet */
-	const char *problem; /* of the last run; NULL: it ended well */
+	uint64_t events;           /* given to runs that ended well */
+	uint64_t failed;           /* given to others */
+	uint64_t dropped;          /* given to none */
+	uint64_t behind;           /* not given yet */
+	const char *problem;       /* of the last run; NULL: it ended well */
 	uint64_t problem_since_ms; /* wall */
 };
 void event_hook_look(const struct event_hook *hook,
-    struct event_hook_status *ret_status);
+                     struct event_hook_status *ret_status);
 
 #endif

@@ -27,9 +27,9 @@
 struct exporter {
 	struct control *control;
 	struct event *timer;
-	struct metrics_port *port; /* NULL: none is set */
+	struct metrics_port *port;     /* NULL: none is set */
 	struct scheduler_query *query; /* under way; or NULL */
-	bool has_failed; /* to write the file, last time */
+	bool has_failed;               /* to write the file, last time */
 };
 
 static void on_time(evutil_socket_t fd, short what, void *argument);
@@ -46,14 +46,13 @@ struct exporter *exporter_new(struct control *control)
 
 	exporter->control = control;
 	exporter->timer = evtimer_new(control->base, on_time, exporter);
-	if (exporter->timer == NULL ||
-	    event_add(exporter->timer, &at_once) < 0)
+	if (exporter->timer == NULL || event_add(exporter->timer, &at_once) < 0)
 		abort();
 	if (port != 0)
 		r = metrics_port_new(&exporter->port, control->base, port);
 	if (r < 0)
 		log_message(LOG_LEVEL_ERR, "metrics",
-		    "port %u cannot be used: %s", port, strerror(-r));
+		            "port %u cannot be used: %s", port, strerror(-r));
 	return exporter;
 }
 
@@ -85,7 +84,7 @@ static void on_time(evutil_socket_t fd, short what, void *argument)
 	(void)event_add(exporter->timer, &later);
 	if (exporter->query != NULL ||
 	    (exporter->port == NULL &&
-		control->settings->metrics.textfile == NULL))
+	     control->settings->metrics.textfile == NULL))
 		return;
 	exporter->query = scheduler_query_new();
 	exporter->query->home = control->mailbox;
@@ -103,7 +102,7 @@ static void on_answer(struct letter *letter)
 
 	buffer_init(&text, METRICS_MAX);
 	if (metrics_print(&text, exporter->control, query,
-		exporter->control->settings) == 0)
+	                  exporter->control->settings) == 0)
 		export(exporter, text.data, text.len);
 	buffer_done(&text);
 	exporter->query = NULL;
@@ -122,7 +121,7 @@ static void export(struct exporter *exporter, const char *text, size_t len)
 		r = write_file(path, text, len);
 	if (r < 0 && !exporter->has_failed)
 		log_message(LOG_LEVEL_WARNING, "metrics",
-		    "%s cannot be written: %s", path, strerror(-r));
+		            "%s cannot be written: %s", path, strerror(-r));
 	exporter->has_failed = r < 0;
 }
 
@@ -135,7 +134,7 @@ static int write_file(const char *path, const char *text, size_t len)
 	int r = 0;
 
 	fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-	    0644);
+	          0644);
 	if (fd < 0) {
 		r = -errno;
 		goto out;

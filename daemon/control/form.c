@@ -25,11 +25,11 @@ struct rest {
 
 static int find_boundary(struct rest *rest, const char *type);
 static int read_part(struct form *form, struct rest *rest,
-    char error[FORM_ERROR_SIZE]);
+                     char error[FORM_ERROR_SIZE]);
 static int read_head(struct form *form, struct form_part *part,
-    const char *head, size_t len, char error[FORM_ERROR_SIZE]);
+                     const char *head, size_t len, char error[FORM_ERROR_SIZE]);
 static const char *read_parameter(struct form *form, const char *value,
-    size_t len, const char *name);
+                                  size_t len, const char *name);
 
 static int complain(char error[FORM_ERROR_SIZE], const char *what)
 {
@@ -46,8 +46,8 @@ static bool skip(struct rest *rest, const char *text, size_t len)
 	return true;
 }
 
-int form_read(struct form *form, const char *type, const char *data,
-    size_t len, char error[FORM_ERROR_SIZE])
+int form_read(struct form *form, const char *type, const char *data, size_t len,
+              char error[FORM_ERROR_SIZE])
 {
 	struct rest rest = { .at = data, .end = data + len };
 	const char *first;
@@ -90,7 +90,7 @@ static int find_boundary(struct rest *rest, const char *type)
 	if (boundary != NULL && *boundary != '\0' &&
 	    strlen(boundary) <= BOUNDARY_MAX)
 		len = snprintf(rest->delimiter, sizeof(rest->delimiter),
-		    "\r\n--%s", boundary);
+		               "\r\n--%s", boundary);
 	arena_done(&scratch.arena);
 	rest->delimiter_len = (size_t)len;
 	return len < 0 ? -EINVAL : 0;
@@ -99,16 +99,16 @@ static int find_boundary(struct rest *rest, const char *type)
 static struct form_part *add_part(struct form *form)
 {
 	if ((form->count & (form->count - 1)) == 0)
-		form->parts = xrealloc(form->parts,
-		    (form->count == 0 ? 1 : 2 * form->count) *
-			sizeof(*form->parts));
+		form->parts = xrealloc(
+		    form->parts, (form->count == 0 ? 1 : 2 * form->count) *
+				     sizeof(*form->parts));
 	memset(&form->parts[form->count], 0, sizeof(*form->parts));
 	return &form->parts[form->count++];
 }
 
 /* Stands behind a delimiter, and in the end behind the next one. */
 static int read_part(struct form *form, struct rest *rest,
-    char error[FORM_ERROR_SIZE])
+                     char error[FORM_ERROR_SIZE])
 {
 	struct form_part *part;
 	const char *head, *end;
@@ -132,7 +132,7 @@ static int read_part(struct form *form, struct rest *rest,
 	/* The line end in front of a delimiter is part of it; where there is
 	 * no content it ends the header as well. */
 	end = memmem(end + 2, (size_t)(rest->end - end - 2), rest->delimiter,
-	    rest->delimiter_len);
+	             rest->delimiter_len);
 	if (end == NULL)
 		return complain(error, "it is cut off");
 	part->len = end > part->data ? (size_t)(end - part->data) : 0;
@@ -150,7 +150,7 @@ static const char *copy(struct form *form, const char *text, size_t len)
 }
 
 static int read_head(struct form *form, struct form_part *part,
-    const char *head, size_t len, char error[FORM_ERROR_SIZE])
+                     const char *head, size_t len, char error[FORM_ERROR_SIZE])
 {
 	struct header_walk walk;
 	struct header_field field;
@@ -165,23 +165,28 @@ static int read_head(struct form *form, struct form_part *part,
 			value_len--;
 		}
 		if (header_field_is(&field, "Content-Disposition")) {
-			part->name = read_parameter(form, value, value_len,
-			    "name");
-			part->filename = read_parameter(form, value, value_len,
-			    "filename");
+			part->name =
+			    read_parameter(form, value, value_len, "name");
+			part->filename =
+			    read_parameter(form, value, value_len, "filename");
 		} else if (header_field_is(&field, "Content-Type")) {
 			/* Without its parameters. */
 			const char *stop = memchr(value, ';', value_len);
 
 			part->type = copy(form, value,
-			    stop != NULL ? (size_t)(stop - value) : value_len);
+			                  stop != NULL ? (size_t)(stop - value)
+			                               : value_len);
 		} else if (header_field_is(&field,
-			       "Content-Transfer-Encoding") &&
-		    (value_len < 4 || strncasecmp(value, "8bit", 4) != 0) &&
-		    (value_len < 4 || strncasecmp(value, "7bit", 4) != 0) &&
-		    (value_len < 6 || strncasecmp(value, "binary", 6) != 0)) {
+		                           "Content-Transfer-Encoding") &&
+		           (value_len < 4 ||
+		            strncasecmp(value, "8bit", 4) != 0) &&
+		           (value_len < 4 ||
+		            strncasecmp(value, "7bit", 4) != 0) &&
+		           (value_len < 6 ||
+		            strncasecmp(value, "binary", 6) != 0)) {
 			/* RFC 7578 4.7 */
-			return complain(error,
+			return complain(
+			    error,
 			    "parts come as they are, without an encoding");
 		}
 	}
@@ -207,7 +212,7 @@ static const char *end_of_value(const char *at, const char *end)
 }
 
 static const char *copy_value(struct form *form, const char *at,
-    const char *end)
+                              const char *end)
 {
 	char *out = arena_allocate(&form->arena, (size_t)(end - at) + 1);
 	bool is_quoted = at < end && *at == '"';
@@ -227,7 +232,7 @@ static const char *copy_value(struct form *form, const char *at,
 
 /* "value; name=x; other=\"y\"": NULL if it isn't there. */
 static const char *read_parameter(struct form *form, const char *value,
-    size_t len, const char *name)
+                                  size_t len, const char *name)
 {
 	const char *at = value, *end = value + len;
 	size_t name_len = strlen(name);

@@ -32,8 +32,8 @@ struct form {
  * form is used. 0, or -EINVAL with a sentence in `error`; form_done() in any
  * case.
  */
-int form_read(struct form *form, const char *type, const char *data,
-    size_t len, char error[FORM_ERROR_SIZE]);
+int form_read(struct form *form, const char *type, const char *data, size_t len,
+              char error[FORM_ERROR_SIZE]);
 void form_done(struct form *form);
 
 #endif

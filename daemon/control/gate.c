@@ -37,24 +37,29 @@ struct refusal {
 	const char *next;
 };
 
-static const struct refusal too_large = { 413, "Content Too Large",
-	"too_large", "the body is larger than can be taken",
+static const struct refusal too_large = {
+	413, "Content Too Large", "too_large",
+	"the body is larger than can be taken",
 	"send less, or message/rfc822, or raise receive.message_size and "
-	"receive.memory" };
+	"receive.memory"
+};
 static const struct refusal busy = { 503, "Service Unavailable", "busy",
-	"large messages are being taken already", "try again in a moment" };
-static const struct refusal too_many = { 429, "Too Many Requests",
-	"too_many_connections", "you have too many connections open already",
-	"close some, or see `submitters` in relais.yaml(5)" };
+	                             "large messages are being taken already",
+	                             "try again in a moment" };
+static const struct refusal too_many = {
+	429, "Too Many Requests", "too_many_connections",
+	"you have too many connections open already",
+	"close some, or see `submitters` in relais.yaml(5)"
+};
 
 static void on_input(struct evbuffer *input,
-    const struct evbuffer_cb_info *info, void *context);
+                     const struct evbuffer_cb_info *info, void *context);
 static void look(struct connection *connection);
 static bool is_submission(const struct gate *gate);
 static void read_head(const struct gate *gate, struct body *ret_body);
 static void decide(struct connection *connection, const struct body *body);
 static void refuse(struct connection *connection,
-    const struct refusal *refusal);
+                   const struct refusal *refusal);
 static void on_rest(struct bufferevent *bev, void *context);
 static void on_rest_end(struct bufferevent *bev, short what, void *context);
 
@@ -72,7 +77,7 @@ void gate_close(struct connection *connection)
 	struct gate *gate = &connection->gate;
 
 	(void)evbuffer_remove_cb(bufferevent_get_input(connection->bev),
-	    on_input, connection);
+	                         on_input, connection);
 	connection->control->body_bytes -= gate->reserved_bytes;
 	gate->reserved_bytes = 0;
 	buffer_done(&gate->head);
@@ -88,10 +93,9 @@ void gate_reset(struct connection *connection)
 	gate->reserved_bytes = 0;
 	gate->is_decided = false;
 	buffer_clear(&gate->head);
-	evhttp_connection_set_max_body_size(connection->http,
-	    REQUEST_BODY_MAX);
+	evhttp_connection_set_max_body_size(connection->http, REQUEST_BODY_MAX);
 	bufferevent_setwatermark(connection->bev, EV_READ, 0,
-	    REQUEST_INPUT_MAX);
+	                         REQUEST_INPUT_MAX);
 	/* What was sent behind the last one without waiting for its answer. */
 	if (len > REQUEST_HEAD_MAX)
 		len = REQUEST_HEAD_MAX;
@@ -104,7 +108,7 @@ void gate_reset(struct connection *connection)
 
 /* Comes before evhttp is told that there is something to read. */
 static void on_input(struct evbuffer *input,
-    const struct evbuffer_cb_info *info, void *context)
+                     const struct evbuffer_cb_info *info, void *context)
 {
 	struct connection *connection = context;
 	struct gate *gate = &connection->gate;
@@ -116,11 +120,11 @@ static void on_input(struct evbuffer *input,
 	if (len > REQUEST_HEAD_MAX - gate->head.len)
 		len = REQUEST_HEAD_MAX - gate->head.len;
 	if (buffer_reserve(&gate->head, len) < 0 ||
-	    evbuffer_ptr_set(input, &start, info->orig_size,
-		EVBUFFER_PTR_SET) < 0)
+	    evbuffer_ptr_set(input, &start, info->orig_size, EVBUFFER_PTR_SET) <
+	        0)
 		return;
 	(void)evbuffer_copyout_from(input, &start,
-	    gate->head.data + gate->head.len, len);
+	                            gate->head.data + gate->head.len, len);
 	buffer_grow(&gate->head, len);
 	look(connection);
 }
@@ -154,12 +158,12 @@ static bool is_submission(const struct gate *gate)
 	size_t len = strlen(SUBMISSION);
 
 	return gate->head.len > len &&
-	    memcmp(gate->head.data, SUBMISSION, len) == 0 &&
-	    strchr(" ?", gate->head.data[len]) != NULL;
+	       memcmp(gate->head.data, SUBMISSION, len) == 0 &&
+	       strchr(" ?", gate->head.data[len]) != NULL;
 }
 
 static bool is_field(const char *line, size_t len, const char *name,
-    const char **ret_value)
+                     const char **ret_value)
 {
 	size_t name_len = strlen(name);
 
@@ -188,8 +192,8 @@ static void read_head(const struct gate *gate, struct body *ret_body)
 		if (is_field(line, len, "Content-Length", &value)) {
 			errno = 0;
 			ret_body->length = strtoull(value, NULL, 10);
-			ret_body->has_length = errno == 0 &&
-			    isdigit((unsigned char)*value);
+			ret_body->has_length =
+			    errno == 0 && isdigit((unsigned char)*value);
 		} else if (is_field(line, len, "Transfer-Encoding", &value)) {
 			ret_body->is_chunked = true;
 		} else if (is_field(line, len, "Content-Type", &value)) {
@@ -234,9 +238,9 @@ static void decide(struct connection *connection, const struct body *body)
 	connection->gate.reserved_bytes = length * body->cost;
 	control->body_bytes += connection->gate.reserved_bytes;
 	evhttp_connection_set_max_body_size(connection->http,
-	    (ev_ssize_t)length);
+	                                    (ev_ssize_t)length);
 	bufferevent_setwatermark(connection->bev, EV_READ, 0,
-	    length + REQUEST_INPUT_MAX);
+	                         length + REQUEST_INPUT_MAX);
 }
 
 /* -------------------------------------------------------------- refusals */
@@ -261,8 +265,7 @@ static void shape(struct buffer *body, const struct refusal *refusal)
  * evhttp has seen nothing of the request, and will not: its connection is ours
  * until the client, which may be sending yet, has read the answer.
  */
-static void refuse(struct connection *connection,
-    const struct refusal *refusal)
+static void refuse(struct connection *connection, const struct refusal *refusal)
 {
 	static const struct timeval deadline = { REFUSAL_DEADLINE_S, 0 };
 	struct evbuffer *out = bufferevent_get_output(connection->bev);
@@ -271,8 +274,9 @@ static void refuse(struct connection *connection,
 	buffer_init(&body, 0);
 	shape(&body, refusal);
 	bufferevent_setcb(connection->bev, on_rest, NULL, on_rest_end,
-	    connection);
-	if (evbuffer_add_printf(out,
+	                  connection);
+	if (evbuffer_add_printf(
+		out,
 		"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n"
 		"Content-Length: %zu\r\nConnection: close\r\n%s\r\n",
 		refusal->status, refusal->reason, body.len,

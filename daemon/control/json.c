@@ -21,18 +21,18 @@ struct walk {
 	char *error;
 };
 
-static int walk_members(
-    const struct walk *walk, json_t *object, const char *prefix);
-static int visit_member(
-    const struct walk *walk, const char *path, json_t *member, bool is_nested);
+static int walk_members(const struct walk *walk, json_t *object,
+                        const char *prefix);
+static int visit_member(const struct walk *walk, const char *path,
+                        json_t *member, bool is_nested);
 static int convert(json_t *member, struct json_value *ret_value);
 static int walk_any(const struct walk *walk, json_t *json, const char *path,
-    unsigned depth);
+                    unsigned depth);
 static struct settings_node *make_tree(json_t *json, unsigned depth);
 static struct settings_node *make_scalar(const json_t *json);
 
 int json_walk(const char *text, size_t len, json_visit visit, void *context,
-    char error[JSON_ERROR_SIZE])
+              char error[JSON_ERROR_SIZE])
 {
 	struct walk walk = { visit, context, error };
 	json_error_t mistake;
@@ -44,8 +44,8 @@ int json_walk(const char *text, size_t len, json_visit visit, void *context,
 	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &mistake);
 	if (!root) {
 		snprintf(error, JSON_ERROR_SIZE,
-		    "not JSON: line %d, column %d: %s", mistake.line,
-		    mistake.column, mistake.text);
+		         "not JSON: line %d, column %d: %s", mistake.line,
+		         mistake.column, mistake.text);
 		return -EINVAL;
 	}
 	if (json_is_object(root)) {
@@ -58,8 +58,8 @@ int json_walk(const char *text, size_t len, json_visit visit, void *context,
 	return r;
 }
 
-static int walk_members(
-    const struct walk *walk, json_t *object, const char *prefix)
+static int walk_members(const struct walk *walk, json_t *object,
+                        const char *prefix)
 {
 	const char *name;
 	json_t *member;
@@ -70,7 +70,7 @@ static int walk_members(
 		int r;
 
 		snprintf(path, sizeof(path), "%s%s%s", prefix,
-		    *prefix ? "." : "", name);
+		         *prefix ? "." : "", name);
 		r = visit_member(walk, path, member, *prefix);
 		if (r < 0)
 			return r;
@@ -78,15 +78,16 @@ static int walk_members(
 	return 0;
 }
 
-static int visit_member(
-    const struct walk *walk, const char *path, json_t *member, bool is_nested)
+static int visit_member(const struct walk *walk, const char *path,
+                        json_t *member, bool is_nested)
 {
 	struct json_value value;
 	int r = convert(member, &value);
 
 	if (r < 0 || (is_nested && value.kind == JSON_IS_OBJECT)) {
 		snprintf(walk->error, JSON_ERROR_SIZE,
-		    "%s: expected a text, a whole number or a boolean", path);
+		         "%s: expected a text, a whole number or a boolean",
+		         path);
 		return -EINVAL;
 	}
 	r = walk->visit(walk->context, path, &value, walk->error);
@@ -128,8 +129,8 @@ static int convert(json_t *member, struct json_value *ret_value)
 
 /* ------------------------------------------------------------ of any depth */
 
-int json_walk_all(const char *text, size_t len, json_visit visit,
-    void *context, char error[JSON_ERROR_SIZE])
+int json_walk_all(const char *text, size_t len, json_visit visit, void *context,
+                  char error[JSON_ERROR_SIZE])
 {
 	struct walk walk = { visit, context, error };
 	json_error_t mistake;
@@ -139,8 +140,8 @@ int json_walk_all(const char *text, size_t len, json_visit visit,
 	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &mistake);
 	if (!root) {
 		snprintf(error, JSON_ERROR_SIZE,
-		    "not JSON: line %d, column %d: %s", mistake.line,
-		    mistake.column, mistake.text);
+		         "not JSON: line %d, column %d: %s", mistake.line,
+		         mistake.column, mistake.text);
 		return -EBADMSG;
 	}
 	r = walk_any(&walk, root, "", 0);
@@ -148,16 +149,15 @@ int json_walk_all(const char *text, size_t len, json_visit visit,
 	return r;
 }
 
-static int complain(const struct walk *walk, const char *path,
-    const char *what)
+static int complain(const struct walk *walk, const char *path, const char *what)
 {
 	snprintf(walk->error, JSON_ERROR_SIZE, "%s%s%s", path,
-	    *path ? ": " : "", what);
+	         *path ? ": " : "", what);
 	return -EINVAL;
 }
 
-static int walk_items(const struct walk *walk, json_t *array,
-    const char *path, unsigned depth)
+static int walk_items(const struct walk *walk, json_t *array, const char *path,
+                      unsigned depth)
 {
 	char below[PATH_SIZE];
 	size_t i;
@@ -171,7 +171,7 @@ static int walk_items(const struct walk *walk, json_t *array,
 }
 
 static int walk_object(const struct walk *walk, json_t *object,
-    const char *path, unsigned depth)
+                       const char *path, unsigned depth)
 {
 	static const struct json_value start = { .kind = JSON_IS_OBJECT };
 	static const struct json_value end = { .kind = JSON_IS_END };
@@ -186,7 +186,7 @@ static int walk_object(const struct walk *walk, json_t *object,
 		if (r < 0)
 			return r;
 		if (snprintf(below, sizeof(below), "%s%s%s", path,
-			*path ? "." : "", name) >= PATH_SIZE)
+		             *path ? "." : "", name) >= PATH_SIZE)
 			return complain(walk, path, "a name is too long");
 		r = walk_any(walk, member, below, depth + 1);
 	}
@@ -196,7 +196,7 @@ static int walk_object(const struct walk *walk, json_t *object,
 }
 
 static int walk_any(const struct walk *walk, json_t *json, const char *path,
-    unsigned depth)
+                    unsigned depth)
 {
 	struct json_value value;
 
@@ -207,7 +207,9 @@ static int walk_any(const struct walk *walk, json_t *json, const char *path,
 	if (json_is_object(json))
 		return walk_object(walk, json, path, depth);
 	if (depth == 0 || convert(json, &value) < 0)
-		return complain(walk, path, depth == 0
+		return complain(
+		    walk, path,
+		    depth == 0
 			? "expected an object or an array of objects"
 			: "expected a text, a whole number or a boolean");
 	return walk->visit(walk->context, path, &value, walk->error);
@@ -216,7 +218,8 @@ static int walk_any(const struct walk *walk, json_t *json, const char *path,
 /* --------------------------------------------------------------- settings */
 
 int json_read_settings(const char *text, size_t len,
-    struct settings_node **ret_root, char error[JSON_ERROR_SIZE])
+                       struct settings_node **ret_root,
+                       char error[JSON_ERROR_SIZE])
 {
 	json_error_t mistake;
 	json_t *root;
@@ -224,8 +227,8 @@ int json_read_settings(const char *text, size_t len,
 	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &mistake);
 	if (!root) {
 		snprintf(error, JSON_ERROR_SIZE,
-		    "not JSON: line %d, column %d: %s", mistake.line,
-		    mistake.column, mistake.text);
+		         "not JSON: line %d, column %d: %s", mistake.line,
+		         mistake.column, mistake.text);
 		return -EINVAL;
 	}
 	*ret_root = json_is_object(root) ? make_tree(root, 1) : NULL;
@@ -233,8 +236,8 @@ int json_read_settings(const char *text, size_t len,
 	if (*ret_root)
 		return 0;
 	snprintf(error, JSON_ERROR_SIZE,
-	    "expected a JSON object of at most %d levels",
-	    SETTINGS_YAML_DEPTH_MAX);
+	         "expected a JSON object of at most %d levels",
+	         SETTINGS_YAML_DEPTH_MAX);
 	return -EINVAL;
 }
 
@@ -250,8 +253,8 @@ static struct settings_node *make_tree(json_t *json, unsigned depth)
 	if (depth > SETTINGS_YAML_DEPTH_MAX)
 		return NULL;
 	node = settings_node_new(json_is_object(json) ? SETTINGS_NODE_MAPPING
-						      : SETTINGS_NODE_SEQUENCE,
-	    NULL, &place_of_request);
+	                                              : SETTINGS_NODE_SEQUENCE,
+	                         NULL, &place_of_request);
 	for (i = 0; i < json_array_size(json); i++) {
 		child = make_tree(json_array_get(json, i), depth + 1);
 		if (!child)
@@ -282,7 +285,7 @@ static struct settings_node *make_scalar(const json_t *json)
 		text = json_string_value(json);
 	} else if (json_is_integer(json)) {
 		snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT,
-		    json_integer_value(json));
+		         json_integer_value(json));
 		text = number;
 	} else if (json_is_real(json)) {
 		snprintf(number, sizeof(number), "%g", json_real_value(json));
@@ -290,8 +293,7 @@ static struct settings_node *make_scalar(const json_t *json)
 	} else if (json_is_boolean(json)) {
 		text = json_is_true(json) ? "on" : "off";
 	}
-	node =
-	    settings_node_new(SETTINGS_NODE_SCALAR, text, &place_of_request);
+	node = settings_node_new(SETTINGS_NODE_SCALAR, text, &place_of_request);
 	node->is_quoted = json_is_string(json);
 	return node;
 }

@@ -34,22 +34,23 @@ struct json_value {
 
 /* 0 goes on; else the walk ends with it, `error` says why. */
 typedef int (*json_visit)(void *context, const char *path,
-    const struct json_value *value, char error[JSON_ERROR_SIZE]);
+                          const struct json_value *value,
+                          char error[JSON_ERROR_SIZE]);
 
 /*
  * One object without arrays, nested once at most. 0, what `visit` returned, or
  * -EINVAL with a sentence in `error`. No text at all counts as an empty object.
  */
 int json_walk(const char *text, size_t len, json_visit visit, void *context,
-    char error[JSON_ERROR_SIZE]);
+              char error[JSON_ERROR_SIZE]);
 
 /*
  * An object, or an array of objects, nested a few times. The root's own path
  * is "", and that of a root array's items "[]". -EBADMSG: it is no JSON. What
  * `visit` borrows may be used until the end of the walk.
  */
-int json_walk_all(const char *text, size_t len, json_visit visit,
-    void *context, char error[JSON_ERROR_SIZE]);
+int json_walk_all(const char *text, size_t len, json_visit visit, void *context,
+                  char error[JSON_ERROR_SIZE]);
 
 struct settings_node;
 
@@ -58,6 +59,7 @@ struct settings_node;
  * 0, or -EINVAL with a sentence in `error`.
  */
 int json_read_settings(const char *text, size_t len,
-    struct settings_node **ret_root, char error[JSON_ERROR_SIZE]);
+                       struct settings_node **ret_root,
+                       char error[JSON_ERROR_SIZE]);
 
 #endif

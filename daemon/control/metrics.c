@@ -24,23 +24,26 @@ struct family {
 	uint64_t (*value)(const struct relay_status *status);
 };
 
-static int add_messages(
-    struct buffer *out, const struct queue_counts *counts, uint64_t delivering);
+static int add_messages(struct buffer *out, const struct queue_counts *counts,
+                        uint64_t delivering);
 static int add_number(struct buffer *out, const char *name, const char *type,
-    const char *help, uint64_t value);
+                      const char *help, uint64_t value);
 static int add_event_hook(struct buffer *out, const struct control *control);
 static void count_staging(void *context, const char *what, const char *next);
 static int add_store(struct buffer *out, const struct queue_counts *counts);
 static int add_tags(struct buffer *out);
 static int add_label(struct buffer *out, const char *text);
 static int add_relays(struct buffer *out,
-    const struct scheduler_query *scheduler, const struct settings *settings);
+                      const struct scheduler_query *scheduler,
+                      const struct settings *settings);
 static int add_waiting(struct buffer *out,
-    const struct scheduler_query *scheduler, const struct settings *settings);
+                       const struct scheduler_query *scheduler,
+                       const struct settings *settings);
 static int add_states(struct buffer *out,
-    const struct scheduler_query *scheduler, const struct settings *settings);
-static const char *label_of(
-    const struct relay_status *status, const struct settings *settings);
+                      const struct scheduler_query *scheduler,
+                      const struct settings *settings);
+static const char *label_of(const struct relay_status *status,
+                            const struct settings *settings);
 
 void status_metrics(struct request *request)
 {
@@ -51,7 +54,7 @@ void status_metrics(struct request *request)
 
 	buffer_init(&out, METRICS_MAX);
 	r = metrics_print(&out, request->control, request->scheduler,
-	    request->settings);
+	                  request->settings);
 	if (r == 0)
 		r = buffer_take(&out, &data, &len);
 	if (r < 0)
@@ -62,7 +65,8 @@ void status_metrics(struct request *request)
 }
 
 int metrics_print(struct buffer *out, const struct control *control,
-    const struct scheduler_query *scheduler, const struct settings *settings)
+                  const struct scheduler_query *scheduler,
+                  const struct settings *settings)
 {
 	struct queue_counts counts;
 	uint64_t staged = 0;
@@ -71,17 +75,19 @@ int metrics_print(struct buffer *out, const struct control *control,
 	staging_describe(settings, count_staging, &staged);
 	r = queue_read_counts(control->reader, &counts);
 	if (r == 0)
-		r = buffer_appendf(out,
+		r = buffer_appendf(
+		    out,
 		    "# HELP relais_build_info The version that runs.\n"
 		    "# TYPE relais_build_info gauge\n"
 		    "relais_build_info{version=\"%s\"} 1\n",
 		    PACKAGE_VERSION);
 	if (r == 0)
 		r = add_number(out, "relais_start_time_seconds", "gauge",
-		    "When relaisd started, seconds since 1970.",
-		    control->started_ms / 1000);
+		               "When relaisd started, seconds since 1970.",
+		               control->started_ms / 1000);
 	if (r == 0)
-		r = add_number(out, "relais_staging", "gauge",
+		r = add_number(
+		    out, "relais_staging", "gauge",
 		    "Settings that keep mail from its recipients on purpose.",
 		    staged);
 	if (r == 0)
@@ -105,17 +111,18 @@ static int add_event_hook(struct buffer *out, const struct control *control)
 	event_hook_look(control->event_hook, &hook);
 	if (!hook.is_set)
 		return 0;
-	r = buffer_appendf(out,
+	r = buffer_appendf(
+	    out,
 	    "# HELP relais_event_command_events_total Events that "
 	    "events.command was run with, and those it missed.\n"
 	    "# TYPE relais_event_command_events_total counter\n"
 	    "relais_event_command_events_total{end=\"given\"} %" PRIu64 "\n"
 	    "relais_event_command_events_total{end=\"failed\"} %" PRIu64 "\n"
-	    "relais_event_command_events_total{end=\"dropped\"} %" PRIu64
-	    "\n",
+	    "relais_event_command_events_total{end=\"dropped\"} %" PRIu64 "\n",
 	    hook.events, hook.failed, hook.dropped);
 	if (r == 0)
-		r = add_number(out, "relais_event_command_behind", "gauge",
+		r = add_number(
+		    out, "relais_event_command_behind", "gauge",
 		    "Events that events.command has yet to be run with.",
 		    hook.behind);
 	return r;
@@ -128,32 +135,33 @@ static void count_staging(void *context, const char *what, const char *next)
 	++*(uint64_t *)context;
 }
 
-static int add_messages(
-    struct buffer *out, const struct queue_counts *counts, uint64_t delivering)
+static int add_messages(struct buffer *out, const struct queue_counts *counts,
+                        uint64_t delivering)
 {
 	int state;
 	int r;
 
-	r = buffer_appendf(out,
-	    "# HELP relais_messages Messages in the store by state.\n"
-	    "# TYPE relais_messages gauge\n");
+	r = buffer_appendf(
+	    out, "# HELP relais_messages Messages in the store by state.\n"
+		 "# TYPE relais_messages gauge\n");
 	for (state = MESSAGE_QUEUED; r == 0 && state < MESSAGE_STATES; state++)
-		r = buffer_appendf(out,
-		    "relais_messages{state=\"%s\"} %" PRIu64 "\n",
+		r = buffer_appendf(
+		    out, "relais_messages{state=\"%s\"} %" PRIu64 "\n",
 		    message_state_name((enum message_state)state),
 		    counts->messages[state]);
 	if (r == 0)
 		r = add_number(out, "relais_messages_delivering", "gauge",
-		    "Messages that are being handed over now.", delivering);
+		               "Messages that are being handed over now.",
+		               delivering);
 	return r;
 }
 
 static int add_number(struct buffer *out, const char *name, const char *type,
-    const char *help, uint64_t value)
+                      const char *help, uint64_t value)
 {
 	return buffer_appendf(out,
-	    "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", name, help, name,
-	    type, name, value);
+	                      "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n",
+	                      name, help, name, type, name, value);
 }
 
 static int add_store(struct buffer *out, const struct queue_counts *counts)
@@ -165,31 +173,31 @@ static int add_store(struct buffer *out, const struct queue_counts *counts)
 		uint64_t value;
 	} rows[] = {
 		{ "relais_store_used_bytes", "gauge", "What the store holds.",
-		    counts->bytes_used },
+		  counts->bytes_used },
 		{ "relais_store_maximum_bytes", "gauge",
-		    "Where new mail is put off.", counts->bytes_maximum },
+		  "Where new mail is put off.", counts->bytes_maximum },
 		{ "relais_disk_free_bytes", "gauge",
-		    "Free on the store's disk.", counts->disk_free },
+		  "Free on the store's disk.", counts->disk_free },
 		{ "relais_store_full", "gauge",
-		    "1 while new mail is put off for lack of room.",
-		    counts->is_full },
+		  "1 while new mail is put off for lack of room.",
+		  counts->is_full },
 		{ "relais_store_stalled", "gauge",
-		    "1 while the disk doesn't answer.",
-		    counts->stalled_since_ms != 0 },
+		  "1 while the disk doesn't answer.",
+		  counts->stalled_since_ms != 0 },
 		{ "relais_commits_total", "counter",
-		    "Transactions since the start.", counts->commits },
+		  "Transactions since the start.", counts->commits },
 		{ "relais_committed_jobs_total", "counter", "Jobs they had.",
-		    counts->committed_jobs },
+		  counts->committed_jobs },
 		{ "relais_log_dropped_total", "counter",
-		    "Log lines lost because the log was too slow.",
-		    log_dropped() },
+		  "Log lines lost because the log was too slow.",
+		  log_dropped() },
 	};
 	size_t i;
 	int r = 0;
 
 	for (i = 0; r == 0 && i < sizeof(rows) / sizeof(rows[0]); i++)
 		r = add_number(out, rows[i].name, rows[i].type, rows[i].help,
-		    rows[i].value);
+		               rows[i].value);
 	return r;
 }
 
@@ -219,20 +227,20 @@ static uint64_t faults_of(const struct relay_status *status)
 }
 
 static int add_relays(struct buffer *out,
-    const struct scheduler_query *scheduler, const struct settings *settings)
+                      const struct scheduler_query *scheduler,
+                      const struct settings *settings)
 {
 	static const struct family families[] = {
 		{ "relais_relay_connections", "gauge", "Open connections.",
-		    connections_of },
+		  connections_of },
 		{ "relais_relay_oldest_due_seconds", "gauge",
-		    "How long the oldest due part has waited.", oldest_due_of },
+		  "How long the oldest due part has waited.", oldest_due_of },
 		{ "relais_relay_delivered_total", "counter",
-		    "Recipients delivered since the start.", delivered_of },
+		  "Recipients delivered since the start.", delivered_of },
 		{ "relais_relay_refused_total", "counter",
-		    "Recipients refused for good since the start.",
-		    refused_of },
+		  "Recipients refused for good since the start.", refused_of },
 		{ "relais_relay_faults_total", "counter",
-		    "Faults of the relay since the start.", faults_of },
+		  "Faults of the relay since the start.", faults_of },
 	};
 	size_t i, k;
 	int r = add_waiting(out, scheduler, settings);
@@ -241,11 +249,12 @@ static int add_relays(struct buffer *out,
 		r = add_states(out, scheduler, settings);
 	for (i = 0; r == 0 && i < sizeof(families) / sizeof(families[0]); i++) {
 		r = buffer_appendf(out, "# HELP %s %s\n# TYPE %s %s\n",
-		    families[i].name, families[i].help, families[i].name,
-		    families[i].type);
+		                   families[i].name, families[i].help,
+		                   families[i].name, families[i].type);
 		for (k = 0; r == 0 && k < scheduler->relay_count; k++)
-			r = buffer_appendf(out,
-			    "%s{relay=\"%s\"} %" PRIu64 "\n", families[i].name,
+			r = buffer_appendf(
+			    out, "%s{relay=\"%s\"} %" PRIu64 "\n",
+			    families[i].name,
 			    label_of(&scheduler->relays[k], settings),
 			    families[i].value(&scheduler->relays[k]));
 	}
@@ -253,18 +262,20 @@ static int add_relays(struct buffer *out,
 }
 
 static int add_waiting(struct buffer *out,
-    const struct scheduler_query *scheduler, const struct settings *settings)
+                       const struct scheduler_query *scheduler,
+                       const struct settings *settings)
 {
 	size_t i;
 	int priority;
 	int r;
 
-	r = buffer_appendf(out,
-	    "# HELP relais_relay_waiting_parts Parts that wait.\n"
-	    "# TYPE relais_relay_waiting_parts gauge\n");
+	r = buffer_appendf(
+	    out, "# HELP relais_relay_waiting_parts Parts that wait.\n"
+		 "# TYPE relais_relay_waiting_parts gauge\n");
 	for (i = 0; r == 0 && i < 3 * scheduler->relay_count; i++) {
 		priority = (int)(i % 3);
-		r = buffer_appendf(out,
+		r = buffer_appendf(
+		    out,
 		    "relais_relay_waiting_parts{relay=\"%s\",priority=\"%s\"} "
 		    "%" PRIu64 "\n",
 		    label_of(&scheduler->relays[i / 3], settings),
@@ -275,19 +286,21 @@ static int add_waiting(struct buffer *out,
 }
 
 static int add_states(struct buffer *out,
-    const struct scheduler_query *scheduler, const struct settings *settings)
+                      const struct scheduler_query *scheduler,
+                      const struct settings *settings)
 {
 	size_t i;
 	int state;
 	int r;
 
-	r = buffer_appendf(out,
-	    "# HELP relais_relay_state 1 for the state the relay is in.\n"
-	    "# TYPE relais_relay_state gauge\n");
+	r = buffer_appendf(
+	    out, "# HELP relais_relay_state 1 for the state the relay is in.\n"
+		 "# TYPE relais_relay_state gauge\n");
 	for (i = 0; r == 0 && i < scheduler->relay_count; i++)
 		for (state = BREAKER_CLOSED; r == 0 && state <= BREAKER_PAUSED;
 		     state++)
-			r = buffer_appendf(out,
+			r = buffer_appendf(
+			    out,
 			    "relais_relay_state{relay=\"%s\",state=\"%s\"} "
 			    "%d\n",
 			    label_of(&scheduler->relays[i], settings),
@@ -297,8 +310,8 @@ static int add_states(struct buffer *out,
 }
 
 /* Names of relays are plain words: nothing in them needs an escape. */
-static const char *label_of(
-    const struct relay_status *status, const struct settings *settings)
+static const char *label_of(const struct relay_status *status,
+                            const struct settings *settings)
 {
 	const struct relay_settings *relay =
 	    settings_find_relay(settings, status->id);
@@ -322,21 +335,23 @@ static int add_tags(struct buffer *out)
 	int event;
 	int r;
 
-	r = buffer_appendf(out,
+	r = buffer_appendf(
+	    out,
 	    "# HELP relais_tag_recipients_total Recipients since the start, by "
 	    "tag, of the first %d tags; an empty one stands for the others.\n"
-	    "# TYPE relais_tag_recipients_total counter\n", TAG_COUNTS);
+	    "# TYPE relais_tag_recipients_total counter\n",
+	    TAG_COUNTS);
 	for (i = 0; r == 0 && i <= TAG_COUNTS; i++) {
 		const char *tag = tag_counts_read(i, counts);
 
 		for (event = 0; tag && r == 0 && event < TAG_EVENTS; event++) {
-			r = buffer_append_string(out,
-			    "relais_tag_recipients_total{tag=\"");
+			r = buffer_append_string(
+			    out, "relais_tag_recipients_total{tag=\"");
 			if (r == 0)
 				r = add_label(out, tag);
 			if (r == 0)
-				r = buffer_appendf(out,
-				    "\",event=\"%s\"} %" PRIu64 "\n",
+				r = buffer_appendf(
+				    out, "\",event=\"%s\"} %" PRIu64 "\n",
 				    ends[event], counts[event]);
 		}
 	}

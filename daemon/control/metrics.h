@@ -16,6 +16,7 @@ struct settings;
 
 /* Appends all families to a buffer of METRICS_MAX. 0 or -errno. */
 int metrics_print(struct buffer *out, const struct control *control,
-    const struct scheduler_query *scheduler, const struct settings *settings);
+                  const struct scheduler_query *scheduler,
+                  const struct settings *settings);
 
 #endif

@@ -34,25 +34,27 @@ struct metrics_port {
 };
 
 static int listen_on(struct metrics_port *port, unsigned which,
-    const struct sockaddr *address, int len);
+                     const struct sockaddr *address, int len);
 static void on_client(struct evconnlistener *listener, evutil_socket_t fd,
-    struct sockaddr *address, int len, void *argument);
+                      struct sockaddr *address, int len, void *argument);
 static void on_request(struct bufferevent *client, void *argument);
 static void answer(struct metrics_port *port, struct bufferevent *client,
-    const char *request);
+                   const char *request);
 static void on_written(struct bufferevent *client, void *argument);
 static void on_event(struct bufferevent *client, short what, void *argument);
 static void forget(struct metrics_port *port, struct bufferevent *client);
 
 int metrics_port_new(struct metrics_port **ret_port, struct event_base *base,
-    uint16_t number)
+                     uint16_t number)
 {
 	struct metrics_port *port = xcalloc(1, sizeof(*port));
 	const struct sockaddr_in v4 = { .sin_family = AF_INET,
-		.sin_port = htons(number),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		                        .sin_port = htons(number),
+		                        .sin_addr.s_addr =
+		                            htonl(INADDR_LOOPBACK) };
 	const struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
-		.sin6_port = htons(number), .sin6_addr = in6addr_loopback };
+		                         .sin6_port = htons(number),
+		                         .sin6_addr = in6addr_loopback };
 	int r;
 
 	port->base = base;
@@ -68,11 +70,12 @@ int metrics_port_new(struct metrics_port **ret_port, struct event_base *base,
 }
 
 static int listen_on(struct metrics_port *port, unsigned which,
-    const struct sockaddr *address, int len)
+                     const struct sockaddr *address, int len)
 {
-	port->listeners[which] = evconnlistener_new_bind(port->base, on_client,
-	    port, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC |
-		LEV_OPT_REUSEABLE, CLIENTS_MAX, address, len);
+	port->listeners[which] = evconnlistener_new_bind(
+	    port->base, on_client, port,
+	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
+	    CLIENTS_MAX, address, len);
 	if (port->listeners[which] != NULL)
 		return 0;
 	return errno != 0 ? -errno : -EADDRNOTAVAIL;
@@ -95,7 +98,7 @@ void metrics_port_free(struct metrics_port *port)
 }
 
 void metrics_port_set_text(struct metrics_port *port, const char *text,
-    size_t len)
+                           size_t len)
 {
 	free(port->text);
 	port->text = xmalloc(len + 1);
@@ -104,7 +107,7 @@ void metrics_port_set_text(struct metrics_port *port, const char *text,
 }
 
 static void on_client(struct evconnlistener *listener, evutil_socket_t fd,
-    struct sockaddr *address, int len, void *argument)
+                      struct sockaddr *address, int len, void *argument)
 {
 	static const struct timeval limit = { .tv_sec = TIMEOUT_S };
 	struct metrics_port *port = argument;
@@ -118,7 +121,7 @@ static void on_client(struct evconnlistener *listener, evutil_socket_t fd,
 		i++;
 	if (i < CLIENTS_MAX)
 		client = bufferevent_socket_new(port->base, fd,
-		    BEV_OPT_CLOSE_ON_FREE);
+		                                BEV_OPT_CLOSE_ON_FREE);
 	if (client == NULL) {
 		(void)close(fd);
 		return;
@@ -147,13 +150,13 @@ static void on_request(struct bufferevent *client, void *argument)
 }
 
 static void answer(struct metrics_port *port, struct bufferevent *client,
-    const char *request)
+                   const char *request)
 {
 	struct evbuffer *output = bufferevent_get_output(client);
 	const char *status = "200 OK", *text = port->text;
 	size_t len = port->len;
 	bool is_fine = strncmp(request, "GET /metrics ", 13) == 0 ||
-	    strncmp(request, "GET /metrics?", 13) == 0;
+	               strncmp(request, "GET /metrics?", 13) == 0;
 
 	if (!is_fine) {
 		status = "404 Not Found";
@@ -167,11 +170,12 @@ static void answer(struct metrics_port *port, struct bufferevent *client,
 	(void)bufferevent_disable(client, EV_READ);
 	bufferevent_setcb(client, NULL, on_written, on_event, port);
 	(void)evbuffer_add_printf(output,
-	    "HTTP/1.1 %s\r\n"
-	    "Content-Type: %s\r\n"
-	    "Content-Length: %zu\r\n"
-	    "Connection: close\r\n\r\n",
-	    status, is_fine ? METRICS_TYPE : "text/plain", len);
+	                          "HTTP/1.1 %s\r\n"
+	                          "Content-Type: %s\r\n"
+	                          "Content-Length: %zu\r\n"
+	                          "Connection: close\r\n\r\n",
+	                          status, is_fine ? METRICS_TYPE : "text/plain",
+	                          len);
 	(void)evbuffer_add(output, text, len);
 }
 

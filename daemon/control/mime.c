@@ -19,41 +19,41 @@
 #define LIBRARY "libgmime-3.0.so.0"
 
 /* Whatever is called of the library; GLib's come with it. */
-#define FUNCTIONS(X) \
-	X(g_mime_init) \
-	X(g_byte_array_free) \
-	X(g_byte_array_new_take) \
-	X(g_mime_content_disposition_get_parameters) \
-	X(g_mime_content_type_get_parameters) \
-	X(g_mime_data_wrapper_new_with_stream) \
-	X(g_mime_message_get_addresses) \
-	X(g_mime_message_new) \
-	X(g_mime_message_set_mime_part) \
-	X(g_mime_message_set_subject) \
-	X(g_mime_multipart_add) \
-	X(g_mime_multipart_new_with_subtype) \
-	X(g_mime_object_append_header) \
-	X(g_mime_object_encode) \
-	X(g_mime_object_get_content_disposition) \
-	X(g_mime_object_get_content_type) \
-	X(g_mime_object_set_content_id) \
-	X(g_mime_object_set_content_type_parameter) \
-	X(g_mime_object_set_disposition) \
-	X(g_mime_object_write_to_stream) \
-	X(g_mime_param_list_get_parameter) \
-	X(g_mime_param_set_charset) \
-	X(g_mime_part_new_with_type) \
-	X(g_mime_part_set_content) \
-	X(g_mime_part_set_content_encoding) \
-	X(g_mime_part_set_filename) \
-	X(g_mime_stream_mem_get_byte_array) \
-	X(g_mime_stream_mem_new) \
-	X(g_mime_stream_mem_new_with_byte_array) \
-	X(g_mime_stream_mem_set_owner) \
-	X(g_object_set_data_full) \
-	X(g_object_unref) \
-	X(internet_address_list_add) \
-	X(internet_address_mailbox_new) \
+#define FUNCTIONS(X)                                                           \
+	X(g_mime_init)                                                         \
+	X(g_byte_array_free)                                                   \
+	X(g_byte_array_new_take)                                               \
+	X(g_mime_content_disposition_get_parameters)                           \
+	X(g_mime_content_type_get_parameters)                                  \
+	X(g_mime_data_wrapper_new_with_stream)                                 \
+	X(g_mime_message_get_addresses)                                        \
+	X(g_mime_message_new)                                                  \
+	X(g_mime_message_set_mime_part)                                        \
+	X(g_mime_message_set_subject)                                          \
+	X(g_mime_multipart_add)                                                \
+	X(g_mime_multipart_new_with_subtype)                                   \
+	X(g_mime_object_append_header)                                         \
+	X(g_mime_object_encode)                                                \
+	X(g_mime_object_get_content_disposition)                               \
+	X(g_mime_object_get_content_type)                                      \
+	X(g_mime_object_set_content_id)                                        \
+	X(g_mime_object_set_content_type_parameter)                            \
+	X(g_mime_object_set_disposition)                                       \
+	X(g_mime_object_write_to_stream)                                       \
+	X(g_mime_param_list_get_parameter)                                     \
+	X(g_mime_param_set_charset)                                            \
+	X(g_mime_part_new_with_type)                                           \
+	X(g_mime_part_set_content)                                             \
+	X(g_mime_part_set_content_encoding)                                    \
+	X(g_mime_part_set_filename)                                            \
+	X(g_mime_stream_mem_get_byte_array)                                    \
+	X(g_mime_stream_mem_new)                                               \
+	X(g_mime_stream_mem_new_with_byte_array)                               \
+	X(g_mime_stream_mem_set_owner)                                         \
+	X(g_object_set_data_full)                                              \
+	X(g_object_unref)                                                      \
+	X(internet_address_list_add)                                           \
+	X(internet_address_mailbox_new)                                        \
 	X(internet_address_set_charset)
 
 #define POINTER(name) __typeof__(&name) name;
@@ -115,24 +115,25 @@ void mime_build(const struct draft *draft, char **ret_data, size_t *ret_len)
 	message = gmime.g_mime_message_new(TRUE);
 	add_addresses(message, draft);
 	if (draft->subject != NULL)
-		gmime.g_mime_message_set_subject(
-		    message, draft->subject, "utf-8");
+		gmime.g_mime_message_set_subject(message, draft->subject,
+		                                 "utf-8");
 	for (i = 0; i < draft->field_count; i++)
-		gmime.g_mime_object_append_header((GMimeObject *)message,
-		    draft->fields[i].name, draft->fields[i].value, "utf-8");
+		gmime.g_mime_object_append_header(
+		    (GMimeObject *)message, draft->fields[i].name,
+		    draft->fields[i].value, "utf-8");
 	content = make_content(draft);
 	gmime.g_mime_message_set_mime_part(message, content);
 	gmime.g_object_unref(content);
 	/* Text that is not short ASCII lines is encoded as it suits it best. */
 	gmime.g_mime_object_encode((GMimeObject *)message,
-	    GMIME_ENCODING_CONSTRAINT_7BIT);
+	                           GMIME_ENCODING_CONSTRAINT_7BIT);
 	write_out((GMimeObject *)message, ret_data, ret_len);
 	gmime.g_object_unref(message);
 }
 
 /* GMime would choose the smallest charset that will do. */
 static void add_mailbox(InternetAddressList *list,
-    const struct draft_mailbox *box)
+                        const struct draft_mailbox *box)
 {
 	InternetAddress *address =
 	    gmime.internet_address_mailbox_new(box->name, box->address);
@@ -161,9 +162,9 @@ static void add_addresses(GMimeMessage *message, const struct draft *draft)
 		    &draft->mailboxes[fields[i].place];
 
 		for (k = 0; k < boxes->count; k++)
-			add_mailbox(gmime.g_mime_message_get_addresses(message,
-					fields[i].type),
-			    &boxes->list[k]);
+			add_mailbox(gmime.g_mime_message_get_addresses(
+					message, fields[i].type),
+			            &boxes->list[k]);
 	}
 }
 
@@ -231,8 +232,8 @@ static GMimeObject *make_html(const struct draft *draft)
 		return make_text("html", draft->html);
 	/* RFC 2387 */
 	related = gmime.g_mime_multipart_new_with_subtype("related");
-	gmime.g_mime_object_set_content_type_parameter(
-	    (GMimeObject *)related, "type", "text/html");
+	gmime.g_mime_object_set_content_type_parameter((GMimeObject *)related,
+	                                               "type", "text/html");
 	add(related, make_text("html", draft->html));
 	for (i = 0; i < draft->file_count; i++)
 		if (is_inline(draft, &draft->files[i]))
@@ -256,9 +257,9 @@ static void set_content(GMimePart *part, char *data, size_t len, bool is_own)
 	gmime.g_mime_stream_mem_set_owner((GMimeStreamMem *)stream, is_own);
 	if (!is_own)
 		gmime.g_object_set_data_full((GObject *)stream, "bytes", bytes,
-		    forget_borrowed);
-	wrapper = gmime.g_mime_data_wrapper_new_with_stream(stream,
-	    GMIME_CONTENT_ENCODING_DEFAULT);
+		                             forget_borrowed);
+	wrapper = gmime.g_mime_data_wrapper_new_with_stream(
+	    stream, GMIME_CONTENT_ENCODING_DEFAULT);
 	gmime.g_mime_part_set_content(part, wrapper);
 	gmime.g_object_unref(wrapper);
 	gmime.g_object_unref(stream);
@@ -287,8 +288,8 @@ static GMimeObject *make_text(const char *subtype, const char *text)
 	size_t len;
 	char *own = normalise(text, &len);
 
-	gmime.g_mime_object_set_content_type_parameter(
-	    (GMimeObject *)part, "charset", "utf-8");
+	gmime.g_mime_object_set_content_type_parameter((GMimeObject *)part,
+	                                               "charset", "utf-8");
 	set_content(part, own, len, true);
 	return (GMimeObject *)part;
 }
@@ -317,8 +318,8 @@ static void set_name(GMimePart *part, const char *name)
 
 static GMimeObject *make_file(const struct draft_file *file, bool is_inline)
 {
-	const char *type = file->type != NULL ? file->type
-					      : "application/octet-stream";
+	const char *type =
+	    file->type != NULL ? file->type : "application/octet-stream";
 	const char *slash = strchr(type, '/');
 	char *main_type = xasprintf("%.*s", (int)(slash - type), type);
 	GMimePart *part = gmime.g_mime_part_new_with_type(main_type, slash + 1);
@@ -327,17 +328,17 @@ static GMimeObject *make_file(const struct draft_file *file, bool is_inline)
 
 	free(main_type);
 	set_content(part, (char *)(uintptr_t)file->data, file->len, false);
-	gmime.g_mime_part_set_content_encoding(part, is_message
-		? GMIME_CONTENT_ENCODING_8BIT
-		: GMIME_CONTENT_ENCODING_BASE64);
-	gmime.g_mime_object_set_disposition((GMimeObject *)part,
-	    is_inline ? GMIME_DISPOSITION_INLINE
-		      : GMIME_DISPOSITION_ATTACHMENT);
+	gmime.g_mime_part_set_content_encoding(
+	    part, is_message ? GMIME_CONTENT_ENCODING_8BIT
+			     : GMIME_CONTENT_ENCODING_BASE64);
+	gmime.g_mime_object_set_disposition(
+	    (GMimeObject *)part, is_inline ? GMIME_DISPOSITION_INLINE
+					   : GMIME_DISPOSITION_ATTACHMENT);
 	if (file->name != NULL)
 		set_name(part, file->name);
 	if (file->content_id != NULL)
 		gmime.g_mime_object_set_content_id((GMimeObject *)part,
-		    file->content_id);
+		                                   file->content_id);
 	return (GMimeObject *)part;
 }
 

@@ -17,11 +17,11 @@
 #define ORDER_REASON_SIZE 256
 
 /* or-ed: the members a request may have */
-#define ORDER_REASON  1u
-#define ORDER_UNTIL   2u
-#define ORDER_DRY_RUN 4u
-#define ORDER_FILTER  8u
-#define ORDER_AT      16u
+#define ORDER_REASON   1u
+#define ORDER_UNTIL    2u
+#define ORDER_DRY_RUN  4u
+#define ORDER_FILTER   8u
+#define ORDER_AT       16u
 #define ORDER_PROGRESS 32u
 
 struct order {
@@ -39,7 +39,7 @@ struct order {
 void order_init(struct order *order, unsigned members);
 /* 0, or -EINVAL with a sentence in `error`. */
 int order_read(struct order *order, const char *text, size_t len,
-    char error[JSON_ERROR_SIZE]);
+               char error[JSON_ERROR_SIZE]);
 void order_done(struct order *order);
 
 #endif

@@ -25,19 +25,19 @@ struct harvest {
 };
 
 static int gather(struct harvest *harvest);
-static int gather_list(
-    struct harvest *harvest, const struct queue_filter *filter);
+static int gather_list(struct harvest *harvest,
+                       const struct queue_filter *filter);
 static int gather_delivering(struct harvest *harvest);
-static bool is_wanted(
-    const struct harvest *harvest, const struct message *message);
-static bool is_for_relay(
-    const struct harvest *harvest, const struct message *message);
+static bool is_wanted(const struct harvest *harvest,
+                      const struct message *message);
+static bool is_for_relay(const struct harvest *harvest,
+                         const struct message *message);
 static void cut(struct harvest *harvest, struct page *page);
 static int compare_newest_first(const void *left, const void *right);
 
 int page_read(struct page *ret_page, struct queue_reader *reader,
-    const struct selection *filter, const struct shape_view *view,
-    uint64_t before, unsigned limit)
+              const struct selection *filter, const struct shape_view *view,
+              uint64_t before, unsigned limit)
 {
 	struct harvest harvest = {
 		.reader = reader,
@@ -52,8 +52,8 @@ int page_read(struct page *ret_page, struct queue_reader *reader,
 	assert(limit > 0 && limit <= PAGE_MAX);
 	ret_page->count = 0;
 	ret_page->next = 0;
-	harvest.messages = xcalloc(
-	    (size_t)(MESSAGE_STATES + 1) * limit, sizeof(struct message *));
+	harvest.messages = xcalloc((size_t)(MESSAGE_STATES + 1) * limit,
+	                           sizeof(struct message *));
 	r = gather(&harvest);
 	if (r == 0)
 		cut(&harvest, ret_page);
@@ -95,15 +95,15 @@ static int gather(struct harvest *harvest)
 	return r;
 }
 
-static int gather_list(
-    struct harvest *harvest, const struct queue_filter *filter)
+static int gather_list(struct harvest *harvest,
+                       const struct queue_filter *filter)
 {
 	struct message **room = &harvest->messages[harvest->count];
 	uint64_t next = 0;
 	int count, i;
 
 	count = queue_list(harvest->reader, filter, harvest->before, room,
-	    harvest->limit, &next);
+	                   harvest->limit, &next);
 	if (count < 0)
 		return count;
 	for (i = 0; i < count; i++) {
@@ -151,8 +151,8 @@ static int gather_delivering(struct harvest *harvest)
 	return 0;
 }
 
-static bool is_for_relay(
-    const struct harvest *harvest, const struct message *message)
+static bool is_for_relay(const struct harvest *harvest,
+                         const struct message *message)
 {
 	const struct queue_filter *filter = &harvest->filter->queue;
 	unsigned i;
@@ -161,19 +161,20 @@ static bool is_for_relay(
 		return true;
 	for (i = 0; i < message->part_count; i++)
 		if (harvest->view->lane_relay(harvest->view->context,
-			message->parts[i].lane) == filter->relay_id)
+		                              message->parts[i].lane) ==
+		    filter->relay_id)
 			return true;
 	return false;
 }
 
-static bool is_wanted(
-    const struct harvest *harvest, const struct message *message)
+static bool is_wanted(const struct harvest *harvest,
+                      const struct message *message)
 {
 	unsigned states = harvest->filter->states;
 
 	return message->state != MESSAGE_QUEUED || states == 0 ||
-	    states & SELECTION_DELIVERING ||
-	    !shape_is_delivering(harvest->view->scheduler, message->id);
+	       states & SELECTION_DELIVERING ||
+	       !shape_is_delivering(harvest->view->scheduler, message->id);
 }
 
 /* The newest of all that every list has been asked for. */
@@ -182,7 +183,7 @@ static void cut(struct harvest *harvest, struct page *page)
 	size_t i;
 
 	qsort(harvest->messages, harvest->count, sizeof(struct message *),
-	    compare_newest_first);
+	      compare_newest_first);
 	for (i = 0; i < harvest->count; i++) {
 		struct message *message = harvest->messages[i];
 

@@ -27,8 +27,8 @@ struct page {
  * newest). A page may be short, even empty, and not be the last. 0 or -errno.
  */
 int page_read(struct page *ret_page, struct queue_reader *reader,
-    const struct selection *filter, const struct shape_view *view,
-    uint64_t before, unsigned limit);
+              const struct selection *filter, const struct shape_view *view,
+              uint64_t before, unsigned limit);
 void page_done(struct page *page);
 
 #endif

@@ -30,14 +30,14 @@ struct relay_change {
 
 /* May whoever asks set all that is in here through the API? */
 bool relay_change_may_set(struct request *request, const char *name,
-    const struct settings_node *relay);
+                          const struct settings_node *relay);
 
 /* The relay, if it is one that we may change. */
-const struct relay_settings *relay_change_find_relay(
-    struct relay_change *change);
+const struct relay_settings *
+relay_change_find_relay(struct relay_change *change);
 /* One more file that will have this text. */
-bool relay_change_write(
-    struct relay_change *change, const char *name, const char *text);
+bool relay_change_write(struct relay_change *change, const char *name,
+                        const char *text);
 bool relay_change_write_default(struct relay_change *change, const char *name);
 
 /* control_relay_removal.c */

@@ -14,10 +14,13 @@
 #include "settings_tree.h"
 
 /* What a secret is given for. */
-static const char *const identity_keys[] = { "url", "provider", "host", "port",
-	"security", "tls", "username", "authentication", "oauth" };
+static const char *const identity_keys[] = {
+	"url", "provider", "host",           "port", "security",
+	"tls", "username", "authentication", "oauth"
+};
 static const char *const secret_keys[] = { "password", "password_file",
-	"credential", "password_command", "token_command" };
+	                                   "credential", "password_command",
+	                                   "token_command" };
 #define IDENTITY_KEYS (sizeof(identity_keys) / sizeof(identity_keys[0]))
 #define SECRET_KEYS   (sizeof(secret_keys) / sizeof(secret_keys[0]))
 
@@ -26,10 +29,11 @@ static bool has_password(const struct settings_node *relay);
 static bool has_secret(const struct settings_node *relay);
 static bool drop_secrets(struct settings_node *relay);
 static bool is_changed(const struct settings_node *relay,
-    const struct settings_node *change, const char *key);
+                       const struct settings_node *change, const char *key);
 
 int relay_draft_read(const struct relay_draft_input *input,
-    struct settings_node **ret_relay, struct settings_errors *errors)
+                     struct settings_node **ret_relay,
+                     struct settings_errors *errors)
 {
 	static const struct settings_place request = { "request", 0, 0 };
 	size_t errors_before = errors->error_count;
@@ -42,8 +46,8 @@ int relay_draft_read(const struct relay_draft_input *input,
 		    settings_node_new(SETTINGS_NODE_MAPPING, NULL, &request);
 		r = 0;
 	} else if (input->is_yaml) {
-		r = settings_yaml_parse(
-		    &relay, "request", input->text, input->len, errors);
+		r = settings_yaml_parse(&relay, "request", input->text,
+		                        input->len, errors);
 	} else {
 		r = json_read_settings(input->text, input->len, &relay, error);
 		if (r < 0)
@@ -55,7 +59,8 @@ int relay_draft_read(const struct relay_draft_input *input,
 		return -EINVAL;
 	}
 	if (take_password_out(relay) < 0) {
-		settings_errors_add(errors, &request,
+		settings_errors_add(
+		    errors, &request,
 		    "url: its password has octets that are no UTF-8 text");
 		settings_node_free(relay);
 		return -EINVAL;
@@ -84,7 +89,7 @@ static int take_password_out(struct settings_node *relay)
 		r = -EINVAL;
 	} else if (parts.password) {
 		password = settings_node_new(SETTINGS_NODE_SCALAR,
-		    parts.password, &url->place);
+		                             parts.password, &url->place);
 		password->is_quoted = true;
 		settings_node_add_take(relay, "password", password);
 		colon = strchr(strstr(url->text, "://") + 3, ':');
@@ -96,7 +101,7 @@ static int take_password_out(struct settings_node *relay)
 }
 
 const char *relay_draft_merge(struct settings_node *relay,
-    struct settings_node *change)
+                              struct settings_node *change)
 {
 	bool has_new_secret = has_secret(change);
 	const char *reason = NULL;
@@ -129,7 +134,7 @@ static bool has_secret(const struct settings_node *relay)
 	const struct settings_node *oauth = settings_node_find(relay, "oauth");
 
 	return has_password(relay) ||
-	    (oauth && settings_node_find(oauth, "client_secret"));
+	       (oauth && settings_node_find(oauth, "client_secret"));
 }
 
 /* Was there one? */
@@ -146,19 +151,18 @@ static bool drop_secrets(struct settings_node *relay)
 	}
 
 	for (i = 0; i < SECRET_KEYS; i++)
-		settings_node_free(
-		    settings_node_remove(relay, secret_keys[i]));
+		settings_node_free(settings_node_remove(relay, secret_keys[i]));
 	return is_dropped;
 }
 
 /* A map that is changed in part counts as changed: `tls` alone is one. */
 static bool is_changed(const struct settings_node *relay,
-    const struct settings_node *change, const char *key)
+                       const struct settings_node *change, const char *key)
 {
 	const struct settings_node *old = settings_node_find(relay, key);
 	const struct settings_node *new = change->first;
 
-	while (new && strcmp(new->key, key) != 0)
+	while (new &&strcmp(new->key, key) != 0)
 		new = new->next;
 	if (!new)
 		return false;
@@ -176,7 +180,7 @@ char *relay_draft_keys(const struct settings_node *relay)
 	buffer_init(&keys, 0);
 	for (child = relay->first; child; child = child->next)
 		if (buffer_appendf(&keys, "%s%s", keys.len > 0 ? " " : "",
-			child->key) < 0)
+		                   child->key) < 0)
 			abort();
 	if (buffer_take(&keys, &text, NULL) < 0)
 		abort();
@@ -189,10 +193,10 @@ char *relay_draft_write(const char *name, const struct settings_node *relay)
 	char *text;
 
 	text = xasprintf("# Made by relaisd. To change it: "
-			 "relaisctl relay set %s KEY=VALUE\n"
-			 "relays:\n"
-			 "  \"%s\":%s\n%s",
-	    name, name, relay->first ? "" : " {}", lines);
+	                 "relaisctl relay set %s KEY=VALUE\n"
+	                 "relays:\n"
+	                 "  \"%s\":%s\n%s",
+	                 name, name, relay->first ? "" : " {}", lines);
 	explicit_bzero(lines, strlen(lines));
 	free(lines);
 	return text;

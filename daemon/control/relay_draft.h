@@ -27,14 +27,15 @@ struct relay_draft_input {
  * own. 0; -EINVAL with the reasons in `errors`.
  */
 int relay_draft_read(const struct relay_draft_input *input,
-    struct settings_node **ret_relay, struct settings_errors *errors);
+                     struct settings_node **ret_relay,
+                     struct settings_errors *errors);
 
 /*
  * Makes `change` (left empty) part of `relay`, null removing a key. Gives the
  * key because of which a stored secret was dropped, or NULL.
  */
 const char *relay_draft_merge(struct settings_node *relay,
-    struct settings_node *change);
+                              struct settings_node *change);
 
 /* The names of its keys with spaces between, for the log; yours to free. */
 char *relay_draft_keys(const struct settings_node *relay);

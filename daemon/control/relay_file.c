@@ -22,7 +22,7 @@ char *relay_file_path(const struct settings *settings, const char *name)
 }
 
 int relay_file_read(const char *path, const char *name,
-    struct settings_node **ret_relay)
+                    struct settings_node **ret_relay)
 {
 	struct settings_node *root = NULL, *relays = NULL, *relay = NULL;
 	int r;
@@ -108,7 +108,8 @@ static int read_bytes(const char *path, char **ret_bytes, size_t *ret_len)
 
 /* Names with a dot in front are no settings. */
 int relay_file_write(struct settings_edit *ret_edit,
-    const struct settings *settings, const char *name, const char *text)
+                     const struct settings *settings, const char *name,
+                     const char *text)
 {
 	const char *directory = settings->queue.directory;
 	char *folder = xasprintf("%s/relays", directory);
@@ -139,7 +140,7 @@ static int write_synced(const char *path, const char *text)
 
 	(void)unlink(path);
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-	    0600);
+	          0600);
 	if (fd < 0)
 		return -errno;
 	while (written < len && r == 0) {
@@ -157,7 +158,7 @@ static int write_synced(const char *path, const char *text)
 }
 
 void relay_file_remove(struct settings_edit *ret_edit,
-    const struct settings *settings, const char *name)
+                       const struct settings *settings, const char *name)
 {
 	*ret_edit =
 	    (struct settings_edit){ relay_file_path(settings, name), NULL };
@@ -176,7 +177,7 @@ void relay_file_done(struct settings_edit *edit)
 int relay_file_sync(const struct settings *settings)
 {
 	char *paths[] = { xasprintf("%s/relays", settings->queue.directory),
-		xstrdup(settings->queue.directory) };
+		          xstrdup(settings->queue.directory) };
 	int r = 0;
 	size_t i;
 

@@ -24,7 +24,7 @@ struct settings_node;
  * while they live. 0; -EINVAL: it isn't as we write them; or what open() says.
  */
 int relay_file_read(const char *path, const char *name,
-    struct settings_node **ret_relay);
+                    struct settings_node **ret_relay);
 
 /* The member `key` of a file, a copy; an empty map without file or member. */
 struct settings_node *relay_file_read_map(const char *path, const char *key);
@@ -37,11 +37,12 @@ char *relay_file_path(const struct settings *settings, const char *name);
  * -errno, with nothing to be done then.
  */
 int relay_file_write(struct settings_edit *ret_edit,
-    const struct settings *settings, const char *name, const char *text);
+                     const struct settings *settings, const char *name,
+                     const char *text);
 
 /* Fills `edit` with a file that will be gone. */
 void relay_file_remove(struct settings_edit *ret_edit,
-    const struct settings *settings, const char *name);
+                       const struct settings *settings, const char *name);
 
 /* Frees an edit; what was written and not given its name is removed. */
 void relay_file_done(struct settings_edit *edit);

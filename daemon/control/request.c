@@ -28,24 +28,25 @@
 /* Ids, addresses and replies of a page of messages with many recipients. */
 #define ANSWER_MAX (256 * 1024 * 1024)
 
-static struct request *request_new(
-    struct connection *connection, struct evhttp_request *http);
+static struct request *request_new(struct connection *connection,
+                                   struct evhttp_request *http);
 static bool find_endpoint(struct request *request, const char *path,
-    const struct endpoint *table, size_t count);
+                          const struct endpoint *table, size_t count);
 static void refuse_method(struct request *request, unsigned methods);
 static bool may_ask(struct request *request);
 static bool find_id(struct request *request);
 static void on_scheduler_answer(struct letter *letter);
 static void handle(struct request *request);
 static const char *reason_of(int status);
-static void send_buffer(
-    struct request *request, int status, char *data, size_t len);
+static void send_buffer(struct request *request, int status, char *data,
+                        size_t len);
 static void on_complete(struct evhttp_request *http, void *context);
 
 /* ---------------------------------------------------------------- arrival */
 
 void request_dispatch(struct connection *connection,
-    struct evhttp_request *http, const struct endpoint *table, size_t count)
+                      struct evhttp_request *http, const struct endpoint *table,
+                      size_t count)
 {
 	struct request *request = request_new(connection, http);
 	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(http);
@@ -54,10 +55,10 @@ void request_dispatch(struct connection *connection,
 
 	if (connection->is_refused) {
 		(void)evhttp_add_header(evhttp_request_get_output_headers(http),
-		    "Connection", "close");
+		                        "Connection", "close");
 		request_fail(request, 429, "too_many_connections", NULL,
-		    "you have %u connections open already",
-		    connection_limit_of(connection));
+		             "you have %u connections open already",
+		             connection_limit_of(connection));
 		return;
 	}
 	if (!find_endpoint(request, path ? path : "", table, count) ||
@@ -65,7 +66,7 @@ void request_dispatch(struct connection *connection,
 		return;
 	if (query && evhttp_parse_query_str(query, request->query) < 0) {
 		request_fail(request, 400, "bad_query", NULL,
-		    "the part behind the `?` is not name=value&…");
+		             "the part behind the `?` is not name=value&…");
 		return;
 	}
 	if (request->endpoint->asks_scheduler)
@@ -74,8 +75,8 @@ void request_dispatch(struct connection *connection,
 		request->endpoint->handle(request);
 }
 
-static struct request *request_new(
-    struct connection *connection, struct evhttp_request *http)
+static struct request *request_new(struct connection *connection,
+                                   struct evhttp_request *http)
 {
 	struct control *control = connection->control;
 	struct request *request = xcalloc(1, sizeof(*request));
@@ -86,9 +87,9 @@ static struct request *request_new(
 	request->settings = settings_ref(control->settings);
 	request->uid = connection->peer.uid;
 	request->pid = connection->peer.pid;
-	request->is_administrator =
-	    settings_is_administrator(request->settings, connection->peer.uid,
-		connection->peer.gids, connection->peer.gid_count);
+	request->is_administrator = settings_is_administrator(
+	    request->settings, connection->peer.uid, connection->peer.gids,
+	    connection->peer.gid_count);
 	request->query = xcalloc(1, sizeof(*request->query));
 	TAILQ_INIT(request->query);
 	buffer_init(&request->body, ANSWER_MAX);
@@ -102,7 +103,7 @@ static struct request *request_new(
 
 /* These three answer the request themselves where they return false. */
 static bool find_endpoint(struct request *request, const char *path,
-    const struct endpoint *table, size_t count)
+                          const struct endpoint *table, size_t count)
 {
 	unsigned methods = 0;
 	enum method method = 0;
@@ -121,16 +122,16 @@ static bool find_endpoint(struct request *request, const char *path,
 		method = METHOD_DELETE;
 		break;
 	}
-	request->endpoint = endpoint_find(
-	    table, count, method, path, request->parameter, &methods);
+	request->endpoint = endpoint_find(table, count, method, path,
+	                                  request->parameter, &methods);
 	if (request->endpoint)
 		return true;
 	if (methods)
 		refuse_method(request, methods);
 	else
 		request_fail(request, 404, "no_such_path",
-		    "see relaisctl(8) and docs/control-protocol",
-		    "there is nothing at %s", path);
+		             "see relaisctl(8) and docs/control-protocol",
+		             "there is nothing at %s", path);
 	return false;
 }
 
@@ -139,15 +140,15 @@ static void refuse_method(struct request *request, unsigned methods)
 	char allow[64];
 
 	snprintf(allow, sizeof(allow), "%s%s%s%s",
-	    methods & METHOD_GET ? ", GET" : "",
-	    methods & METHOD_POST ? ", POST" : "",
-	    methods & METHOD_PUT ? ", PUT" : "",
-	    methods & METHOD_DELETE ? ", DELETE" : "");
+	         methods & METHOD_GET ? ", GET" : "",
+	         methods & METHOD_POST ? ", POST" : "",
+	         methods & METHOD_PUT ? ", PUT" : "",
+	         methods & METHOD_DELETE ? ", DELETE" : "");
 	(void)evhttp_add_header(
 	    evhttp_request_get_output_headers(request->http), "Allow",
 	    allow + 2);
 	request_fail(request, 405, "no_such_method", NULL, "this path takes %s",
-	    allow + 2);
+	             allow + 2);
 }
 
 static bool may_ask(struct request *request)
@@ -162,7 +163,8 @@ static bool may_ask(struct request *request)
 		if (route_submitter_class(request->settings, request->uid) ==
 		    request->uid)
 			return true;
-		request_fail(request, 403, "no_own_view",
+		request_fail(
+		    request, 403, "no_own_view",
 		    "an administrator can name this user under submitters",
 		    "uid %u is not a stable one and sees no messages",
 		    (unsigned)request->uid);
@@ -171,8 +173,8 @@ static bool may_ask(struct request *request)
 		break;
 	}
 	request_fail(request, 403, "administrators_only",
-	    "ask root, or one of control.administrators",
-	    "only administrators may do this");
+	             "ask root, or one of control.administrators",
+	             "only administrators may do this");
 	return false;
 }
 
@@ -187,8 +189,8 @@ static bool find_id(struct request *request)
 
 /* -------------------------------------------------------------- scheduler */
 
-void request_ask_scheduler(
-    struct request *request, void (*then)(struct request *request))
+void request_ask_scheduler(struct request *request,
+                           void (*then)(struct request *request))
 {
 	struct scheduler_query *query = scheduler_query_new();
 
@@ -197,7 +199,7 @@ void request_ask_scheduler(
 	query->context = request;
 	/* Messages are shown without the counts, which cost a row a lane. */
 	query->is_brief = strncmp(request->endpoint->path, "/v1/messages",
-	    strlen("/v1/messages")) == 0;
+	                          strlen("/v1/messages")) == 0;
 	request->then = then;
 	scheduler_ask_take(request->control->scheduler, query);
 }
@@ -293,14 +295,14 @@ void request_reply(struct request *request, int status)
 		r = buffer_take(&request->body, &data, &len);
 	if (r < 0) {
 		request_fail(request, 500, "too_large", NULL,
-		    "the answer does not fit into memory");
+		             "the answer does not fit into memory");
 		return;
 	}
 	send_buffer(request, status, data, len);
 }
 
 void request_fail(struct request *request, int status, const char *code,
-    const char *next, const char *format, ...)
+                  const char *next, const char *format, ...)
 {
 	struct emitter *emit = &request->emit;
 	char message[512];
@@ -330,15 +332,16 @@ void request_fail_errno(struct request *request, int error)
 	switch (-error) {
 	case ENOENT:
 		request_fail(request, 404, "no_such_message", NULL,
-		    "there is no message %s", request->parameter);
+		             "there is no message %s", request->parameter);
 		return;
 	case ENOSPC:
 		request_fail(request, 503, "store_full",
-		    "make room on the disk or raise queue.maximum",
-		    "the store has no room for the change");
+		             "make room on the disk or raise queue.maximum",
+		             "the store has no room for the change");
 		return;
 	case EBADMSG:
-		request_fail(request, 503, "message_damaged",
+		request_fail(
+		    request, 503, "message_damaged",
 		    "look at the disk; a backup may have it whole; cancel "
 		    "deletes what is left of it",
 		    "the data of message %s is damaged: it cannot be read",
@@ -346,13 +349,13 @@ void request_fail_errno(struct request *request, int error)
 		return;
 	default:
 		request_fail(request, 503, "store_failed",
-		    "see the log of relaisd", "the store failed: %s",
-		    strerror(-error));
+		             "see the log of relaisd", "the store failed: %s",
+		             strerror(-error));
 	}
 }
 
-void request_reply_text_take(
-    struct request *request, const char *type, char *data, size_t len)
+void request_reply_text_take(struct request *request, const char *type,
+                             char *data, size_t len)
 {
 	if (request->http)
 		(void)evhttp_add_header(
@@ -368,8 +371,8 @@ void request_free_data(const void *data, size_t len, void *context)
 	free(context);
 }
 
-static void send_buffer(
-    struct request *request, int status, char *data, size_t len)
+static void send_buffer(struct request *request, int status, char *data,
+                        size_t len)
 {
 	struct evhttp_request *http = request->http;
 	struct evbuffer *out;
@@ -382,8 +385,8 @@ static void send_buffer(
 	}
 	headers = evhttp_request_get_output_headers(http);
 	if (!evhttp_find_header(headers, "Content-Type"))
-		(void)evhttp_add_header(
-		    headers, "Content-Type", "application/json");
+		(void)evhttp_add_header(headers, "Content-Type",
+		                        "application/json");
 	(void)evhttp_add_header(headers, "Cache-Control", "no-store");
 	out = evbuffer_new();
 	if (!out ||

@@ -69,7 +69,8 @@ struct request {
 
 /* Everything of a new request; answers it or hands it to its handler. */
 void request_dispatch(struct connection *connection,
-    struct evhttp_request *http, const struct endpoint *table, size_t count);
+                      struct evhttp_request *http, const struct endpoint *table,
+                      size_t count);
 
 /* The query parameter's decoded value, or NULL. */
 const char *request_query(const struct request *request, const char *name);
@@ -88,32 +89,34 @@ const char *request_user(struct request *request);
  * to how many (-1: not said).
  */
 void request_log(struct request *request, const char *action, uint64_t id,
-    const char *relay, int64_t count);
+                 const char *relay, int64_t count);
 
 /* The same for a change of a relay; keys: what was given, or NULL. */
 void request_log_relay(struct request *request, const char *action,
-    const char *relay, const char *keys);
+                       const char *relay, const char *keys);
 
 /* Ends the request with what was emitted. */
 void request_reply(struct request *request, int status);
 
 /* Ends it with an error; `next` says what to do about it, or is NULL. */
 void request_fail(struct request *request, int status, const char *code,
-    const char *next, const char *format, ...)
+                  const char *next, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 
 /* The same with `lines`, one a line, as its details; they may be NULL. */
 void request_fail_lines(struct request *request, const char *code,
-    const char *message, const char *next, const char *lines);
+                        const char *message, const char *next,
+                        const char *lines);
 
 /* The same with the errors as details. */
 struct settings_errors;
 void request_fail_errors(struct request *request, const char *code,
-    const char *message, const struct settings_errors *errors);
+                         const char *message,
+                         const struct settings_errors *errors);
 
 /* A member that is an array of lines; NULL: an empty one. */
 void request_emit_lines(struct emitter *emit, const char *key,
-    const char *lines);
+                        const char *lines);
 
 /* The body is YAML, says its head; else it is JSON. */
 bool request_is_yaml(const struct request *request);
@@ -122,18 +125,18 @@ bool request_is_yaml(const struct request *request);
 void request_fail_errno(struct request *request, int error);
 
 /* Ends it with a text of another kind; data is malloc'ed and taken. */
-void request_reply_text_take(
-    struct request *request, const char *type, char *data, size_t len);
+void request_reply_text_take(struct request *request, const char *type,
+                             char *data, size_t len);
 
 /* An answer in pieces; length -1: not known. */
-void request_stream_begin(
-    struct request *request, const char *type, int64_t length);
+void request_stream_begin(struct request *request, const char *type,
+                          int64_t length);
 /*
  * Empties `data`. on_drained, if not NULL, is called with the request when
  * all of it is with the kernel. Not for a request whose client is gone.
  */
 void request_stream_send(struct request *request, struct evbuffer *data,
-    void (*on_drained)(struct request *request));
+                         void (*on_drained)(struct request *request));
 /* What was emitted is a line; the next one begins. */
 void request_stream_line(struct request *request);
 /* An empty line, so that nobody takes us for dead. */
@@ -146,8 +149,8 @@ void request_stream_end(struct request *request);
 void request_stream_cut(struct request *request);
 
 /* Asks the scheduler (again), then calls `then`, also without a client. */
-void request_ask_scheduler(
-    struct request *request, void (*then)(struct request *request));
+void request_ask_scheduler(struct request *request,
+                           void (*then)(struct request *request));
 
 /* Its http request is evhttp's again; for request_stream.c. */
 void request_forget_connection(struct request *request);

@@ -12,7 +12,8 @@
 #include "settings_errors.h"
 
 void request_fail_lines(struct request *request, const char *code,
-    const char *message, const char *next, const char *lines)
+                        const char *message, const char *next,
+                        const char *lines)
 {
 	struct emitter *emit = &request->emit;
 
@@ -28,7 +29,7 @@ void request_fail_lines(struct request *request, const char *code,
 }
 
 void request_emit_lines(struct emitter *emit, const char *key,
-    const char *lines)
+                        const char *lines)
 {
 	char *copy = xstrdup(lines ? lines : ""), *rest = copy, *line;
 
@@ -41,7 +42,8 @@ void request_emit_lines(struct emitter *emit, const char *key,
 }
 
 void request_fail_errors(struct request *request, const char *code,
-    const char *message, const struct settings_errors *errors)
+                         const char *message,
+                         const struct settings_errors *errors)
 {
 	struct buffer lines;
 	char *text;

@@ -18,12 +18,12 @@ const char *request_user(struct request *request)
 	if (name)
 		return name;
 	snprintf(request->uid_text, sizeof(request->uid_text), "uid %u",
-	    (unsigned)request->uid);
+	         (unsigned)request->uid);
 	return request->uid_text;
 }
 
 void request_log(struct request *request, const char *action, uint64_t id,
-    const char *relay, int64_t count)
+                 const char *relay, int64_t count)
 {
 	struct log_line line;
 
@@ -41,7 +41,7 @@ void request_log(struct request *request, const char *action, uint64_t id,
 }
 
 void request_log_relay(struct request *request, const char *action,
-    const char *relay, const char *keys)
+                       const char *relay, const char *keys)
 {
 	struct log_line line;
 

@@ -16,8 +16,8 @@
 
 static void on_chunk_drained(struct evhttp_connection *http, void *context);
 
-void request_stream_begin(
-    struct request *request, const char *type, int64_t length)
+void request_stream_begin(struct request *request, const char *type,
+                          int64_t length)
 {
 	struct evkeyvalq *headers =
 	    evhttp_request_get_output_headers(request->http);
@@ -33,7 +33,7 @@ void request_stream_begin(
 }
 
 void request_stream_send(struct request *request, struct evbuffer *data,
-    void (*on_drained)(struct request *request))
+                         void (*on_drained)(struct request *request))
 {
 	request->then = on_drained;
 	evhttp_send_reply_chunk_with_cb(

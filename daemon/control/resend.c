@@ -16,7 +16,7 @@ static void copy_message(struct message *into, const struct message *from);
 static void copy_recipients(struct message *into, const struct message *from);
 
 int resend_prepare(struct change *change, struct queue_reader *reader,
-    const struct settings *settings)
+                   const struct settings *settings)
 {
 	struct message *message = NULL;
 	struct submission *submission;
@@ -52,7 +52,7 @@ const char *resend_obstacle(const struct message *message)
 static bool has_failed(const struct message_recipient *recipient)
 {
 	return recipient->state == RECIPIENT_FAILED ||
-	    recipient->state == RECIPIENT_EXPIRED;
+	       recipient->state == RECIPIENT_EXPIRED;
 }
 
 /* The same message: with its Message-ID, and without its key. */
@@ -76,8 +76,8 @@ static void copy_message(struct message *into, const struct message *from)
 
 static void copy_recipients(struct message *into, const struct message *from)
 {
-	into->recipients = message_allocate(into,
-	    from->recipient_count * sizeof(*into->recipients));
+	into->recipients = message_allocate(
+	    into, from->recipient_count * sizeof(*into->recipients));
 	for (unsigned i = 0; i < from->recipient_count; i++) {
 		const struct message_recipient *recipient =
 		    &from->recipients[i];
@@ -86,10 +86,10 @@ static void copy_recipients(struct message *into, const struct message *from)
 			continue;
 		into->recipients[into->recipient_count++] =
 		    (struct message_recipient){
-			    .address = message_dup_text(into,
-				recipient->address),
-			    .original = message_dup_text(into,
-				recipient->original),
+			    .address =
+				message_dup_text(into, recipient->address),
+			    .original =
+				message_dup_text(into, recipient->original),
 			    .flags = recipient->flags & RECIPIENT_HAS_NOTIFY,
 			    .notify = recipient->notify,
 		    };

@@ -17,7 +17,7 @@ struct settings;
  * -EALREADY where there is nothing to send (again).
  */
 int resend_prepare(struct change *change, struct queue_reader *reader,
-    const struct settings *settings);
+                   const struct settings *settings);
 
 /* Why there is nothing to send, as in "it is …". */
 const char *resend_obstacle(const struct message *message);

@@ -14,23 +14,23 @@
 #include "runtime/xalloc.h"
 #include "settings.h"
 
-static int set_states(
-    struct selection *selection, const char *value, char *error);
-static int add_state(
-    struct selection *selection, const char *word, char *error);
-static int set_relay(
-    struct selection *selection, const char *value, char *error);
-static int set_sender(
-    struct selection *selection, const char *value, char *error);
-static int set_recipient(
-    struct selection *selection, const char *value, char *error);
-static int set_submitter(
-    struct selection *selection, const char *value, char *error);
+static int set_states(struct selection *selection, const char *value,
+                      char *error);
+static int add_state(struct selection *selection, const char *word,
+                     char *error);
+static int set_relay(struct selection *selection, const char *value,
+                     char *error);
+static int set_sender(struct selection *selection, const char *value,
+                      char *error);
+static int set_recipient(struct selection *selection, const char *value,
+                         char *error);
+static int set_submitter(struct selection *selection, const char *value,
+                         char *error);
 static int set_tag(struct selection *selection, const char *value, char *error);
-static int set_since(
-    struct selection *selection, const char *value, char *error);
-static int set_address(
-    char **slot, const char **shown, const char *value, char *error);
+static int set_since(struct selection *selection, const char *value,
+                     char *error);
+static int set_address(char **slot, const char **shown, const char *value,
+                       char *error);
 static bool is_mailbox_like(const char *pattern, const char *mailbox);
 static bool has_recipient(const struct message *message, const char *pattern);
 
@@ -38,12 +38,9 @@ static const struct {
 	const char *name;
 	int (*set)(struct selection *selection, const char *value, char *error);
 } names[] = {
-	{ "state", set_states },
-	{ "relay", set_relay },
-	{ "sender", set_sender },
-	{ "recipient", set_recipient },
-	{ "submitter", set_submitter },
-	{ "tag", set_tag },
+	{ "state", set_states },        { "relay", set_relay },
+	{ "sender", set_sender },       { "recipient", set_recipient },
+	{ "submitter", set_submitter }, { "tag", set_tag },
 	{ "since", set_since },
 };
 
@@ -62,15 +59,15 @@ void selection_done(struct selection *selection)
 }
 
 int selection_set(struct selection *selection, const char *name,
-    const char *value, char error[SELECTION_ERROR_SIZE])
+                  const char *value, char error[SELECTION_ERROR_SIZE])
 {
 	size_t i;
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(name, names[i].name) == 0)
 			return names[i].set(selection, value, error);
-	snprintf(
-	    error, SELECTION_ERROR_SIZE, "%s: there is no such filter", name);
+	snprintf(error, SELECTION_ERROR_SIZE, "%s: there is no such filter",
+	         name);
 	return -ENOENT;
 }
 
@@ -82,8 +79,8 @@ void selection_restrict(struct selection *selection, uid_t uid)
 }
 
 /* One state, or several with commas between them. */
-static int set_states(
-    struct selection *selection, const char *value, char *error)
+static int set_states(struct selection *selection, const char *value,
+                      char *error)
 {
 	char *copy = xstrdup(value);
 	char *rest = copy;
@@ -111,18 +108,18 @@ static int add_state(struct selection *selection, const char *word, char *error)
 	if (message_state_parse(word, &state) < 0 ||
 	    state == MESSAGE_RECEIVING) {
 		snprintf(error, SELECTION_ERROR_SIZE,
-		    "state: expected waiting (queued, delivering, held, "
-		    "parked), delivered, failed, expired, cancelled or "
-		    "partial, not `%.40s`",
-		    word);
+		         "state: expected waiting (queued, delivering, held, "
+		         "parked), delivered, failed, expired, cancelled or "
+		         "partial, not `%.40s`",
+		         word);
 		return -EINVAL;
 	}
 	selection->states |= 1u << state;
 	return 0;
 }
 
-static int set_relay(
-    struct selection *selection, const char *value, char *error)
+static int set_relay(struct selection *selection, const char *value,
+                     char *error)
 {
 	(void)error;
 	free(selection->relay);
@@ -133,28 +130,29 @@ static int set_relay(
 	return 0;
 }
 
-static int set_sender(
-    struct selection *selection, const char *value, char *error)
+static int set_sender(struct selection *selection, const char *value,
+                      char *error)
 {
 	/* The null sender is "" in a record, "<>" in words. */
 	if (strcmp(value, "<>") == 0)
 		value = "";
-	return set_address(
-	    &selection->sender, &selection->queue.sender, value, error);
+	return set_address(&selection->sender, &selection->queue.sender, value,
+	                   error);
 }
 
-static int set_recipient(
-    struct selection *selection, const char *value, char *error)
+static int set_recipient(struct selection *selection, const char *value,
+                         char *error)
 {
-	return set_address(
-	    &selection->recipient, &selection->queue.recipient, value, error);
+	return set_address(&selection->recipient, &selection->queue.recipient,
+	                   value, error);
 }
 
-static int set_address(
-    char **slot, const char **shown, const char *value, char *error)
+static int set_address(char **slot, const char **shown, const char *value,
+                       char *error)
 {
 	if (strlen(value) >= ADDRESS_SIZE) {
-		snprintf(error, SELECTION_ERROR_SIZE,
+		snprintf(
+		    error, SELECTION_ERROR_SIZE,
 		    "expected an address or @domain, not a text this long");
 		return -EINVAL;
 	}
@@ -164,8 +162,8 @@ static int set_address(
 	return 0;
 }
 
-static int set_submitter(
-    struct selection *selection, const char *value, char *error)
+static int set_submitter(struct selection *selection, const char *value,
+                         char *error)
 {
 	uid_t uid;
 
@@ -173,7 +171,7 @@ static int set_submitter(
 		return 0;
 	if (users_find(value, &uid) < 0) {
 		snprintf(error, SELECTION_ERROR_SIZE,
-		    "submitter: this host has no user `%.40s`", value);
+		         "submitter: this host has no user `%.40s`", value);
 		return -EINVAL;
 	}
 	selection->queue.has_uid = true;
@@ -190,24 +188,24 @@ static int set_tag(struct selection *selection, const char *value, char *error)
 	return 0;
 }
 
-static int set_since(
-    struct selection *selection, const char *value, char *error)
+static int set_since(struct selection *selection, const char *value,
+                     char *error)
 {
 	int64_t since_ms;
 
 	if (clock_parse_rfc3339(value, &since_ms) < 0 || since_ms < 0) {
 		snprintf(error, SELECTION_ERROR_SIZE,
-		    "since: expected a time like 2026-11-23T18:40:01Z, "
-		    "not `%.40s`",
-		    value);
+		         "since: expected a time like 2026-11-23T18:40:01Z, "
+		         "not `%.40s`",
+		         value);
 		return -EINVAL;
 	}
 	selection->queue.since_ms = (uint64_t)since_ms;
 	return 0;
 }
 
-bool selection_matches(
-    const struct selection *selection, const struct message *message)
+bool selection_matches(const struct selection *selection,
+                       const struct message *message)
 {
 	const struct queue_filter *queue = &selection->queue;
 

@@ -19,7 +19,7 @@
 #define SELECTION_DELIVERING (1u << MESSAGE_RECEIVING)
 #define SELECTION_WAITING                                                      \
 	(SELECTION_DELIVERING | 1u << MESSAGE_QUEUED | 1u << MESSAGE_HELD |    \
-	    1u << MESSAGE_PARKED)
+	 1u << MESSAGE_PARKED)
 
 struct selection {
 	bool is_restricted; /* to one uid: others can't be asked for */
@@ -43,7 +43,7 @@ void selection_done(struct selection *selection);
  * sentence that says what was expected.
  */
 int selection_set(struct selection *selection, const char *name,
-    const char *value, char error[SELECTION_ERROR_SIZE]);
+                  const char *value, char error[SELECTION_ERROR_SIZE]);
 
 /* Only this submitter's, whatever is set later. */
 void selection_restrict(struct selection *selection, uid_t uid);
@@ -52,7 +52,7 @@ void selection_restrict(struct selection *selection, uid_t uid);
  * What queue_list() would say of a record, the relay aside (which is in its
  * lanes) and the states too.
  */
-bool selection_matches(
-    const struct selection *selection, const struct message *message);
+bool selection_matches(const struct selection *selection,
+                       const struct message *message);
 
 #endif

@@ -8,12 +8,12 @@
 #include "queue/queue.h"
 #include "settings.h"
 
-static const struct timeline_entry *find_entry(
-    const struct message *message, const struct feed_row *row);
+static const struct timeline_entry *find_entry(const struct message *message,
+                                               const struct feed_row *row);
 
 /* The record may have been purged since: then there is little to tell. */
 void shape_event(struct emitter *emit, const struct feed_row *row,
-    const struct message *message, const struct shape_view *view)
+                 const struct message *message, const struct shape_view *view)
 {
 	const struct timeline_entry *entry = NULL;
 
@@ -45,8 +45,8 @@ void shape_event(struct emitter *emit, const struct feed_row *row,
 }
 
 /* The entry of that kind whose time is nearest. */
-static const struct timeline_entry *find_entry(
-    const struct message *message, const struct feed_row *row)
+static const struct timeline_entry *find_entry(const struct message *message,
+                                               const struct feed_row *row)
 {
 	const struct timeline_entry *best = NULL;
 	uint64_t best_distance = 0;
@@ -55,8 +55,8 @@ static const struct timeline_entry *find_entry(
 	for (i = 0; i < message->timeline_count; i++) {
 		const struct timeline_entry *entry = &message->timeline[i];
 		uint64_t distance = entry->time_ms > row->time_ms
-		    ? entry->time_ms - row->time_ms
-		    : row->time_ms - entry->time_ms;
+		                        ? entry->time_ms - row->time_ms
+		                        : row->time_ms - entry->time_ms;
 
 		if (entry->kind != row->kind)
 			continue;

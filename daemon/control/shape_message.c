@@ -20,28 +20,31 @@
 #define NAMES_MAX 50
 
 static void shape_submitter(struct emitter *emit, const struct message *message,
-    const struct shape_view *view);
+                            const struct shape_view *view);
 static void shape_hold(struct emitter *emit, const struct message *message,
-    const struct shape_view *view);
+                       const struct shape_view *view);
 static void shape_recipient(struct emitter *emit, const struct message *message,
-    const struct message_recipient *recipient, const struct shape_view *view);
-static void shape_reply(
-    struct emitter *emit, const struct message_reply *reply);
-static const struct submitter_hold *find_brake(
-    const struct message *message, const struct shape_view *view);
+                            const struct message_recipient *recipient,
+                            const struct shape_view *view);
+static void shape_reply(struct emitter *emit,
+                        const struct message_reply *reply);
+static const struct submitter_hold *find_brake(const struct message *message,
+                                               const struct shape_view *view);
 static uint64_t next_attempt_ms(const struct message *message,
-    const struct message_recipient *recipient, const struct shape_view *view);
-static const struct message_part *find_part(
-    const struct message *message, uint16_t number);
+                                const struct message_recipient *recipient,
+                                const struct shape_view *view);
+static const struct message_part *find_part(const struct message *message,
+                                            uint16_t number);
 static void shape_entry_recipients(struct emitter *emit,
-    const struct message *message, const struct timeline_entry *entry);
-static void shape_verdict(
-    struct emitter *emit, const struct timeline_entry *entry);
+                                   const struct message *message,
+                                   const struct timeline_entry *entry);
+static void shape_verdict(struct emitter *emit,
+                          const struct timeline_entry *entry);
 static bool is_attempt(enum timeline_kind kind);
 
 void shape_message(struct emitter *emit, const char *key,
-    const struct message *message, const struct shape_view *view,
-    bool has_timeline)
+                   const struct message *message, const struct shape_view *view,
+                   bool has_timeline)
 {
 	unsigned i;
 
@@ -64,7 +67,7 @@ void shape_message(struct emitter *emit, const char *key,
 	emit_text(emit, "relay", shape_relay_name(message, view));
 	emit_bool(emit, "bounce", message->flags & MESSAGE_IS_BOUNCE);
 	emit_bool(emit, "has_content",
-	    message->body_id && !(message->flags & MESSAGE_BODY_GONE));
+	          message->body_id && !(message->flags & MESSAGE_BODY_GONE));
 	shape_hold(emit, message, view);
 	emit_array(emit, "recipients");
 	for (i = 0; i < message->recipient_count; i++)
@@ -74,8 +77,8 @@ void shape_message(struct emitter *emit, const char *key,
 		emit_array(emit, "timeline");
 		for (i = 0; i < message->timeline_count; i++) {
 			emit_object(emit, NULL);
-			shape_timeline_entry(
-			    emit, message, &message->timeline[i], view);
+			shape_timeline_entry(emit, message,
+			                     &message->timeline[i], view);
 			emit_end(emit);
 		}
 		emit_end(emit);
@@ -84,7 +87,7 @@ void shape_message(struct emitter *emit, const char *key,
 }
 
 static void shape_submitter(struct emitter *emit, const struct message *message,
-    const struct shape_view *view)
+                            const struct shape_view *view)
 {
 	emit_object(emit, "submitter");
 	emit_number(emit, "uid", message->uid);
@@ -94,33 +97,34 @@ static void shape_submitter(struct emitter *emit, const struct message *message,
 
 /* By somebody; or by the brake, at the relay of what waits. */
 static void shape_hold(struct emitter *emit, const struct message *message,
-    const struct shape_view *view)
+                       const struct shape_view *view)
 {
 	const struct submitter_hold *brake = find_brake(message, view);
-	bool is_held = message->state == MESSAGE_HELD ||
-	    message->state == MESSAGE_PARKED;
+	bool is_held =
+	    message->state == MESSAGE_HELD || message->state == MESSAGE_PARKED;
 
 	if (!is_held && !brake) {
 		emit_null(emit, "hold");
 		return;
 	}
 	emit_object(emit, "hold");
-	emit_text(
-	    emit, "reason", is_held ? message->hold_reason : brake->reason);
-	emit_time(
-	    emit, "until", is_held ? message->hold_until_ms : brake->until_ms);
+	emit_text(emit, "reason",
+	          is_held ? message->hold_reason : brake->reason);
+	emit_time(emit, "until",
+	          is_held ? message->hold_until_ms : brake->until_ms);
 	emit_end(emit);
 }
 
-static const struct submitter_hold *find_brake(
-    const struct message *message, const struct shape_view *view)
+static const struct submitter_hold *find_brake(const struct message *message,
+                                               const struct shape_view *view)
 {
 	const struct relay_status *relay;
 	uint32_t class = route_submitter_class(view->settings, message->uid);
 
 	if (message->state != MESSAGE_QUEUED || message->part_count == 0)
 		return NULL;
-	relay = shape_relay_status(view->scheduler,
+	relay = shape_relay_status(
+	    view->scheduler,
 	    view->lane_relay(view->context, message->parts[0].lane));
 	for (size_t i = 0; relay && i < relay->hold_count; i++)
 		if (relay->holds[i].submitter == class)
@@ -129,16 +133,17 @@ static const struct submitter_hold *find_brake(
 }
 
 static void shape_recipient(struct emitter *emit, const struct message *message,
-    const struct message_recipient *recipient, const struct shape_view *view)
+                            const struct message_recipient *recipient,
+                            const struct shape_view *view)
 {
 	emit_object(emit, NULL);
 	emit_text(emit, "address", recipient->address);
 	emit_text(emit, "state", recipient_state_name(recipient->state));
 	emit_number(emit, "attempts", recipient->attempts);
-	emit_time(
-	    emit, "next_attempt", next_attempt_ms(message, recipient, view));
+	emit_time(emit, "next_attempt",
+	          next_attempt_ms(message, recipient, view));
 	emit_bool(emit, "maybe_duplicate",
-	    recipient->flags & RECIPIENT_MAYBE_DUPLICATE);
+	          recipient->flags & RECIPIENT_MAYBE_DUPLICATE);
 	shape_reply(emit, &recipient->reply);
 	emit_end(emit);
 }
@@ -163,7 +168,8 @@ static void shape_reply(struct emitter *emit, const struct message_reply *reply)
 
 /* Wall clock; 0 where none is planned. A paused relay's mail waits for it. */
 static uint64_t next_attempt_ms(const struct message *message,
-    const struct message_recipient *recipient, const struct shape_view *view)
+                                const struct message_recipient *recipient,
+                                const struct shape_view *view)
 {
 	const struct submitter_hold *brake = find_brake(message, view);
 	const struct relay_settings *settings;
@@ -196,8 +202,8 @@ static uint64_t next_attempt_ms(const struct message *message,
 	return at_ms;
 }
 
-static const struct message_part *find_part(
-    const struct message *message, uint16_t number)
+static const struct message_part *find_part(const struct message *message,
+                                            uint16_t number)
 {
 	unsigned i;
 
@@ -208,7 +214,8 @@ static const struct message_part *find_part(
 }
 
 void shape_timeline_entry(struct emitter *emit, const struct message *message,
-    const struct timeline_entry *entry, const struct shape_view *view)
+                          const struct timeline_entry *entry,
+                          const struct shape_view *view)
 {
 	emit_time(emit, "time", entry->time_ms);
 	emit_text(emit, "event", timeline_kind_name(entry->kind));
@@ -228,10 +235,11 @@ void shape_timeline_entry(struct emitter *emit, const struct message *message,
 	if (entry->kind != TIMELINE_DELIVERED && entry->text &&
 	    is_attempt(entry->kind))
 		shape_explanation(emit, view->settings,
-		    entry->relay ? settings_find_relay_by_name(
-				       view->settings, entry->relay)
-				 : NULL,
-		    entry->code, entry->enhanced, entry->text);
+		                  entry->relay
+		                      ? settings_find_relay_by_name(
+					    view->settings, entry->relay)
+		                      : NULL,
+		                  entry->code, entry->enhanced, entry->text);
 }
 
 /*
@@ -239,10 +247,11 @@ void shape_timeline_entry(struct emitter *emit, const struct message *message,
  * the member an entry is about the whole message.
  */
 static void shape_entry_recipients(struct emitter *emit,
-    const struct message *message, const struct timeline_entry *entry)
+                                   const struct message *message,
+                                   const struct timeline_entry *entry)
 {
 	bool is_at_all = entry->is_for_all && is_attempt(entry->kind) &&
-	    message->recipient_count <= NAMES_MAX;
+	                 message->recipient_count <= NAMES_MAX;
 	unsigned count =
 	    is_at_all ? message->recipient_count : entry->recipient_count;
 	unsigned i;
@@ -254,14 +263,14 @@ static void shape_entry_recipients(struct emitter *emit,
 		unsigned index = is_at_all ? i : entry->recipients[i];
 
 		if (index < message->recipient_count)
-			emit_text(
-			    emit, NULL, message->recipients[index].address);
+			emit_text(emit, NULL,
+			          message->recipients[index].address);
 	}
 	emit_end(emit);
 }
 
-static void shape_verdict(
-    struct emitter *emit, const struct timeline_entry *entry)
+static void shape_verdict(struct emitter *emit,
+                          const struct timeline_entry *entry)
 {
 	emit_text(emit, "phase", smtp_phase_name(entry->phase));
 	emit_text(emit, "scope", verdict_scope_name(entry->scope));
@@ -300,8 +309,8 @@ static bool is_attempt(enum timeline_kind kind)
 	return false;
 }
 
-const char *shape_state(
-    const struct message *message, const struct shape_view *view)
+const char *shape_state(const struct message *message,
+                        const struct shape_view *view)
 {
 	if (message->state == MESSAGE_QUEUED &&
 	    shape_is_delivering(view->scheduler, message->id))
@@ -309,14 +318,15 @@ const char *shape_state(
 	return message_state_name(message->state);
 }
 
-const char *shape_relay_name(
-    const struct message *message, const struct shape_view *view)
+const char *shape_relay_name(const struct message *message,
+                             const struct shape_view *view)
 {
 	const struct relay_settings *relay = NULL;
 	unsigned i;
 
 	if (message->part_count > 0)
-		relay = settings_find_relay(view->settings,
+		relay = settings_find_relay(
+		    view->settings,
 		    view->lane_relay(view->context, message->parts[0].lane));
 	if (relay)
 		return relay->name;
@@ -329,18 +339,18 @@ const char *shape_relay_name(
 	return NULL;
 }
 
-static const char *print_enhanced(
-    const uint16_t enhanced[3], char out[ENHANCED_SIZE])
+static const char *print_enhanced(const uint16_t enhanced[3],
+                                  char out[ENHANCED_SIZE])
 {
 	if (enhanced[0] == 0)
 		return NULL;
 	snprintf(out, ENHANCED_SIZE, "%u.%u.%u", enhanced[0], enhanced[1],
-	    enhanced[2]);
+	         enhanced[2]);
 	return out;
 }
 
-void shape_enhanced(
-    struct emitter *emit, const char *key, const uint16_t enhanced[3])
+void shape_enhanced(struct emitter *emit, const char *key,
+                    const uint16_t enhanced[3])
 {
 	char text[ENHANCED_SIZE];
 
@@ -348,13 +358,12 @@ void shape_enhanced(
 }
 
 void shape_explanation(struct emitter *emit, const struct settings *settings,
-    const struct relay_settings *relay, unsigned code,
-    const uint16_t enhanced[3], const char *text)
+                       const struct relay_settings *relay, unsigned code,
+                       const uint16_t enhanced[3], const char *text)
 {
 	struct explanation explanation;
 
-	if (!hints_explain(
-		&explanation, settings, relay, code, enhanced, text))
+	if (!hints_explain(&explanation, settings, relay, code, enhanced, text))
 		return;
 	emit_text(emit, "explain", explanation.explain);
 	emit_text(emit, "next", explanation.next);
@@ -370,12 +379,12 @@ static int compare_ids(const void *left, const void *right)
 bool shape_is_delivering(const struct scheduler_query *scheduler, uint64_t id)
 {
 	return scheduler && scheduler->delivering_count > 0 &&
-	    bsearch(&id, scheduler->delivering, scheduler->delivering_count,
-		sizeof(id), compare_ids);
+	       bsearch(&id, scheduler->delivering, scheduler->delivering_count,
+	               sizeof(id), compare_ids);
 }
 
-const struct relay_status *shape_relay_status(
-    const struct scheduler_query *scheduler, uint32_t relay)
+const struct relay_status *
+shape_relay_status(const struct scheduler_query *scheduler, uint32_t relay)
 {
 	size_t i;
 

@@ -15,29 +15,33 @@
 #include "settings.h"
 
 static void shape_fault(struct emitter *emit, const struct settings *settings,
-    const struct relay_settings *relay, const struct relay_status *status);
+                        const struct relay_settings *relay,
+                        const struct relay_status *status);
 static void shape_settings(struct emitter *emit,
-    const struct relay_settings *relay, const struct shape_view *view);
+                           const struct relay_settings *relay,
+                           const struct shape_view *view);
 static void shape_secret(struct emitter *emit, const char *key, bool is_set);
-static void shape_authentication(
-    struct emitter *emit, const struct relay_settings *relay);
+static void shape_authentication(struct emitter *emit,
+                                 const struct relay_settings *relay);
 static void shape_oauth(struct emitter *emit, const struct relay_oauth *oauth,
-    const struct oauth_news *news);
+                        const struct oauth_news *news);
 static void shape_identity(struct emitter *emit, const char *key,
-    const struct relay_identity *identity, const char *apply);
+                           const struct relay_identity *identity,
+                           const char *apply);
 static void shape_tls(struct emitter *emit, const struct relay_tls *tls);
-static void shape_limits(
-    struct emitter *emit, const struct relay_limits *limits);
+static void shape_limits(struct emitter *emit,
+                         const struct relay_limits *limits);
 static void shape_words(struct emitter *emit, const char *key,
-    const struct settings_words *words);
-static void shape_staging(
-    struct emitter *emit, const struct settings_staging *staging);
-static void shape_by_priority(
-    struct emitter *emit, const char *key, const uint64_t numbers[3]);
+                        const struct settings_words *words);
+static void shape_staging(struct emitter *emit,
+                          const struct settings_staging *staging);
+static void shape_by_priority(struct emitter *emit, const char *key,
+                              const uint64_t numbers[3]);
 static uint64_t sum(const uint64_t numbers[3]);
 
 void shape_relay(struct emitter *emit, const char *key,
-    const struct relay_settings *relay, const struct shape_view *view)
+                 const struct relay_settings *relay,
+                 const struct shape_view *view)
 {
 	emit_object(emit, key);
 	shape_relay_members(emit, relay, view);
@@ -45,29 +49,30 @@ void shape_relay(struct emitter *emit, const char *key,
 }
 
 void shape_relay_members(struct emitter *emit,
-    const struct relay_settings *relay, const struct shape_view *view)
+                         const struct relay_settings *relay,
+                         const struct shape_view *view)
 {
 	char *url = relay_settings_url_dup(relay);
 
 	emit_text(emit, "name", relay->name);
 	emit_text(emit, "description", relay->description);
-	emit_text(
-	    emit, "provider", relay->provider ? relay->provider->id : NULL);
+	emit_text(emit, "provider",
+	          relay->provider ? relay->provider->id : NULL);
 	emit_text(emit, "url", url);
 	emit_text(emit, "managed", relay_managed_name(relay->managed));
 	emit_text(emit, "file", relay->file);
 	emit_bool(emit, "enabled", relay->enabled);
 	emit_bool(emit, "default", relay == view->settings->default_relay);
 	shape_relay_state(emit, view->settings, relay,
-	    shape_relay_status(view->scheduler, relay->id));
+	                  shape_relay_status(view->scheduler, relay->id));
 	shape_settings(emit, relay, view);
 	free(url);
 }
 
 /* A relay that the scheduler has not met yet has nothing to tell. */
 void shape_relay_state(struct emitter *emit, const struct settings *settings,
-    const struct relay_settings *relay,
-    const struct relay_status *status)
+                       const struct relay_settings *relay,
+                       const struct relay_status *status)
 {
 	static const struct relay_status idle = { .state = BREAKER_CLOSED };
 	bool has_fault;
@@ -77,8 +82,8 @@ void shape_relay_state(struct emitter *emit, const struct settings *settings,
 	has_fault = status->fault.class != VERDICT_NONE;
 	emit_text(emit, "state", breaker_state_name(status->state));
 	emit_text(emit, "carried_by", status->carrier);
-	emit_text(
-	    emit, "reason", *status->fault.text ? status->fault.text : NULL);
+	emit_text(emit, "reason",
+	          *status->fault.text ? status->fault.text : NULL);
 	if (has_fault)
 		shape_fault(emit, settings, relay, status);
 	else
@@ -92,8 +97,9 @@ void shape_relay_state(struct emitter *emit, const struct settings *settings,
 		emit_null(emit, "learned_pace");
 	emit_number(emit, "connections", status->connections);
 	emit_number(emit, "connection_limit",
-	    status->connection_limit || !relay ? status->connection_limit
-					       : relay->limits.connections);
+	            status->connection_limit || !relay
+	                ? status->connection_limit
+	                : relay->limits.connections);
 	emit_number(emit, "queued", (int64_t)sum(status->waiting));
 	emit_number(emit, "queued_bytes", (int64_t)sum(status->waiting_bytes));
 	shape_by_priority(emit, "queued_by_priority", status->waiting);
@@ -106,7 +112,8 @@ void shape_relay_state(struct emitter *emit, const struct settings *settings,
 }
 
 static void shape_fault(struct emitter *emit, const struct settings *settings,
-    const struct relay_settings *relay, const struct relay_status *status)
+                        const struct relay_settings *relay,
+                        const struct relay_status *status)
 {
 	emit_object(emit, "fault");
 	emit_text(emit, "kind", verdict_fault_name(status->fault.fault));
@@ -118,7 +125,7 @@ static void shape_fault(struct emitter *emit, const struct settings *settings,
 		emit_null(emit, "code");
 	shape_enhanced(emit, "enhanced", status->fault.enhanced);
 	shape_explanation(emit, settings, relay, status->fault.code,
-	    status->fault.enhanced, status->fault.text);
+	                  status->fault.enhanced, status->fault.text);
 	emit_end(emit);
 }
 
@@ -127,20 +134,21 @@ static uint64_t sum(const uint64_t numbers[3])
 	return numbers[0] + numbers[1] + numbers[2];
 }
 
-static void shape_by_priority(
-    struct emitter *emit, const char *key, const uint64_t numbers[3])
+static void shape_by_priority(struct emitter *emit, const char *key,
+                              const uint64_t numbers[3])
 {
 	int i;
 
 	emit_object(emit, key);
 	for (i = PRIORITY_URGENT; i <= PRIORITY_BULK; i++)
-		emit_number(
-		    emit, priority_name((enum priority)i), (int64_t)numbers[i]);
+		emit_number(emit, priority_name((enum priority)i),
+		            (int64_t)numbers[i]);
 	emit_end(emit);
 }
 
 static void shape_settings(struct emitter *emit,
-    const struct relay_settings *relay, const struct shape_view *view)
+                           const struct relay_settings *relay,
+                           const struct shape_view *view)
 {
 	size_t i;
 
@@ -156,17 +164,17 @@ static void shape_settings(struct emitter *emit,
 	shape_secret(emit, "password", relay->password);
 	shape_secret(emit, "token", relay->token);
 	shape_oauth(emit, &relay->oauth,
-	    accounts_find(view->accounts, relay->name));
+	            accounts_find(view->accounts, relay->name));
 	shape_identity(emit, "from", &relay->from,
-	    relay_from_apply_name(relay->from_apply));
+	               relay_from_apply_name(relay->from_apply));
 	shape_identity(emit, "reply_to", &relay->reply_to, NULL);
 	emit_text(emit, "keep_author",
-	    relay_keep_author_name(relay->keep_author));
+	          relay_keep_author_name(relay->keep_author));
 	shape_words(emit, "allowed_from", &relay->allowed_from);
 	emit_object(emit, "headers");
 	for (i = 0; i < relay->header_count; i++)
-		emit_text(
-		    emit, relay->headers[i].name, relay->headers[i].value);
+		emit_text(emit, relay->headers[i].name,
+		          relay->headers[i].value);
 	emit_end(emit);
 	shape_limits(emit, &relay->limits);
 	shape_staging(emit, &relay->staging);
@@ -194,7 +202,7 @@ static void shape_tls(struct emitter *emit, const struct relay_tls *tls)
 	char fingerprint[80];
 
 	(void)snprintf(fingerprint, sizeof(fingerprint), "sha256:%s",
-	    tls->fingerprint ? tls->fingerprint : "");
+	               tls->fingerprint ? tls->fingerprint : "");
 	emit_object(emit, "tls");
 	emit_bool(emit, "verify", tls->verify);
 	emit_text(emit, "minimum", tls_minimum_name(tls->minimum));
@@ -205,8 +213,8 @@ static void shape_tls(struct emitter *emit, const struct relay_tls *tls)
 	emit_end(emit);
 }
 
-static void shape_authentication(
-    struct emitter *emit, const struct relay_settings *relay)
+static void shape_authentication(struct emitter *emit,
+                                 const struct relay_settings *relay)
 {
 	const char *word = "off";
 
@@ -224,7 +232,7 @@ static void shape_authentication(
 }
 
 static void shape_oauth(struct emitter *emit, const struct relay_oauth *oauth,
-    const struct oauth_news *news)
+                        const struct oauth_news *news)
 {
 	bool has_problem = news && news->problem.fault != FAULT_NONE;
 	char *next = accounts_remedy_dup(news);
@@ -244,7 +252,8 @@ static void shape_oauth(struct emitter *emit, const struct relay_oauth *oauth,
 	emit_text(emit, "token_url", oauth->token_url);
 	emit_text(emit, "state", accounts_state(news));
 	emit_time(emit, "expires",
-	    news && news->has_token ? (uint64_t)news->expires_wall_ms : 0);
+	          news && news->has_token ? (uint64_t)news->expires_wall_ms
+	                                  : 0);
 	emit_text(emit, "problem", has_problem ? news->problem.text : NULL);
 	emit_text(emit, "next", next);
 	emit_end(emit);
@@ -252,7 +261,8 @@ static void shape_oauth(struct emitter *emit, const struct relay_oauth *oauth,
 }
 
 static void shape_identity(struct emitter *emit, const char *key,
-    const struct relay_identity *identity, const char *apply)
+                           const struct relay_identity *identity,
+                           const char *apply)
 {
 	if (!identity->address && !identity->name) {
 		emit_null(emit, key);
@@ -266,15 +276,15 @@ static void shape_identity(struct emitter *emit, const char *key,
 	emit_end(emit);
 }
 
-static void shape_limits(
-    struct emitter *emit, const struct relay_limits *limits)
+static void shape_limits(struct emitter *emit,
+                         const struct relay_limits *limits)
 {
 	size_t i;
 
 	emit_object(emit, "limits");
 	emit_number(emit, "connections", limits->connections);
-	emit_number(
-	    emit, "messages_per_connection", limits->messages_per_connection);
+	emit_number(emit, "messages_per_connection",
+	            limits->messages_per_connection);
 	emit_number(emit, "recipients", limits->recipients);
 	emit_number(emit, "size", (int64_t)limits->size_bytes);
 	emit_number(emit, "usual_size", (int64_t)limits->usual_size_bytes);
@@ -292,7 +302,7 @@ static void shape_limits(
 }
 
 static void shape_words(struct emitter *emit, const char *key,
-    const struct settings_words *words)
+                        const struct settings_words *words)
 {
 	size_t i;
 
@@ -302,8 +312,8 @@ static void shape_words(struct emitter *emit, const char *key,
 	emit_end(emit);
 }
 
-static void shape_staging(
-    struct emitter *emit, const struct settings_staging *staging)
+static void shape_staging(struct emitter *emit,
+                          const struct settings_staging *staging)
 {
 	const struct settings_chaos *chaos = &staging->chaos;
 

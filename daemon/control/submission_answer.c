@@ -20,15 +20,15 @@ struct refusal {
 /* The first that fits. */
 static const struct refusal refusals[] = {
 	{ 554, "5.5.4", 409, "key_conflict",
-	    "use a new key for another message", 0 },
-	{ 552, "", 413, "too_large",
-	    "send less, or raise receive.message_size", 0 },
+	  "use a new key for another message", 0 },
+	{ 552, "", 413, "too_large", "send less, or raise receive.message_size",
+	  0 },
 	{ 550, "5.7.1", 403, "not_allowed",
-	    "see `submitters` in relais.yaml(5)", 0 },
+	  "see `submitters` in relais.yaml(5)", 0 },
 	{ 450, "4.7.1", 429, "too_many_messages", "try again later", 10 },
 	{ 421, "4.7.0", 429, "too_many_connections", "try again later", 1 },
 	{ 452, "4.5.3", 422, "too_many_recipients",
-	    "send several messages, or raise receive.recipients", 0 },
+	  "send several messages, or raise receive.recipients", 0 },
 	{ 452, "4.3.1", 503, "store_full", "try again later", 30 },
 	{ 0, "4", 503, "try_later", "try again later", 10 },
 	{ 0, "5.1", 422, "bad_address", NULL, 0 },
@@ -39,17 +39,17 @@ static const struct refusal refusals[] = {
 static bool has_failed(const struct handover_message *message)
 {
 	return message->id != 0 && message->has_waited &&
-	    message->how == OUTCOME_FAILED;
+	       message->how == OUTCOME_FAILED;
 }
 
-static const struct refusal *find_refusal(
-    const struct handover_message *message)
+static const struct refusal *
+find_refusal(const struct handover_message *message)
 {
 	const struct refusal *refusal = refusals;
 
 	while ((refusal->code != 0 && refusal->code != message->code) ||
-	    strncmp(refusal->enhanced, message->enhanced,
-		strlen(refusal->enhanced)) != 0)
+	       strncmp(refusal->enhanced, message->enhanced,
+	               strlen(refusal->enhanced)) != 0)
 		refusal++;
 	return refusal;
 }
@@ -82,7 +82,7 @@ static void shape_id(struct emitter *emit, uint64_t id)
 
 /* "RCPT TO:<address> …" of that recipient. */
 static void shape_recipient(struct emitter *emit,
-    const struct handover_message *message)
+                            const struct handover_message *message)
 {
 	const char *line = message->commands;
 	const char *end = line + message->commands_len;
@@ -100,12 +100,12 @@ static void shape_recipient(struct emitter *emit,
 		return;
 	line++;
 	(void)snprintf(address, sizeof(address), "%.*s",
-	    (int)strcspn(line, ">\r"), line);
+	               (int)strcspn(line, ">\r"), line);
 	emit_text(emit, "recipient", address);
 }
 
 static void shape_error(struct emitter *emit,
-    const struct handover_message *message)
+                        const struct handover_message *message)
 {
 	const struct refusal *refusal = find_refusal(message);
 	bool is_failure = has_failed(message);
@@ -113,20 +113,20 @@ static void shape_error(struct emitter *emit,
 	emit_object(emit, "error");
 	emit_text(emit, "code", is_failure ? "not_delivered" : refusal->name);
 	emit_text(emit, "message", message->text);
-	emit_text(emit, "next", is_failure
-		? "relaisctl show tells the whole story"
-		: refusal->next);
+	emit_text(emit, "next",
+	          is_failure ? "relaisctl show tells the whole story"
+	                     : refusal->next);
 	emit_object(emit, "reply");
 	emit_number(emit, "code", message->code);
 	emit_text(emit, "enhanced",
-	    message->enhanced[0] != '\0' ? message->enhanced : NULL);
+	          message->enhanced[0] != '\0' ? message->enhanced : NULL);
 	emit_end(emit);
 	shape_recipient(emit, message);
 	emit_end(emit);
 }
 
 void submission_shape(struct emitter *emit,
-    const struct handover_message *message)
+                      const struct handover_message *message)
 {
 	shape_id(emit, message->id);
 	if (message->code >= 400) {
@@ -135,9 +135,10 @@ void submission_shape(struct emitter *emit,
 	}
 	emit_bool(emit, "duplicate", message->is_replay);
 	emit_text(emit, "outcome",
-	    message->has_waited ? outcome_name(message->how) : NULL);
-	emit_text(emit, "note", message->is_lowered
-		? "the priority is lower than asked for" : NULL);
+	          message->has_waited ? outcome_name(message->how) : NULL);
+	emit_text(emit, "note",
+	          message->is_lowered ? "the priority is lower than asked for"
+	                              : NULL);
 	emit_text(emit, "text", message->text);
 }
 

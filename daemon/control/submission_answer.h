@@ -19,7 +19,7 @@ unsigned submission_retry_after_s(const struct handover_message *message);
 
 /* The members of an object that is open. */
 void submission_shape(struct emitter *emit,
-    const struct handover_message *message);
+                      const struct handover_message *message);
 
 /* The same for what came not so far: `sentence` says why. */
 void submission_shape_bad(struct emitter *emit, const char *sentence);

@@ -43,8 +43,8 @@ void alarm_set(struct alarm_heap *heap, struct alarm *alarm, uint64_t at_ms)
 	if (alarm->place == 0) {
 		if (heap->count == heap->room) {
 			heap->room = heap->room == 0 ? 64 : heap->room * 2;
-			heap->alarms = xrealloc(heap->alarms,
-			    heap->room * sizeof(*heap->alarms));
+			heap->alarms = xrealloc(
+			    heap->alarms, heap->room * sizeof(*heap->alarms));
 		}
 		put(heap, ++heap->count, alarm);
 		sift_up(heap, alarm->place);

@@ -16,7 +16,7 @@ struct alarm {
 	void (*ring)(struct alarm *alarm);
 };
 
-#define ALARM_OF(alarm, type, member) \
+#define ALARM_OF(alarm, type, member)                                          \
 	((type *)(void *)((char *)(alarm)-offsetof(type, member)))
 
 struct alarm_heap {

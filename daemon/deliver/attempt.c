@@ -127,12 +127,12 @@ static int compose(struct attempt *attempt)
 	buffer_clear(&attempt->header);
 	return compose_header(&attempt->header,
 	                      &(struct composition){
-	                          .message = attempt->message,
-	                          .settings = attempt->settings,
-	                          .relay = attempt->relay,
-	                          .stored = stored,
-	                          .stored_len = len,
-	                      },
+				  .message = attempt->message,
+				  .settings = attempt->settings,
+				  .relay = attempt->relay,
+				  .stored = stored,
+				  .stored_len = len,
+			      },
 	                      &attempt->notes);
 }
 

@@ -86,8 +86,8 @@ static void name_end(struct name *name)
 	size_t len = name->len;
 
 	if (name->is_full) {
-		while (len > 0 && ((unsigned char)name->text[len - 1] & 0xc0) ==
-		                      0x80)
+		while (len > 0 &&
+		       ((unsigned char)name->text[len - 1] & 0xc0) == 0x80)
 			len--;
 		if (len > 0 && (unsigned char)name->text[len - 1] >= 0xc0)
 			len--;

@@ -33,7 +33,7 @@ struct parts {
 
 static char *subject_of(const struct bounce *bounce);
 static void add_part(struct parts *parts, const char *type,
-    const char *description);
+                     const char *description);
 static void add_text_part(struct parts *parts);
 static void add_status_part(struct parts *parts);
 static void add_original(struct parts *parts);
@@ -44,10 +44,10 @@ static void add_header_part(struct parts *parts);
 static void add_encoded(struct parts *parts, const struct buffer *text);
 
 const char *bounce_address(const struct settings *settings,
-    const struct message *message)
+                           const struct message *message)
 {
 	return settings->bounces.to != NULL ? settings->bounces.to
-					    : message->sender;
+	                                    : message->sender;
 }
 
 struct submission *bounce_make(const struct bounce *bounce)
@@ -80,14 +80,16 @@ struct submission *bounce_make(const struct bounce *bounce)
 	add_status_part(&parts);
 	add_original(&parts);
 	prose_add(&parts.body, "\r\n--%s--\r\n", parts.boundary);
-	notice.flags = (parts.is_utf8 ? MESSAGE_SMTPUTF8 : 0) |
+	notice.flags =
+	    (parts.is_utf8 ? MESSAGE_SMTPUTF8 : 0) |
 	    (parts.is_8bit ? MESSAGE_8BIT | MESSAGE_8BIT_DECLARED : 0);
 	notice.subject = subject;
 	mime = xasprintf("Content-Type: multipart/report; "
-			 "report-type=%sdelivery-status;\r\n"
-			 "\tboundary=\"%s\"\r\n%s",
-	    parts.is_utf8 ? "global-" : "", parts.boundary,
-	    parts.is_8bit ? "Content-Transfer-Encoding: 8bit\r\n" : "");
+	                 "report-type=%sdelivery-status;\r\n"
+	                 "\tboundary=\"%s\"\r\n%s",
+	                 parts.is_utf8 ? "global-" : "", parts.boundary,
+	                 parts.is_8bit ? "Content-Transfer-Encoding: 8bit\r\n"
+	                               : "");
 	notice.mime = mime;
 	submission = notice_make(&notice, &parts.body);
 	buffer_done(&parts.body);
@@ -118,7 +120,7 @@ static char *subject_of(const struct bounce *bounce)
 	buffer_init(&text, 0);
 	if (bounce->header != NULL &&
 	    header_find(bounce->header, bounce->header_len, "Subject",
-		&field) &&
+	                &field) &&
 	    header_unfold(&field, &text) == 0)
 		(void)buffer_take(&text, &subject, NULL);
 	if (subject != NULL && *subject != '\0')
@@ -131,11 +133,11 @@ static char *subject_of(const struct bounce *bounce)
 }
 
 static void add_part(struct parts *parts, const char *type,
-    const char *description)
+                     const char *description)
 {
 	prose_add(&parts->body,
-	    "\r\n--%s\r\nContent-Type: %s\r\nContent-Description: %s\r\n",
-	    parts->boundary, type, description);
+	          "\r\n--%s\r\nContent-Type: %s\r\nContent-Description: %s\r\n",
+	          parts->boundary, type, description);
 }
 
 static void add_text_part(struct parts *parts)
@@ -148,8 +150,7 @@ static void add_text_part(struct parts *parts)
 		add_part(parts, "text/plain; charset=utf-8", "Notification");
 		add_encoded(parts, &text);
 	} else {
-		add_part(parts, "text/plain; charset=us-ascii",
-		    "Notification");
+		add_part(parts, "text/plain; charset=us-ascii", "Notification");
 		prose_add(&parts->body, "\r\n%.*s", (int)text.len, text.data);
 	}
 	buffer_done(&text);
@@ -159,9 +160,9 @@ static void add_status_part(struct parts *parts)
 {
 	if (parts->is_utf8) {
 		add_part(parts, "message/global-delivery-status",
-		    "Delivery report");
+		         "Delivery report");
 		prose_add(&parts->body,
-		    "Content-Transfer-Encoding: 8bit\r\n\r\n");
+		          "Content-Transfer-Encoding: 8bit\r\n\r\n");
 		parts->is_8bit = true;
 	} else {
 		add_part(parts, "message/delivery-status", "Delivery report");
@@ -207,7 +208,7 @@ static bool is_whole_wanted(const struct parts *parts)
 
 	if (bounce->contents == NULL || settings->to != NULL ||
 	    (bounce->message->flags &
-		(MESSAGE_RET_HDRS | MESSAGE_LONG_LINES)) != 0 ||
+	     (MESSAGE_RET_HDRS | MESSAGE_LONG_LINES)) != 0 ||
 	    has_long_line(bounce->header, bounce->header_len) ||
 	    bounce->message->size > settings->content_bytes)
 		return false;
@@ -247,7 +248,7 @@ static bool add_whole(struct parts *parts)
 		add_part(parts, "message/rfc822", "Undelivered message");
 		if (prose_is_8bit(whole.data, whole.len)) {
 			prose_add(&parts->body,
-			    "Content-Transfer-Encoding: 8bit\r\n");
+			          "Content-Transfer-Encoding: 8bit\r\n");
 			parts->is_8bit = true;
 		}
 		prose_add(&parts->body, "\r\n");
@@ -269,8 +270,8 @@ static void add_header_part(struct parts *parts)
 
 	header_walk_init(&walk, bounce->header, bounce->header_len);
 	while (header_walk_next(&walk, &field)) {
-		size_t end = (size_t)(field.raw + field.raw_len -
-		    bounce->header);
+		size_t end =
+		    (size_t)(field.raw + field.raw_len - bounce->header);
 
 		if (end > HEADER_RETURNED_MAX)
 			break;
@@ -298,7 +299,7 @@ static void add_header_part(struct parts *parts)
 static void add_encoded(struct parts *parts, const struct buffer *text)
 {
 	prose_add(&parts->body,
-	    "Content-Transfer-Encoding: quoted-printable\r\n\r\n");
+	          "Content-Transfer-Encoding: quoted-printable\r\n\r\n");
 	if (quoted_printable_append(&parts->body, text->data, text->len) < 0)
 		abort();
 }
@@ -306,7 +307,7 @@ static void add_encoded(struct parts *parts, const struct buffer *text)
 /* ------------------------------------------------------------------ delays */
 
 static bool value_is(const char *header, size_t len, const char *name,
-    const char *const *values)
+                     const char *const *values)
 {
 	struct header_field field;
 
@@ -335,6 +336,6 @@ bool bounce_suppresses_delay(const char *header, size_t header_len)
 	struct header_field field;
 
 	return header_find(header, header_len, "List-Id", &field) ||
-	    value_is(header, header_len, "Precedence", bulk) ||
-	    value_is(header, header_len, "Auto-Submitted", automatic);
+	       value_is(header, header_len, "Precedence", bulk) ||
+	       value_is(header, header_len, "Auto-Submitted", automatic);
 }

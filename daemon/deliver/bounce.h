@@ -46,7 +46,7 @@ struct submission *bounce_make(const struct bounce *bounce);
 
 /* Where reports about this message go. */
 const char *bounce_address(const struct settings *settings,
-    const struct message *message);
+                           const struct message *message);
 
 /* Bulk and automatic mail: nobody waits for news of its delay. */
 bool bounce_suppresses_delay(const char *header, size_t header_len);
@@ -58,17 +58,17 @@ void bounce_add_text(struct buffer *into, const struct bounce *bounce);
 
 /* bounce_status.c: the second. is_utf8: in the form of RFC 6533. */
 void bounce_add_status(struct buffer *into, const struct bounce *bounce,
-    bool is_utf8);
+                       bool is_utf8);
 
 /* The last attempt that the story tells of this recipient; or NULL. */
 const struct timeline_entry *bounce_last_attempt(const struct message *message,
-    unsigned index);
+                                                 unsigned index);
 
 /*
  * What the far side said last, behind an expiry too. NULL where it never said
  * anything.
  */
 const struct timeline_entry *bounce_last_answer(const struct message *message,
-    unsigned index);
+                                                unsigned index);
 
 #endif

@@ -22,40 +22,39 @@
 #define FOLD_OCTETS 700
 
 static void add_message_fields(struct buffer *into,
-    const struct bounce *bounce);
+                               const struct bounce *bounce);
 static void add_recipient_fields(struct buffer *into,
-    const struct bounce *bounce, unsigned index, bool is_utf8);
-static void add_address(struct buffer *into, const char *address,
-    bool is_utf8);
+                                 const struct bounce *bounce, unsigned index,
+                                 bool is_utf8);
+static void add_address(struct buffer *into, const char *address, bool is_utf8);
 static void add_original(struct buffer *into, const char *original,
-    bool is_utf8);
+                         bool is_utf8);
 static const char *action_of(const struct bounce *bounce,
-    const struct message_recipient *recipient);
+                             const struct message_recipient *recipient);
 static void add_status(struct buffer *into,
-    const struct message_recipient *recipient);
+                       const struct message_recipient *recipient);
 static void add_remote(struct buffer *into,
-    const struct message_recipient *recipient);
+                       const struct message_recipient *recipient);
 static void add_date(struct buffer *into, const char *field, int64_t time_ms);
 static void add_clean(struct buffer *into, const char *text, bool is_utf8);
 
 void bounce_add_status(struct buffer *into, const struct bounce *bounce,
-    bool is_utf8)
+                       bool is_utf8)
 {
 	add_message_fields(into, bounce);
 	for (unsigned i = 0; i < bounce->count; i++)
 		add_recipient_fields(into, bounce, bounce->recipients[i].index,
-		    is_utf8);
+		                     is_utf8);
 }
 
-static void add_message_fields(struct buffer *into,
-    const struct bounce *bounce)
+static void add_message_fields(struct buffer *into, const struct bounce *bounce)
 {
 	const struct message *message = bounce->message;
 	char id[QUEUE_ID_SIZE];
 
 	queue_id_format(message->id, id);
 	prose_add(into, "Reporting-MTA: dns; %s\r\n",
-	    bounce->settings->hostname);
+	          bounce->settings->hostname);
 	if (message->envelope_id != NULL) {
 		prose_add(into, "Original-Envelope-Id: ");
 		add_clean(into, message->envelope_id, false);
@@ -65,16 +64,16 @@ static void add_message_fields(struct buffer *into,
 }
 
 static void add_recipient_fields(struct buffer *into,
-    const struct bounce *bounce, unsigned index, bool is_utf8)
+                                 const struct bounce *bounce, unsigned index,
+                                 bool is_utf8)
 {
 	const struct message *message = bounce->message;
-	const struct message_recipient *recipient =
-	    &message->recipients[index];
+	const struct message_recipient *recipient = &message->recipients[index];
 	const struct timeline_entry *attempt =
 	    bounce_last_attempt(message, index);
 	const struct message_reply *reply = &recipient->reply;
 	int64_t end_ms = (int64_t)message->submitted_ms +
-	    (int64_t)bounce->settings->retry.expire_s * 1000;
+	                 (int64_t)bounce->settings->retry.expire_s * 1000;
 
 	prose_add(into, "\r\n");
 	if (recipient->original != NULL)
@@ -88,7 +87,7 @@ static void add_recipient_fields(struct buffer *into,
 		prose_add(into, "Diagnostic-Code: smtp; %u ", reply->code);
 		if (reply->enhanced[0] != 0)
 			prose_add(into, "%u.%u.%u ", reply->enhanced[0],
-			    reply->enhanced[1], reply->enhanced[2]);
+			          reply->enhanced[1], reply->enhanced[2]);
 		add_clean(into, reply->text, is_utf8);
 	} else if (reply->text != NULL) {
 		prose_add(into, "Diagnostic-Code: x-relais; ");
@@ -114,7 +113,7 @@ static void add_address(struct buffer *into, const char *address, bool is_utf8)
 /* "rfc822;bob+40example.net", as it came; a queue of other hands may have
  * given it, so only what decodes well is told. */
 static void add_original(struct buffer *into, const char *original,
-    bool is_utf8)
+                         bool is_utf8)
 {
 	const char *value = strchr(original, ';');
 	char decoded[2 * ADDRESS_SIZE];
@@ -123,16 +122,15 @@ static void add_original(struct buffer *into, const char *original,
 	if (value == NULL)
 		return;
 	len = strlen(value + 1);
-	if (len >= sizeof(decoded) ||
-	    xtext_decode(value + 1, len, decoded) < 0)
+	if (len >= sizeof(decoded) || xtext_decode(value + 1, len, decoded) < 0)
 		return;
-	prose_add(into, "Original-Recipient: %.*s; ",
-	    (int)(value - original), original);
+	prose_add(into, "Original-Recipient: %.*s; ", (int)(value - original),
+	          original);
 	add_clean(into, decoded, is_utf8);
 }
 
 static const char *action_of(const struct bounce *bounce,
-    const struct message_recipient *recipient)
+                             const struct message_recipient *recipient)
 {
 	const struct relay_settings *relay = NULL;
 
@@ -148,16 +146,16 @@ static const char *action_of(const struct bounce *bounce,
 	}
 	if (recipient->reply.relay != NULL)
 		relay = settings_find_relay_by_name(bounce->settings,
-		    recipient->reply.relay);
+		                                    recipient->reply.relay);
 	/* A mailbox is the end of the way; a relay is not. */
-	return relay != NULL &&
-		(relay->kind == RELAY_MAILDIR || relay->kind == RELAY_LMTP)
-	    ? "delivered"
-	    : "relayed";
+	return relay != NULL && (relay->kind == RELAY_MAILDIR ||
+	                         relay->kind == RELAY_LMTP)
+	           ? "delivered"
+	           : "relayed";
 }
 
 static void add_status(struct buffer *into,
-    const struct message_recipient *recipient)
+                       const struct message_recipient *recipient)
 {
 	const uint16_t *enhanced = recipient->reply.enhanced;
 	unsigned class = 5;
@@ -169,14 +167,14 @@ static void add_status(struct buffer *into,
 	/* Replies contradict themselves; the action doesn't. */
 	if (enhanced[0] != 0)
 		prose_add(into, "Status: %u.%u.%u\r\n", class, enhanced[1],
-		    enhanced[2]);
+		          enhanced[2]);
 	else
 		prose_add(into, "Status: %u.0.0\r\n", class);
 }
 
 /* The host as it was tried: a name, or an address in brackets. */
 static void add_remote(struct buffer *into,
-    const struct message_recipient *recipient)
+                       const struct message_recipient *recipient)
 {
 	const char *host = recipient->reply.host;
 	const char *colon;
@@ -188,7 +186,7 @@ static void add_remote(struct buffer *into,
 	len = colon != NULL ? (size_t)(colon - host) : strlen(host);
 	if (len > 0 && host[0] != '[' &&
 	    (strspn(host, "0123456789.") == len ||
-		memchr(host, ':', len) != NULL))
+	     memchr(host, ':', len) != NULL))
 		prose_add(into, "Remote-MTA: dns; [%.*s]\r\n", (int)len, host);
 	else if (len > 0)
 		prose_add(into, "Remote-MTA: dns; %.*s\r\n", (int)len, host);
@@ -210,8 +208,10 @@ static void add_clean(struct buffer *into, const char *text, bool is_utf8)
 
 	while (*text != '\0') {
 		unsigned char c = (unsigned char)*text;
-		unsigned more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0xc0 ? 1
-									  : 0;
+		unsigned more = c >= 0xf0   ? 3
+		                : c >= 0xe0 ? 2
+		                : c >= 0xc0 ? 1
+		                            : 0;
 		unsigned long code = c;
 
 		if (into->len - start > FOLD_OCTETS && (c & 0xc0) != 0x80) {

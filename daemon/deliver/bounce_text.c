@@ -31,22 +31,23 @@ enum news {
 
 static enum news news_of(enum recipient_state state);
 static void add_news(struct buffer *into, const struct bounce *bounce,
-    enum news news);
+                     enum news news);
 static void add_introduction(struct buffer *into, const struct bounce *bounce,
-    enum news news);
+                             enum news news);
 static void add_recipient(struct buffer *into, const struct bounce *bounce,
-    unsigned index);
+                          unsigned index);
 static void add_answer(struct buffer *into,
-    const struct message_recipient *recipient,
-    const struct timeline_entry *answer);
+                       const struct message_recipient *recipient,
+                       const struct timeline_entry *answer);
 static void add_hint(struct buffer *into, const struct settings *settings,
-    const struct message_reply *reply, const struct timeline_entry *answer);
+                     const struct message_reply *reply,
+                     const struct timeline_entry *answer);
 static void add_message(struct buffer *into, const struct bounce *bounce);
 
 void bounce_add_text(struct buffer *into, const struct bounce *bounce)
 {
 	prose_add(into, "This is the mail system at host %s.\r\n\r\n",
-	    bounce->settings->hostname);
+	          bounce->settings->hostname);
 	add_news(into, bounce, NEWS_FAILED);
 	add_news(into, bounce, NEWS_LATE);
 	add_news(into, bounce, NEWS_DELIVERED);
@@ -69,7 +70,7 @@ static enum news news_of(enum recipient_state state)
 }
 
 static void add_news(struct buffer *into, const struct bounce *bounce,
-    enum news news)
+                     enum news news)
 {
 	unsigned count = 0;
 
@@ -84,34 +85,37 @@ static void add_news(struct buffer *into, const struct bounce *bounce,
 			add_recipient(into, bounce, reported->index);
 	}
 	if (count > LISTED_MAX)
-		prose_add(into, "and %u more; the delivery report that comes "
-				 "with this mail\r\nlists them all.\r\n\r\n",
-		    count - LISTED_MAX);
+		prose_add(into,
+		          "and %u more; the delivery report that comes "
+		          "with this mail\r\nlists them all.\r\n\r\n",
+		          count - LISTED_MAX);
 }
 
 static void add_introduction(struct buffer *into, const struct bounce *bounce,
-    enum news news)
+                             enum news news)
 {
 	const struct message *message = bounce->message;
 	char date[CLOCK_RFC5322_SIZE];
 	int64_t end_ms = (int64_t)message->submitted_ms +
-	    (int64_t)bounce->settings->retry.expire_s * 1000;
+	                 (int64_t)bounce->settings->retry.expire_s * 1000;
 
 	switch (news) {
 	case NEWS_FAILED:
 		prose_add(into, "Your message could not be delivered to:\r\n"
-				 "\r\n");
+		                "\r\n");
 		break;
 	case NEWS_LATE:
 		clock_format_rfc5322(end_ms, clock_zone_minutes(end_ms), date);
-		prose_add(into,
+		prose_add(
+		    into,
 		    "This is a warning only: your message has not been "
 		    "delivered yet, but\r\nit is tried again until %s.\r\n"
 		    "You need not send it again. It waits for:\r\n\r\n",
 		    date);
 		break;
 	case NEWS_DELIVERED:
-		prose_add(into,
+		prose_add(
+		    into,
 		    "Your message was delivered to the next mail system, "
 		    "which does not\r\nreport what becomes of it, for:\r\n"
 		    "\r\n");
@@ -120,18 +124,18 @@ static void add_introduction(struct buffer *into, const struct bounce *bounce,
 }
 
 static void add_recipient(struct buffer *into, const struct bounce *bounce,
-    unsigned index)
+                          unsigned index)
 {
 	const struct message *message = bounce->message;
-	const struct message_recipient *recipient =
-	    &message->recipients[index];
+	const struct message_recipient *recipient = &message->recipients[index];
 	const struct timeline_entry *answer =
 	    bounce_last_answer(message, index);
 
 	prose_add(into, "  %s\r\n", recipient->address);
 	if (recipient->state != RECIPIENT_DELIVERED) {
 		if (recipient->state == RECIPIENT_EXPIRED)
-			prose_add_wrapped(into, 4,
+			prose_add_wrapped(
+			    into, 4,
 			    "It was not delivered within the time allowed, "
 			    "and is given up.");
 		add_answer(into, recipient, answer);
@@ -142,22 +146,22 @@ static void add_recipient(struct buffer *into, const struct bounce *bounce,
 
 /* "mx.example.net:25 said: 550 5.1.1 no such user" */
 static void add_answer(struct buffer *into,
-    const struct message_recipient *recipient,
-    const struct timeline_entry *answer)
+                       const struct message_recipient *recipient,
+                       const struct timeline_entry *answer)
 {
-	const char *host = answer != NULL ? answer->host
-					  : recipient->reply.host;
-	const char *text = answer != NULL ? answer->text
-					  : recipient->reply.text;
+	const char *host =
+	    answer != NULL ? answer->host : recipient->reply.host;
+	const char *text =
+	    answer != NULL ? answer->text : recipient->reply.text;
 	char code[40] = "";
 	char *line;
 
 	if (text == NULL)
 		return;
 	if (answer != NULL && answer->code != 0 && answer->enhanced[0] != 0)
-		(void)snprintf(code, sizeof(code), "%u %u.%u.%u ",
-		    answer->code, answer->enhanced[0], answer->enhanced[1],
-		    answer->enhanced[2]);
+		(void)snprintf(code, sizeof(code), "%u %u.%u.%u ", answer->code,
+		               answer->enhanced[0], answer->enhanced[1],
+		               answer->enhanced[2]);
 	else if (answer != NULL && answer->code != 0)
 		(void)snprintf(code, sizeof(code), "%u ", answer->code);
 	if (host != NULL && *code != '\0')
@@ -171,7 +175,8 @@ static void add_answer(struct buffer *into,
 }
 
 static void add_hint(struct buffer *into, const struct settings *settings,
-    const struct message_reply *reply, const struct timeline_entry *answer)
+                     const struct message_reply *reply,
+                     const struct timeline_entry *answer)
 {
 	const struct relay_settings *relay = NULL;
 	struct explanation explanation;
@@ -182,7 +187,7 @@ static void add_hint(struct buffer *into, const struct settings *settings,
 	if (reply->relay != NULL)
 		relay = settings_find_relay_by_name(settings, reply->relay);
 	if (!hints_explain(&explanation, settings, relay, answer->code,
-		answer->enhanced, answer->text))
+	                   answer->enhanced, answer->text))
 		return;
 	line = xasprintf("What it means: %s", explanation.explain);
 	prose_add_wrapped(into, 4, line);
@@ -202,12 +207,12 @@ static void add_message(struct buffer *into, const struct bounce *bounce)
 
 	queue_id_format(message->id, id);
 	clock_format_rfc5322(submitted_ms, clock_zone_minutes(submitted_ms),
-	    date);
+	                     date);
 	prose_add(into,
-	    "The message was accepted on %s,\r\n"
-	    "its queue id is %s. Whoever looks after the mail of\r\n"
-	    "%s finds its story by that id: relaisctl show %s\r\n",
-	    date, id, bounce->settings->hostname, id);
+	          "The message was accepted on %s,\r\n"
+	          "its queue id is %s. Whoever looks after the mail of\r\n"
+	          "%s finds its story by that id: relaisctl show %s\r\n",
+	          date, id, bounce->settings->hostname, id);
 }
 
 /* ------------------------------------------------------------ the story */
@@ -225,12 +230,12 @@ static bool is_about(const struct timeline_entry *entry, unsigned index)
 static bool is_attempt(enum timeline_kind kind)
 {
 	return kind == TIMELINE_DELIVERED || kind == TIMELINE_DEFERRED ||
-	    kind == TIMELINE_FAILED || kind == TIMELINE_EXPIRED ||
-	    kind == TIMELINE_UNKNOWN;
+	       kind == TIMELINE_FAILED || kind == TIMELINE_EXPIRED ||
+	       kind == TIMELINE_UNKNOWN;
 }
 
 const struct timeline_entry *bounce_last_attempt(const struct message *message,
-    unsigned index)
+                                                 unsigned index)
 {
 	for (unsigned i = message->timeline_count; i-- > 0;) {
 		const struct timeline_entry *entry = &message->timeline[i];
@@ -242,7 +247,7 @@ const struct timeline_entry *bounce_last_attempt(const struct message *message,
 }
 
 const struct timeline_entry *bounce_last_answer(const struct message *message,
-    unsigned index)
+                                                unsigned index)
 {
 	for (unsigned i = message->timeline_count; i-- > 0;) {
 		const struct timeline_entry *entry = &message->timeline[i];

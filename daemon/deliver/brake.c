@@ -19,9 +19,9 @@ static const uint32_t steps_s[] = { 900, 3600, 3600, 3600, 3600, 21600 };
 
 static uint64_t hash(uint64_t so_far, const char *text, size_t len);
 static void streak_add(struct brake_streak *streak, uint32_t submitter,
-    const struct refusal *refusal);
+                       const struct refusal *refusal);
 static bool is_long(const struct brake_streak *streak,
-    const struct refusal *refusal);
+                    const struct refusal *refusal);
 static struct brake_hold *find(const struct brake *brake, uint32_t submitter);
 static struct brake_hold *get(struct brake *brake, uint32_t submitter);
 static void drop(struct brake *brake, struct brake_hold *hold);
@@ -34,7 +34,7 @@ static uint64_t hash(uint64_t so_far, const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
 		so_far = (so_far ^ (uint64_t)tolower((unsigned char)text[i])) *
-		    1099511628211u;
+		         1099511628211u;
 	return so_far;
 }
 
@@ -54,9 +54,9 @@ uint64_t brake_signature(const struct verdict *verdict)
 	const char *text = verdict->text;
 
 	signature = hash(signature, (const char *)&verdict->code,
-	    sizeof(verdict->code));
+	                 sizeof(verdict->code));
 	signature = hash(signature, (const char *)verdict->enhanced,
-	    sizeof(verdict->enhanced));
+	                 sizeof(verdict->enhanced));
 	while (*text != '\0') {
 		size_t len = strcspn(text, " ");
 
@@ -70,14 +70,15 @@ uint64_t brake_signature(const struct verdict *verdict)
 
 uint32_t brake_sender_hash(const char *sender)
 {
-	uint32_t sum = (uint32_t)hash(14695981039346656037u, sender,
-	    strlen(sender));
+	uint32_t sum =
+	    (uint32_t)hash(14695981039346656037u, sender, strlen(sender));
 
 	return sum != 0 ? sum : 1;
 }
 
 const struct verdict *brake_lesson(struct refusal *ret_refusal,
-    bool *ret_has_delivered, const struct settlement *settlement)
+                                   bool *ret_has_delivered,
+                                   const struct settlement *settlement)
 {
 	const struct verdict *first = NULL;
 	uint64_t signature = 0;
@@ -118,8 +119,8 @@ bool brake_is_enough(struct refusal_run *run, const struct refusal *refusal)
 	run->signature = refusal->signature;
 	if (run->signature == 0)
 		return false;
-	return ++run->count >= (refusal->is_of_recipients ? BRAKE_RECIPIENTS
-							  : BRAKE_MESSAGES);
+	return ++run->count >=
+	       (refusal->is_of_recipients ? BRAKE_RECIPIENTS : BRAKE_MESSAGES);
 }
 
 /* ----------------------------------------------------------------- streaks */
@@ -132,7 +133,7 @@ static void add_one(uint32_t known[2], unsigned *count, uint32_t one)
 }
 
 static void streak_add(struct brake_streak *streak, uint32_t submitter,
-    const struct refusal *refusal)
+                       const struct refusal *refusal)
 {
 	if (streak->signature != refusal->signature)
 		*streak = (struct brake_streak){
@@ -144,10 +145,10 @@ static void streak_add(struct brake_streak *streak, uint32_t submitter,
 }
 
 static bool is_long(const struct brake_streak *streak,
-    const struct refusal *refusal)
+                    const struct refusal *refusal)
 {
-	return streak->count >= (refusal->is_of_recipients ? BRAKE_RECIPIENTS
-							   : BRAKE_MESSAGES);
+	return streak->count >=
+	       (refusal->is_of_recipients ? BRAKE_RECIPIENTS : BRAKE_MESSAGES);
 }
 
 /* ------------------------------------------------------------------- holds */
@@ -177,7 +178,7 @@ static struct brake_hold *find(const struct brake *brake, uint32_t submitter)
 {
 	struct brake_hold *hold;
 
-	LIST_FOREACH(hold, &brake->holds, links)
+	LIST_FOREACH (hold, &brake->holds, links)
 		if (hold->submitter == submitter)
 			return hold;
 	return NULL;
@@ -214,7 +215,8 @@ static void hold_on(struct brake_hold *hold, uint64_t now_ms)
 {
 	unsigned last = sizeof(steps_s) / sizeof(*steps_s) - 1;
 
-	hold->until_ms = now_ms +
+	hold->until_ms =
+	    now_ms +
 	    steps_s[hold->step < last ? hold->step : last] * UINT64_C(1000);
 	hold->is_probing = false;
 	if (hold->step < UINT8_MAX)
@@ -222,7 +224,8 @@ static void hold_on(struct brake_hold *hold, uint64_t now_ms)
 }
 
 enum brake_pull brake_note_refusal(struct brake *brake, uint32_t submitter,
-    const struct refusal *refusal, const char *reason, uint64_t now_ms)
+                                   const struct refusal *refusal,
+                                   const char *reason, uint64_t now_ms)
 {
 	struct brake_streak *all = &brake->streak;
 	struct brake_hold *hold;
@@ -275,7 +278,7 @@ void brake_begin_probe(struct brake *brake, uint32_t submitter)
 }
 
 void brake_end_probe(struct brake *brake, uint32_t submitter, bool has_met,
-    uint64_t now_ms)
+                     uint64_t now_ms)
 {
 	struct brake_hold *hold = find(brake, submitter);
 
@@ -287,12 +290,12 @@ void brake_end_probe(struct brake *brake, uint32_t submitter, bool has_met,
 }
 
 bool brake_may_pass(const struct brake *brake, uint32_t submitter,
-    uint64_t now_ms)
+                    uint64_t now_ms)
 {
 	const struct brake_hold *hold = find(brake, submitter);
 
 	return hold == NULL || hold->until_ms == 0 ||
-	    (!hold->is_probing && now_ms >= hold->until_ms);
+	       (!hold->is_probing && now_ms >= hold->until_ms);
 }
 
 uint64_t brake_watched(const struct brake *brake, uint32_t submitter)
@@ -301,13 +304,13 @@ uint64_t brake_watched(const struct brake *brake, uint32_t submitter)
 
 	if (brake->relay_signature != 0)
 		return brake->relay_signature;
-	return hold != NULL && hold->until_ms != 0 ? hold->streak.signature
-						   : 0;
+	return hold != NULL && hold->until_ms != 0 ? hold->streak.signature : 0;
 }
 
 /* As long a streak as there was, so that a probe that meets it holds on. */
 void brake_recall(struct brake *brake, uint32_t submitter, uint64_t signature,
-    uint64_t since_ms, uint64_t until_ms, uint8_t step, const char *reason)
+                  uint64_t since_ms, uint64_t until_ms, uint8_t step,
+                  const char *reason)
 {
 	struct brake_hold *hold = get(brake, submitter);
 
@@ -327,7 +330,7 @@ uint64_t brake_next_ms(const struct brake *brake, uint64_t now_ms)
 	const struct brake_hold *hold;
 	uint64_t next_ms = UINT64_MAX;
 
-	LIST_FOREACH(hold, &brake->holds, links)
+	LIST_FOREACH (hold, &brake->holds, links)
 		if (hold->until_ms > now_ms && hold->until_ms < next_ms)
 			next_ms = hold->until_ms;
 	return next_ms;
@@ -337,7 +340,7 @@ void brake_ask_now(struct brake *brake, uint64_t now_ms)
 {
 	struct brake_hold *hold;
 
-	LIST_FOREACH(hold, &brake->holds, links)
+	LIST_FOREACH (hold, &brake->holds, links)
 		if (hold->until_ms > now_ms)
 			hold->until_ms = now_ms;
 }

@@ -46,7 +46,8 @@ uint32_t brake_sender_hash(const char *sender);
  * without a refusal.
  */
 const struct verdict *brake_lesson(struct refusal *ret_refusal,
-    bool *ret_has_delivered, const struct settlement *settlement);
+                                   bool *ret_has_delivered,
+                                   const struct settlement *settlement);
 
 /* What one assignment has met in a row; zero it at the start. */
 struct refusal_run {
@@ -94,7 +95,8 @@ enum brake_pull {
 
 /* reason: the refusal as people read it; copied if it is needed. */
 enum brake_pull brake_note_refusal(struct brake *brake, uint32_t submitter,
-    const struct refusal *refusal, const char *reason, uint64_t now_ms);
+                                   const struct refusal *refusal,
+                                   const char *reason, uint64_t now_ms);
 
 /* True where the submitter's mail was held, and is not any more. */
 bool brake_note_success(struct brake *brake, uint32_t submitter);
@@ -104,11 +106,11 @@ bool brake_is_probe(const struct brake *brake, uint32_t submitter);
 void brake_begin_probe(struct brake *brake, uint32_t submitter);
 /* It met the same again, or (has_met false) nothing at all. */
 void brake_end_probe(struct brake *brake, uint32_t submitter, bool has_met,
-    uint64_t now_ms);
+                     uint64_t now_ms);
 
 /* May a submitter's mail go now? */
 bool brake_may_pass(const struct brake *brake, uint32_t submitter,
-    uint64_t now_ms);
+                    uint64_t now_ms);
 
 /* The refusal that is to be taken for a fault of the relay; 0: none. */
 uint64_t brake_watched(const struct brake *brake, uint32_t submitter);
@@ -121,7 +123,8 @@ void brake_ask_now(struct brake *brake, uint64_t now_ms);
 
 /* Remembered from an earlier run: a submitter that was held. */
 void brake_recall(struct brake *brake, uint32_t submitter, uint64_t signature,
-    uint64_t since_ms, uint64_t until_ms, uint8_t step, const char *reason);
+                  uint64_t since_ms, uint64_t until_ms, uint8_t step,
+                  const char *reason);
 
 /* The relay works, or somebody says so: all is forgotten. */
 void brake_clear(struct brake *brake);

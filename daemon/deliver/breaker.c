@@ -15,7 +15,7 @@ static const uint32_t open_steps_s[] = { 30, 60, 120, 300, 600, 900 };
 static const uint32_t held_steps_s[] = { 900, 3600, 3600, 3600, 3600, 21600 };
 
 static uint64_t pause_ms(const struct breaker *breaker,
-    const struct verdict *fault, uint32_t random);
+                         const struct verdict *fault, uint32_t random);
 static bool needs_a_human(enum verdict_fault fault);
 
 const char *breaker_state_name(enum breaker_state state)
@@ -72,7 +72,7 @@ void breaker_forget_probe(struct breaker *breaker, uint64_t now_ms)
 }
 
 bool breaker_trip(struct breaker *breaker, const struct verdict *fault,
-    bool is_probe, uint64_t now_ms, uint32_t random)
+                  bool is_probe, uint64_t now_ms, uint32_t random)
 {
 	bool is_held = needs_a_human(fault->fault);
 
@@ -118,7 +118,7 @@ static bool needs_a_human(enum verdict_fault fault)
 }
 
 static uint64_t pause_ms(const struct breaker *breaker,
-    const struct verdict *fault, uint32_t random)
+                         const struct verdict *fault, uint32_t random)
 {
 	unsigned last = sizeof(open_steps_s) / sizeof(*open_steps_s) - 1;
 	unsigned step = breaker->step < last ? breaker->step : last;

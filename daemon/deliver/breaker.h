@@ -42,7 +42,7 @@ void breaker_forget_probe(struct breaker *breaker, uint64_t now_ms);
  * an open breaker stays as it is. Returns true when the state changed.
  */
 bool breaker_trip(struct breaker *breaker, const struct verdict *fault,
-    bool is_probe, uint64_t now_ms, uint32_t random);
+                  bool is_probe, uint64_t now_ms, uint32_t random);
 
 /* Somebody got through. Returns true when it was not closed. */
 bool breaker_close(struct breaker *breaker, uint64_t now_ms);

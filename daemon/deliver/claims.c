@@ -20,7 +20,7 @@ static struct claim **bucket_of(const struct claims *claims, uint64_t id)
 	uint64_t hash = id * UINT64_C(0x9e3779b97f4a7c15);
 
 	return &claims->buckets[(size_t)(hash >> 32) &
-	    (claims->bucket_count - 1)];
+	                        (claims->bucket_count - 1)];
 }
 
 void claims_init(struct claims *claims)
@@ -157,8 +157,8 @@ static void grow(struct claims *claims)
 	size_t old_count = claims->bucket_count;
 
 	claims->bucket_count *= 2;
-	claims->buckets = xcalloc(claims->bucket_count,
-	    sizeof(*claims->buckets));
+	claims->buckets =
+	    xcalloc(claims->bucket_count, sizeof(*claims->buckets));
 	for (size_t i = 0; i < old_count; i++) {
 		struct claim *claim, *next;
 

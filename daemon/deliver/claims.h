@@ -19,8 +19,8 @@
 
 struct claim {
 	uint64_t id;
-	unsigned delivering; /* parts that are claimed */
-	unsigned changing;   /* changes at the committer */
+	unsigned delivering;    /* parts that are claimed */
+	unsigned changing;      /* changes at the committer */
 	struct part_list aside; /* parts that wait for these changes */
 	struct letter *first_waiting, *last_waiting; /* struct change */
 	struct claim *chain;
@@ -51,6 +51,6 @@ struct change *claim_next_change(struct claim *claim);
 
 /* Ids with parts being delivered, ascending; the caller frees. */
 uint64_t *claims_list_delivering(const struct claims *claims,
-    size_t *ret_count);
+                                 size_t *ret_count);
 
 #endif

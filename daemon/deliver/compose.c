@@ -156,11 +156,11 @@ static int append_received(const struct work *work)
 	int r;
 
 	if (message->flags & MESSAGE_IS_BOUNCE)
-		return buffer_appendf(
-		    work->into,
-		    "Received: by %s (relais) id %s;\r\n"
-		    "\t%s\r\n",
-		    work->settings->hostname, work->id, work->date);
+		return buffer_appendf(work->into,
+		                      "Received: by %s (relais) id %s;\r\n"
+		                      "\t%s\r\n",
+		                      work->settings->hostname, work->id,
+		                      work->date);
 	if (!(message->flags & MESSAGE_FROM_TCP))
 		snprintf(submitter, sizeof(submitter), " (uid %u)",
 		         (unsigned)message->uid);
@@ -213,8 +213,7 @@ static int append_renamed(const struct work *work,
 static bool replies_go_to_author(const struct work *work)
 {
 	return work->author.is_replaced && work->author.is_readable &&
-	       !work->has_reply_to &&
-	       !work->relay->reply_to.address &&
+	       !work->has_reply_to && !work->relay->reply_to.address &&
 	       work->relay->keep_author == RELAY_KEEP_AUTHOR_REPLY_TO;
 }
 

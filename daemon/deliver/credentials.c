@@ -26,7 +26,7 @@ struct entry {
 	LIST_ENTRY(entry) link;
 	struct credentials *credentials;
 	bool is_token;
-	char *secret; /* NULL: none yet */
+	char *secret;     /* NULL: none yet */
 	uint64_t number;  /* of an account's token */
 	uint64_t refused; /* the one that the relay would not have */
 	bool is_running;

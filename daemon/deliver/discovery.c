@@ -76,7 +76,8 @@ static void finish(struct discovery *discovery)
 	} else if (discovery->servers.is_declined) {
 		query->status = RESOLVE_NO_HOST;
 		query->text = xasprintf("%s says that it has no server to "
-		                        "submit mail to", query->name);
+		                        "submit mail to",
+		                        query->name);
 	} else if (!query->exchanger && discovery->problem) {
 		query->status = RESOLVE_TEMPORARY;
 		query->text = xasprintf("cannot ask about %s: %s", query->name,

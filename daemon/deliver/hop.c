@@ -47,7 +47,7 @@ void hop_done(struct hop *hop)
 }
 
 struct hop *hops_find(const struct hops *hops, const struct relay *relay,
-    const char *domain)
+                      const char *domain)
 {
 	uint32_t hash = hash_of(relay->id, domain);
 	struct hop *hop = hops->buckets[hash & (hops->bucket_count - 1)];
@@ -109,7 +109,7 @@ bool hop_may_start(const struct hop *hop, uint64_t now_ms)
 bool hop_is_served(const struct hop *hop, uint64_t now_ms)
 {
 	return hop_may_start(hop, now_ms) ||
-	    (hop->domain == NULL && hop->relay->carrier != NULL);
+	       (hop->domain == NULL && hop->relay->carrier != NULL);
 }
 
 uint64_t hop_next_ms(const struct hop *hop, uint64_t now_ms)
@@ -119,13 +119,14 @@ uint64_t hop_next_ms(const struct hop *hop, uint64_t now_ms)
 	if (relay_is_paused(hop->relay, now_ms))
 		return hop->relay->paused_until_ms;
 	if ((breaker->state == BREAKER_OPEN ||
-	    breaker->state == BREAKER_HELD) && breaker->until_ms > now_ms)
+	     breaker->state == BREAKER_HELD) &&
+	    breaker->until_ms > now_ms)
 		return breaker->until_ms;
 	return UINT64_MAX;
 }
 
 void hop_set_fault(struct hop *hop, const struct verdict *fault,
-    const char *host)
+                   const char *host)
 {
 	struct verdict *copy = xmalloc(sizeof(*copy));
 
@@ -164,8 +165,9 @@ static void grow(struct hops *hops)
 		struct hop *hop, *next;
 
 		for (hop = old[i]; hop != NULL; hop = next) {
-			struct hop **bucket = &hops->buckets[hop->hash &
-			    (hops->bucket_count - 1)];
+			struct hop **bucket =
+			    &hops->buckets[hop->hash &
+			                   (hops->bucket_count - 1)];
 
 			next = hop->chain;
 			hop->chain = *bucket;

@@ -36,8 +36,8 @@ struct hop {
 	struct verdict *fault; /* what the breaker is open for, or NULL */
 	char *fault_host;
 	struct alarm alarm;
-	unsigned in_use; /* slots that work for it */
-	bool is_expiry_due; /* its oldest parts may be too old */
+	unsigned in_use;      /* slots that work for it */
+	bool is_expiry_due;   /* its oldest parts may be too old */
 	bool has_passed_over; /* lanes with work that are not in memory */
 	struct hop_lanes lanes;
 	struct hop *chain;
@@ -57,10 +57,10 @@ void hop_init(struct hop *hop, struct relay *relay);
 void hop_done(struct hop *hop);
 
 struct hop *hops_find(const struct hops *hops, const struct relay *relay,
-    const char *domain);
+                      const char *domain);
 /* The hop of a domain, made if it isn't there. */
 struct hop *hops_get(struct hops *hops, struct relay *relay,
-    const char *domain);
+                     const char *domain);
 void hops_remove(struct hops *hops, struct hop *hop);
 
 /* May (another) ticket start to work for it? */
@@ -71,7 +71,7 @@ bool hop_is_served(const struct hop *hop, uint64_t now_ms);
 uint64_t hop_next_ms(const struct hop *hop, uint64_t now_ms);
 
 void hop_set_fault(struct hop *hop, const struct verdict *fault,
-    const char *host);
+                   const char *host);
 void hop_clear_fault(struct hop *hop);
 
 #endif

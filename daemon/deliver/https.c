@@ -45,13 +45,13 @@ struct https_transfer {
 };
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context,
-    void *event);
+                     void *event);
 static int on_timer(CURLM *multi, long timeout_ms, void *context);
 static void on_event(evutil_socket_t fd, short what, void *context);
 static void on_timeout(evutil_socket_t fd, short what, void *context);
 static void on_addresses(struct letter *letter);
 static void start_transfer(struct https_transfer *transfer,
-    const struct resolver_host *host);
+                           const struct resolver_host *host);
 static void set_options(struct https_transfer *transfer);
 static size_t on_data(char *data, size_t size, size_t count, void *context);
 static void finish_all(struct https *https);
@@ -61,7 +61,7 @@ static void transfer_free(struct https_transfer *transfer);
 /* ------------------------------------------------------------ life cycle */
 
 int https_new(struct https **ret_https, struct loop *loop,
-    struct resolver *resolver)
+              struct resolver *resolver)
 {
 	struct https *https = xcalloc(1, sizeof(*https));
 	int r;
@@ -87,7 +87,7 @@ static void start_libcurl(struct https *https)
 	if (!https->multi || !https->timer || !https->headers)
 		abort();
 	(void)curl_multi_setopt(https->multi, CURLMOPT_SOCKETFUNCTION,
-	    on_socket);
+	                        on_socket);
 	(void)curl_multi_setopt(https->multi, CURLMOPT_SOCKETDATA, https);
 	(void)curl_multi_setopt(https->multi, CURLMOPT_TIMERFUNCTION, on_timer);
 	(void)curl_multi_setopt(https->multi, CURLMOPT_TIMERDATA, https);
@@ -141,7 +141,7 @@ static void transfer_free(struct https_transfer *transfer)
 		transfer->asked->context = NULL; /* comes home for nobody */
 	if (transfer->easy) {
 		(void)curl_multi_remove_handle(transfer->https->multi,
-		    transfer->easy);
+		                               transfer->easy);
 		curl_easy_cleanup(transfer->easy);
 	}
 	curl_slist_free_all(transfer->addresses);
@@ -161,11 +161,11 @@ static int take_apart(const char *url, char **ret_host, uint16_t *ret_port)
 	if (parts && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
 	    curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
 	    curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) ==
-		CURLUE_OK) {
+	        CURLUE_OK) {
 		len = strlen(host);
 		*ret_host = host[0] == '['
-		    ? xasprintf("%.*s", (int)len - 2, host + 1)
-		    : xstrdup(host);
+		                ? xasprintf("%.*s", (int)len - 2, host + 1)
+		                : xstrdup(host);
 		*ret_port = (uint16_t)strtoul(port, NULL, 10);
 		r = 0;
 	}
@@ -198,8 +198,8 @@ void https_start(struct https *https, struct https_call *call)
 	/* It was checked with the settings; nonsense has no such name. */
 	if (take_apart(call->url, &transfer->host, &transfer->port) < 0)
 		transfer->host = xstrdup("");
-	query = resolver_query_new(RESOLVE_HOST, transfer->host,
-	    transfer->port);
+	query =
+	    resolver_query_new(RESOLVE_HOST, transfer->host, transfer->port);
 	query->home = https->inbox;
 	query->on_done = on_addresses;
 	query->context = transfer;
@@ -222,7 +222,7 @@ static void on_addresses(struct letter *letter)
 		start_transfer(transfer, &query->hosts[0]);
 	} else {
 		(void)snprintf(transfer->error, sizeof(transfer->error), "%s",
-		    query->text);
+		               query->text);
 		finish(transfer, CURLE_COULDNT_RESOLVE_HOST);
 	}
 	resolver_query_free(query);
@@ -232,7 +232,7 @@ static void on_addresses(struct letter *letter)
 
 /* "host:port:address,[address]": what libcurl would have to look up. */
 static struct curl_slist *list_addresses(const struct https_transfer *transfer,
-    const struct resolver_host *host)
+                                         const struct resolver_host *host)
 {
 	char *line = xasprintf("%s:%u:", transfer->host, transfer->port);
 	struct curl_slist *list;
@@ -243,13 +243,14 @@ static struct curl_slist *list_addresses(const struct https_transfer *transfer,
 		bool is_v6 = any->ss_family == AF_INET6;
 		char text[INET6_ADDRSTRLEN] = "", *longer;
 
-		(void)inet_ntop(any->ss_family,
+		(void)inet_ntop(
+		    any->ss_family,
 		    is_v6 ? (const void *)&((const struct sockaddr_in6 *)any)
 				->sin6_addr
 			  : &((const struct sockaddr_in *)any)->sin_addr,
 		    text, sizeof(text));
 		longer = xasprintf("%s%s%s%s%s", line, i > 0 ? "," : "",
-		    is_v6 ? "[" : "", text, is_v6 ? "]" : "");
+		                   is_v6 ? "[" : "", text, is_v6 ? "]" : "");
 		free(line);
 		line = longer;
 	}
@@ -261,7 +262,7 @@ static struct curl_slist *list_addresses(const struct https_transfer *transfer,
 }
 
 static void start_transfer(struct https_transfer *transfer,
-    const struct resolver_host *host)
+                           const struct resolver_host *host)
 {
 	transfer->addresses = list_addresses(transfer, host);
 	transfer->easy = curl_easy_init();
@@ -285,21 +286,21 @@ static void set_options(struct https_transfer *transfer)
 	(void)curl_easy_setopt(easy, CURLOPT_RESOLVE, transfer->addresses);
 	(void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	(void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-	    (long)CURL_HTTP_VERSION_1_1);
+	                       (long)CURL_HTTP_VERSION_1_1);
 	(void)curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
 	(void)curl_easy_setopt(easy, CURLOPT_SSLVERSION,
-	    (long)CURL_SSLVERSION_TLSv1_2);
+	                       (long)CURL_SSLVERSION_TLSv1_2);
 	if (call->ca_file) {
 		(void)curl_easy_setopt(easy, CURLOPT_CAINFO, call->ca_file);
 		(void)curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 	}
 	(void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT,
-	    (long)CONNECT_LIMIT_S);
+	                       (long)CONNECT_LIMIT_S);
 	(void)curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)HTTPS_TIME_LIMIT_S);
 	(void)curl_easy_setopt(easy, CURLOPT_USERAGENT,
-	    "relais/" PACKAGE_VERSION);
+	                       "relais/" PACKAGE_VERSION);
 	(void)curl_easy_setopt(easy, CURLOPT_HTTPHEADER,
-	    transfer->https->headers);
+	                       transfer->https->headers);
 	(void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->form);
 	(void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_data);
 	(void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
@@ -328,7 +329,7 @@ static void say_why(struct https_transfer *transfer, CURLcode code)
 	if (code == CURLE_OPERATION_TIMEDOUT)
 		text = "no answer in time";
 	(void)snprintf(call->problem, sizeof(call->problem), "%.60s: %.250s",
-	    transfer->host, text);
+	               transfer->host, text);
 }
 
 static void finish(struct https_transfer *transfer, CURLcode code)
@@ -339,9 +340,9 @@ static void finish(struct https_transfer *transfer, CURLcode code)
 
 	if (code == CURLE_OK) {
 		(void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE,
-		    &status);
+		                        &status);
 		(void)curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER,
-		    &retry_after_s);
+		                        &retry_after_s);
 		call->status = (int)status;
 		if (retry_after_s > 0 && retry_after_s < UINT32_MAX)
 			call->retry_after_s = (uint32_t)retry_after_s;
@@ -366,7 +367,7 @@ static void finish_all(struct https *https)
 			continue;
 		code = message->data.result;
 		(void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE,
-		    &transfer);
+		                        &transfer);
 		finish(transfer, code);
 	}
 }
@@ -375,7 +376,7 @@ static void finish_all(struct https *https)
 
 /* Each of libcurl's sockets has an event, which it remembers for us. */
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context,
-    void *event)
+                     void *event)
 {
 	struct https *https = context;
 	short events = EV_PERSIST;
@@ -418,7 +419,8 @@ static void on_event(evutil_socket_t fd, short what, void *context)
 	struct https *https = context;
 	int running;
 
-	(void)curl_multi_socket_action(https->multi, fd,
+	(void)curl_multi_socket_action(
+	    https->multi, fd,
 	    (what & EV_READ ? CURL_CSELECT_IN : 0) |
 		(what & EV_WRITE ? CURL_CSELECT_OUT : 0),
 	    &running);
@@ -433,6 +435,6 @@ static void on_timeout(evutil_socket_t fd, short what, void *context)
 	(void)fd;
 	(void)what;
 	(void)curl_multi_socket_action(https->multi, CURL_SOCKET_TIMEOUT, 0,
-	    &running);
+	                               &running);
 	finish_all(https);
 }

@@ -51,7 +51,7 @@ char *https_host_dup(const char *url);
 
 /* Before its loop runs, which is the resolver's, too. 0 or -errno */
 int https_new(struct https **ret_https, struct loop *loop,
-    struct resolver *resolver);
+              struct resolver *resolver);
 /* With its loop stopped; calls that are under way are freed by their owners
  * first. */
 void https_free(struct https *https);

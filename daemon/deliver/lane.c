@@ -23,7 +23,7 @@ static void grow(struct lanes *lanes);
 static struct lane **bucket_of(const struct lanes *lanes, uint32_t id)
 {
 	return &lanes->buckets[id * 0x9e3779b9u >> 7 &
-	    (lanes->bucket_count - 1)];
+	                       (lanes->bucket_count - 1)];
 }
 
 void lanes_table_init(struct lanes *lanes)
@@ -52,7 +52,7 @@ struct lane *lanes_table_find(const struct lanes *lanes, uint32_t id)
 }
 
 struct lane *lanes_table_add(struct lanes *lanes, const struct lane_info *info,
-    struct hop *hop)
+                             struct hop *hop)
 {
 	struct lane *lane = xmalloc(sizeof(*lane));
 	struct lane **bucket;
@@ -71,7 +71,7 @@ struct lane *lanes_table_add(struct lanes *lanes, const struct lane_info *info,
 	part_list_init(&lane->fresh);
 	part_list_init(&lane->retries);
 	lane->line = line_join(hop->relay, info->key.priority,
-	    info->key.submitter_class);
+	                       info->key.submitter_class);
 	*bucket = lane;
 	lanes->count++;
 	TAILQ_INSERT_TAIL(&hop->lanes, lane, in_hop);
@@ -153,18 +153,21 @@ struct part *lane_take_part(struct lanes *lanes, struct lane *lane)
 }
 
 void lane_look_from(struct lane *lane, uint64_t due_ms, uint64_t id,
-    uint16_t part)
+                    uint16_t part)
 {
 	struct part_row *cursor = &lane->cursor;
 
 	if (due_ms < lane->next_due_ms)
 		lane->next_due_ms = due_ms;
 	if (due_ms > cursor->due_ms ||
-	    (due_ms == cursor->due_ms && (id > cursor->id ||
-	    (id == cursor->id && part >= cursor->part))))
+	    (due_ms == cursor->due_ms &&
+	     (id > cursor->id || (id == cursor->id && part >= cursor->part))))
 		return;
 	*cursor = (struct part_row){
-		.due_ms = due_ms, .id = id, .part = part, .lane = lane->id,
+		.due_ms = due_ms,
+		.id = id,
+		.part = part,
+		.lane = lane->id,
 	};
 }
 
@@ -178,13 +181,13 @@ void lane_look_behind(struct lane *lane, const struct part_row *row)
 bool lane_is_empty(const struct lane *lane)
 {
 	return lane->fresh.count == 0 && lane->retries.count == 0 &&
-	    lane->claimed == 0 && lane->aside == 0;
+	       lane->claimed == 0 && lane->aside == 0;
 }
 
 bool lane_has_work(const struct lane *lane, uint64_t now_ms)
 {
 	return lane->fresh.count > 0 || lane->retries.count > 0 ||
-	    lane->next_due_ms <= now_ms;
+	       lane->next_due_ms <= now_ms;
 }
 
 enum lane_kind lane_kind_now(const struct lane *lane, uint64_t now_ms)

@@ -49,8 +49,8 @@ struct lane {
 	unsigned aside;           /* parts whose message is being changed */
 	unsigned turn;            /* fresh or retry next */
 	enum lane_kind kind;
-	bool is_large;            /* its mail */
-	TAILQ_ENTRY(lane) ring;   /* of its line, or of the idle ones */
+	bool is_large;          /* its mail */
+	TAILQ_ENTRY(lane) ring; /* of its line, or of the idle ones */
 	TAILQ_ENTRY(lane) in_hop;
 	struct lane *chain;
 };
@@ -59,7 +59,7 @@ struct lanes {
 	struct lane **buckets;
 	size_t bucket_count;
 	size_t count;
-	size_t with_fresh; /* of these */
+	size_t with_fresh;     /* of these */
 	struct lane_ring idle; /* the one that rests longest first */
 };
 
@@ -68,7 +68,7 @@ void lanes_table_done(struct lanes *lanes);
 struct lane *lanes_table_find(const struct lanes *lanes, uint32_t id);
 /* Idle at first, and never looked at in the store. */
 struct lane *lanes_table_add(struct lanes *lanes, const struct lane_info *info,
-    struct hop *hop);
+                             struct hop *hop);
 /* Must be idle and empty. */
 void lanes_table_remove(struct lanes *lanes, struct lane *lane);
 
@@ -84,7 +84,7 @@ struct part *lane_take_part(struct lanes *lanes, struct lane *lane);
 
 /* A row before the cursor is to be looked at (again). */
 void lane_look_from(struct lane *lane, uint64_t due_ms, uint64_t id,
-    uint16_t part);
+                    uint16_t part);
 
 /* Everything up to this row has been looked at. */
 void lane_look_behind(struct lane *lane, const struct part_row *row);

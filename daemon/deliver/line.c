@@ -22,10 +22,10 @@ static const int weights[RELAY_PRIORITIES] = {
 	[PRIORITY_BULK] = 1,
 };
 
-static struct priority_lines *next_priority(struct relay *relay,
-    unsigned kinds, enum priority lowest);
+static struct priority_lines *next_priority(struct relay *relay, unsigned kinds,
+                                            enum priority lowest);
 static void begin_round(struct priority_lines *priority, unsigned round,
-    int weight);
+                        int weight);
 static struct lane *next_of_line(struct line *line, unsigned kinds);
 
 void priority_lines_init(struct priority_lines *lines)
@@ -36,11 +36,11 @@ void priority_lines_init(struct priority_lines *lines)
 }
 
 static struct line *find_line(const struct line_ring *ring,
-    uint32_t submitter_class)
+                              uint32_t submitter_class)
 {
 	struct line *line;
 
-	TAILQ_FOREACH(line, ring, links) {
+	TAILQ_FOREACH (line, ring, links) {
 		if (line->submitter_class == submitter_class)
 			return line;
 	}
@@ -48,7 +48,7 @@ static struct line *find_line(const struct line_ring *ring,
 }
 
 struct line *line_join(struct relay *relay, enum priority priority,
-    uint32_t submitter_class)
+                       uint32_t submitter_class)
 {
 	struct priority_lines *lines = &relay->priorities[priority];
 	struct line *line = find_line(&lines->active, submitter_class);
@@ -79,7 +79,7 @@ void line_leave(struct relay *relay, enum priority priority, struct line *line)
 }
 
 void line_place_lane(struct lanes *lanes, struct lane *lane,
-    enum lane_kind kind)
+                     enum lane_kind kind)
 {
 	struct relay *relay = lane->hop->relay;
 	struct priority_lines *priority = &relay->priorities[lane->priority];
@@ -119,7 +119,7 @@ void line_place_lane(struct lanes *lanes, struct lane *lane,
 }
 
 struct lane *line_next_lane(struct relay *relay, unsigned kinds,
-    enum priority lowest)
+                            enum priority lowest)
 {
 	struct priority_lines *priority = next_priority(relay, kinds, lowest);
 	struct line *line;
@@ -144,8 +144,8 @@ struct lane *line_next_lane(struct relay *relay, unsigned kinds,
  * the middle of a round has a share of it, too: what is urgent does not wait
  * for the end of others' shares.
  */
-static struct priority_lines *next_priority(struct relay *relay,
-    unsigned kinds, enum priority lowest)
+static struct priority_lines *next_priority(struct relay *relay, unsigned kinds,
+                                            enum priority lowest)
 {
 	bool is_any_ready;
 
@@ -168,7 +168,7 @@ static struct priority_lines *next_priority(struct relay *relay,
 }
 
 static void begin_round(struct priority_lines *priority, unsigned round,
-    int weight)
+                        int weight)
 {
 	priority->round = round;
 	if (priority->credit > 0)

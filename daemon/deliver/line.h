@@ -42,13 +42,12 @@ void priority_lines_init(struct priority_lines *lines);
 
 /* The line a lane belongs to; made with its first lane, gone with the last. */
 struct line *line_join(struct relay *relay, enum priority priority,
-    uint32_t submitter_class);
-void line_leave(struct relay *relay, enum priority priority,
-    struct line *line);
+                       uint32_t submitter_class);
+void line_leave(struct relay *relay, enum priority priority, struct line *line);
 
 /* Puts the lane into the ring of that kind, or among the idle ones. */
 void line_place_lane(struct lanes *lanes, struct lane *lane,
-    enum lane_kind kind);
+                     enum lane_kind kind);
 
 /* A set of kinds. */
 #define LINE_KIND(kind) (1u << (kind))
@@ -60,7 +59,7 @@ bool line_is_ready(const unsigned ready[LANE_RINGS], unsigned kinds);
 /* Whose turn it is among lanes of these kinds and up to this priority, or
    NULL. */
 struct lane *line_next_lane(struct relay *relay, unsigned kinds,
-    enum priority lowest);
+                            enum priority lowest);
 
 /* The lane was given so many parts; its turn is over. */
 void line_charge(struct lane *lane, unsigned parts);

@@ -13,8 +13,8 @@
 static void collect(struct news *news, const struct settings *settings);
 
 int news_read(struct news *ret_news, struct queue_reader *reader,
-    struct contents *contents, const struct settings *settings,
-    const struct report_row *row)
+              struct contents *contents, const struct settings *settings,
+              const struct report_row *row)
 {
 	struct news *news = ret_news;
 	const char *header;
@@ -26,7 +26,7 @@ int news_read(struct news *ret_news, struct queue_reader *reader,
 		return r;
 	if (news->message->body_id != 0 &&
 	    contents_open(contents, news->message, &header,
-		&news->header_len) == 0) {
+	                  &news->header_len) == 0) {
 		/* It is borrowed only until the body is read. */
 		news->header_copy = xmalloc(news->header_len + 1);
 		memcpy(news->header_copy, header, news->header_len);
@@ -39,12 +39,12 @@ int news_read(struct news *ret_news, struct queue_reader *reader,
 static void collect(struct news *news, const struct settings *settings)
 {
 	const struct message *message = news->message;
-	bool is_silent_on_delay = news->header != NULL &&
+	bool is_silent_on_delay =
+	    news->header != NULL &&
 	    bounce_suppresses_delay(news->header, news->header_len);
 
 	news->owed = xcalloc(message->recipient_count, sizeof(*news->owed));
-	news->wanted = xcalloc(message->recipient_count,
-	    sizeof(*news->wanted));
+	news->wanted = xcalloc(message->recipient_count, sizeof(*news->wanted));
 	news->is_for_summary = true;
 	for (unsigned i = 0; i < message->recipient_count; i++) {
 		const struct message_recipient *recipient =
@@ -58,9 +58,9 @@ static void collect(struct news *news, const struct settings *settings)
 			continue;
 		news->owed[news->owed_count++] = reported;
 		if (!notify_is_wanted(settings, message, recipient,
-			recipient->state) ||
+		                      recipient->state) ||
 		    (recipient->state == RECIPIENT_WAITING &&
-			is_silent_on_delay))
+		     is_silent_on_delay))
 			continue;
 		news->wanted[news->wanted_count++] = reported;
 		if ((recipient->flags & RECIPIENT_RELAY_FAULT) == 0)

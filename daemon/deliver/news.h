@@ -22,7 +22,7 @@ struct news {
 	struct reported *owed, *wanted;
 	unsigned owed_count, wanted_count;
 	bool is_for_summary; /* nothing of it but an outage */
-	const char *header; /* NULL: gone; else contents is at the body */
+	const char *header;  /* NULL: gone; else contents is at the body */
 	size_t header_len;
 	char *header_copy;
 };
@@ -32,8 +32,8 @@ struct news {
  * borrowed. news_done() in any case.
  */
 int news_read(struct news *ret_news, struct queue_reader *reader,
-    struct contents *contents, const struct settings *settings,
-    const struct report_row *row);
+              struct contents *contents, const struct settings *settings,
+              const struct report_row *row);
 void news_done(struct news *news);
 
 #endif

@@ -19,13 +19,13 @@
 #define SUBJECT_MAX 300
 
 static void add_header(struct buffer *header, const struct notice *notice,
-    const char *message_id);
+                       const char *message_id);
 static char *make_message_id(const struct notice *notice);
 static void add_subject(struct buffer *header, const char *subject);
 static struct body_chunk *cut(const struct buffer *body);
 
 struct submission *notice_make(const struct notice *notice,
-    const struct buffer *body)
+                               const struct buffer *body)
 {
 	const char *from = notice->settings->bounces.from;
 	struct submission *submission = submission_new();
@@ -42,8 +42,8 @@ struct submission *notice_make(const struct notice *notice,
 	message->submitted_ms = (uint64_t)notice->now_ms;
 	message->sender = message_dup_text(message, from == NULL ? "" : from);
 	message->message_id = message_dup_text(message, message_id);
-	message->recipients = message_allocate(message,
-	    sizeof(*message->recipients));
+	message->recipients =
+	    message_allocate(message, sizeof(*message->recipients));
 	message->recipients[0] = (struct message_recipient){
 		.address = message_dup_text(message, notice->to),
 		/* RFC 3461 6.2: nobody is told about this one. */
@@ -53,8 +53,8 @@ struct submission *notice_make(const struct notice *notice,
 	message->recipient_count = 1;
 	message->size = header.len + 2 + body->len;
 	submission->body = cut(body);
-	if (buffer_take(&header, &submission->header,
-		&submission->header_len) < 0)
+	if (buffer_take(&header, &submission->header, &submission->header_len) <
+	    0)
 		abort();
 	route_submission(submission, notice->settings, 0);
 	buffer_done(&header);
@@ -72,13 +72,13 @@ static char *make_message_id(const struct notice *notice)
 }
 
 static void add_header(struct buffer *header, const struct notice *notice,
-    const char *message_id)
+                       const char *message_id)
 {
 	const struct settings *settings = notice->settings;
 	char date[CLOCK_RFC5322_SIZE];
 
-	clock_format_rfc5322(notice->now_ms,
-	    clock_zone_minutes(notice->now_ms), date);
+	clock_format_rfc5322(notice->now_ms, clock_zone_minutes(notice->now_ms),
+	                     date);
 	prose_add(header, "From: Mail Delivery System <");
 	if (settings->bounces.from != NULL)
 		prose_add(header, "%s>\r\n", settings->bounces.from);
@@ -92,7 +92,7 @@ static void add_header(struct buffer *header, const struct notice *notice,
 	prose_add(header, "Auto-Submitted: auto-replied\r\n");
 	if (notice->in_reply_to != NULL)
 		prose_add(header, "In-Reply-To: %s\r\nReferences: %s\r\n",
-		    notice->in_reply_to, notice->in_reply_to);
+		          notice->in_reply_to, notice->in_reply_to);
 	prose_add(header, "MIME-Version: 1.0\r\n%s", notice->mime);
 }
 
@@ -136,7 +136,7 @@ static struct body_chunk *cut(const struct buffer *body)
 }
 
 struct submission *notice_make_text(const struct notice *notice,
-    const struct buffer *text)
+                                    const struct buffer *text)
 {
 	struct notice whole = *notice;
 	struct submission *submission;

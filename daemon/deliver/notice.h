@@ -31,10 +31,10 @@ struct notice {
  * marked so that nobody answers it or reports about it (RFC 3834), and routed.
  */
 struct submission *notice_make(const struct notice *notice,
-    const struct buffer *body);
+                               const struct buffer *body);
 
 /* One in plain text, in whatever encoding it needs. */
 struct submission *notice_make_text(const struct notice *notice,
-    const struct buffer *text);
+                                    const struct buffer *text);
 
 #endif

@@ -10,23 +10,24 @@
 #define WARN_S (4 * 60 * 60)
 
 static bool is_late(const struct settings *settings,
-    const struct retry_question *question,
-    const struct settlement_recipient *decision);
+                    const struct retry_question *question,
+                    const struct settlement_recipient *decision);
 
 /* RFC 3461 4: nobody is told about a report, or the loop would never end. */
 bool notify_may_tell(const struct settings *settings,
-    const struct message *message)
+                     const struct message *message)
 {
 	const char *from = settings->bounces.from;
 
 	return (message->flags & MESSAGE_IS_BOUNCE) == 0 &&
-	    *message->sender != '\0' &&
-	    (from == NULL || !address_is_same(message->sender, from));
+	       *message->sender != '\0' &&
+	       (from == NULL || !address_is_same(message->sender, from));
 }
 
 bool notify_is_wanted(const struct settings *settings,
-    const struct message *message, const struct message_recipient *recipient,
-    enum recipient_state state)
+                      const struct message *message,
+                      const struct message_recipient *recipient,
+                      enum recipient_state state)
 {
 	bool has_wish = (recipient->flags & RECIPIENT_HAS_NOTIFY) != 0;
 	unsigned wish = recipient->notify;
@@ -39,7 +40,7 @@ bool notify_is_wanted(const struct settings *settings,
 		return !has_wish || (wish & NOTIFY_FAILURE) != 0;
 	case RECIPIENT_WAITING:
 		return has_wish ? (wish & NOTIFY_DELAY) != 0
-				: settings->retry.warn_s != 0;
+		                : settings->retry.warn_s != 0;
 	case RECIPIENT_DELIVERED:
 		return has_wish && (wish & NOTIFY_SUCCESS) != 0;
 	case RECIPIENT_CANCELLED:
@@ -49,15 +50,16 @@ bool notify_is_wanted(const struct settings *settings,
 }
 
 void notify_decide(struct settlement_recipient *decision,
-    const struct settings *settings, const struct retry_question *question,
-    bool relay_tells)
+                   const struct settings *settings,
+                   const struct retry_question *question, bool relay_tells)
 {
 	enum verdict_scope scope = decision->verdict.scope;
 
-	decision->is_relay_fault = decision->state == RECIPIENT_EXPIRED &&
+	decision->is_relay_fault =
+	    decision->state == RECIPIENT_EXPIRED &&
 	    (scope == SCOPE_RELAY || scope == SCOPE_CONNECTION);
-	decision->is_report_owed = notify_is_wanted(settings,
-	    question->message, question->recipient, decision->state);
+	decision->is_report_owed = notify_is_wanted(
+	    settings, question->message, question->recipient, decision->state);
 	if (decision->state == RECIPIENT_DELIVERED && relay_tells)
 		decision->is_report_owed = false;
 	if (decision->state == RECIPIENT_WAITING &&
@@ -70,14 +72,14 @@ void notify_decide(struct settlement_recipient *decision,
  * does not work would keep the warning as well as the mail.
  */
 static bool is_late(const struct settings *settings,
-    const struct retry_question *question,
-    const struct settlement_recipient *decision)
+                    const struct retry_question *question,
+                    const struct settlement_recipient *decision)
 {
 	uint64_t warn_s = settings->retry.warn_s;
 
 	if (warn_s == 0)
 		warn_s = WARN_S;
 	return decision->is_charged &&
-	    (question->recipient->flags & RECIPIENT_DELAY_TOLD) == 0 &&
-	    retry_age_ms(question) >= warn_s * 1000;
+	       (question->recipient->flags & RECIPIENT_DELAY_TOLD) == 0 &&
+	       retry_age_ms(question) >= warn_s * 1000;
 }

@@ -16,22 +16,23 @@ struct settings;
 
 /* May anybody be told about this message at all? Never about a report. */
 bool notify_may_tell(const struct settings *settings,
-    const struct message *message);
+                     const struct message *message);
 
 /*
  * Does the sender want to hear of this recipient, in this state? (Waiting
  * stands for a delay.) Without a wish: of failures and delays.
  */
 bool notify_is_wanted(const struct settings *settings,
-    const struct message *message, const struct message_recipient *recipient,
-    enum recipient_state state);
+                      const struct message *message,
+                      const struct message_recipient *recipient,
+                      enum recipient_state state);
 
 /*
  * Fills is_report_owed and is_relay_fault of a decision. relay_tells: who took
  * the recipient over has promised to report success itself.
  */
 void notify_decide(struct settlement_recipient *decision,
-    const struct settings *settings, const struct retry_question *question,
-    bool relay_tells);
+                   const struct settings *settings,
+                   const struct retry_question *question, bool relay_tells);
 
 #endif

@@ -21,7 +21,7 @@ static const char *stand_in(const struct relay_settings *relay)
 }
 
 const char *null_sender_or_stand_in(const struct relay_settings *relay,
-    const struct message *message)
+                                    const struct message *message)
 {
 	const char *own = stand_in(relay);
 
@@ -31,12 +31,14 @@ const char *null_sender_or_stand_in(const struct relay_settings *relay,
 }
 
 bool null_sender_is_refused(const struct relay_settings *relay,
-    const struct message *message, const struct verdict *verdict)
+                            const struct message *message,
+                            const struct verdict *verdict)
 {
 	return (message->flags & MESSAGE_IS_BOUNCE) != 0 &&
-	    (message->flags & MESSAGE_NULL_REFUSED) == 0 &&
-	    *message->sender == '\0' &&
-	    verdict->class == VERDICT_PERMANENT && verdict->code != 0 &&
-	    (verdict->phase == PHASE_MAIL || verdict->scope == SCOPE_SENDER) &&
-	    stand_in(relay) != NULL;
+	       (message->flags & MESSAGE_NULL_REFUSED) == 0 &&
+	       *message->sender == '\0' &&
+	       verdict->class == VERDICT_PERMANENT && verdict->code != 0 &&
+	       (verdict->phase == PHASE_MAIL ||
+	        verdict->scope == SCOPE_SENDER) &&
+	       stand_in(relay) != NULL;
 }

@@ -20,10 +20,11 @@ struct verdict;
 /* The envelope sender for this relay: the null one's stand-in, once it was
    refused. Borrowed from either. */
 const char *null_sender_or_stand_in(const struct relay_settings *relay,
-    const struct message *message);
+                                    const struct message *message);
 
 /* Was it the null sender that was refused, and is there another? */
 bool null_sender_is_refused(const struct relay_settings *relay,
-    const struct message *message, const struct verdict *verdict);
+                            const struct message *message,
+                            const struct verdict *verdict);
 
 #endif

@@ -49,7 +49,7 @@ static void tell(struct oauth_account *account);
 /* ------------------------------------------------------------ life cycle */
 
 int oauth_new(struct oauth **ret_oauth, struct loop *loop,
-    struct resolver *resolver, const struct settings *settings)
+              struct resolver *resolver, const struct settings *settings)
 {
 	struct oauth *oauth = xcalloc(1, sizeof(*oauth));
 	int r;
@@ -91,7 +91,7 @@ void oauth_free(struct oauth *oauth)
 }
 
 void oauth_listen(struct oauth *oauth, struct mailbox *home,
-    void (*on_news)(struct letter *letter), void *context)
+                  void (*on_news)(struct letter *letter), void *context)
 {
 	oauth->news_home = home;
 	oauth->on_news = on_news;
@@ -103,16 +103,18 @@ void oauth_listen(struct oauth *oauth, struct mailbox *home,
 static void read_login(struct oauth_account *account)
 {
 	int r = token_store_read(account->settings->queue.directory,
-	    account->relay->name, account->purpose, &account->refresh_token);
+	                         account->relay->name, account->purpose,
+	                         &account->refresh_token);
 
 	if (r < 0 && r != -ENOENT)
 		oauth_log(LOG_LEVEL_WARNING, "login_unusable", account->relay,
-		    r == -ESTALE ? "it was made for other settings"
-				 : strerror(-r));
+		          r == -ESTALE ? "it was made for other settings"
+		                       : strerror(-r));
 }
 
 static struct oauth_account *account_new(struct oauth *oauth,
-    const struct settings *settings, const struct relay_settings *relay)
+                                         const struct settings *settings,
+                                         const struct relay_settings *relay)
 {
 	struct oauth_account *account = xcalloc(1, sizeof(*account));
 
@@ -151,7 +153,8 @@ static void account_free(struct oauth_account *account)
 }
 
 struct oauth_account *oauth_find_account(struct oauth *oauth,
-    const struct settings *settings, const struct relay_settings *relay)
+                                         const struct settings *settings,
+                                         const struct relay_settings *relay)
 {
 	struct oauth_account *account;
 	char *purpose;
@@ -186,14 +189,14 @@ static void on_settings(struct letter *letter)
 		if (relay->managed == RELAY_MANAGED_API &&
 		    !settings_find_relay(oauth->settings, relay->id))
 			(void)token_store_remove(old->queue.directory,
-			    relay->name);
+			                         relay->name);
 	}
 	settings_unref(old);
 	apply_settings(oauth);
 }
 
 void oauth_apply_settings_take(struct oauth *oauth,
-    const struct settings *settings_ref)
+                               const struct settings *settings_ref)
 {
 	struct new_settings *news = xcalloc(1, sizeof(*news));
 
@@ -205,7 +208,7 @@ void oauth_apply_settings_take(struct oauth *oauth,
 
 /* What was wrong may be right now: all that have no token try at once. */
 static void refresh_account(struct oauth *oauth,
-    const struct relay_settings *relay)
+                            const struct relay_settings *relay)
 {
 	struct oauth_account *account =
 	    oauth_find_account(oauth, oauth->settings, relay);
@@ -260,7 +263,7 @@ static void on_errand(struct letter *letter)
 	if (account->token && now_ms < account->fresh_until_ms) {
 		answer(account, ask);
 	} else if (!ask->is_urgent &&
-	    (must_wait || is_usable(account, now_ms))) {
+	           (must_wait || is_usable(account, now_ms))) {
 		/* Nobody waits for the new one while the old one is good. */
 		answer(account, ask);
 		if (!must_wait)
@@ -292,8 +295,8 @@ static void answer(struct oauth_account *account, struct oauth_ask *ask)
 		ask->token = xstrdup(account->token);
 		ask->number = account->number;
 		ask->fresh_until_ms = now_ms < account->fresh_until_ms
-		    ? account->fresh_until_ms
-		    : account->usable_until_ms;
+		                          ? account->fresh_until_ms
+		                          : account->usable_until_ms;
 		ask->expires_wall_ms = account->expires_wall_ms;
 	} else {
 		ask->problem = account->problem;
@@ -313,8 +316,9 @@ static char *make_form(struct oauth_account *account)
 	if (oauth_needs_login(relay)) {
 		if (account->refresh_token)
 			return token_request_refresh(&relay->oauth,
-			    account->refresh_token);
-		oauth_problem_set(&account->problem, FAULT_AUTH,
+			                             account->refresh_token);
+		oauth_problem_set(
+		    &account->problem, FAULT_AUTH,
 		    account->is_draft
 			? "a person has to log in: save the relay, then run: "
 			  "relaisctl relay login %s"
@@ -326,7 +330,7 @@ static char *make_form(struct oauth_account *account)
 	form = token_request_own(&relay->oauth, clock_wall_ms() / 1000);
 	if (!form)
 		oauth_problem_set(&account->problem, FAULT_CONFIG,
-		    "oauth.key_file cannot sign");
+		                  "oauth.key_file cannot sign");
 	return form;
 }
 
@@ -363,7 +367,7 @@ static void on_answer(struct https_call *call)
 	account->call = NULL;
 	if (call->status != 0)
 		(void)token_answer_read(&said, call->answer.data,
-		    call->answer.len);
+		                        call->answer.len);
 	if (call->status == 200 && said.access_token && !said.error)
 		oauth_account_accept(account, &said);
 	else
@@ -405,8 +409,8 @@ static void back_off(struct oauth_account *account)
 		return;
 	}
 	for (unsigned i = 0; i < account->failures; i++)
-		wait_ms = wait_ms * 2 < RETRY_MOST_MS ? wait_ms * 2
-						      : RETRY_MOST_MS;
+		wait_ms =
+		    wait_ms * 2 < RETRY_MOST_MS ? wait_ms * 2 : RETRY_MOST_MS;
 	if (account->failures < 10)
 		account->failures++;
 	/* What a person has to mend is asked for at the breaker's pace. */
@@ -451,7 +455,7 @@ static void tell(struct oauth_account *account)
 
 	if (account->problem.fault != FAULT_NONE)
 		oauth_log(LOG_LEVEL_WARNING, "token_failed", account->relay,
-		    account->problem.text);
+		          account->problem.text);
 	if (!oauth->news_home || account->is_draft || account->is_gone)
 		return;
 	news = xcalloc(1, sizeof(*news));

@@ -55,12 +55,12 @@ struct oauth_ask {
 	/* out */
 	char *token; /* NULL: `problem` says why */
 	uint64_t number;
-	int64_t fresh_until_ms;   /* boot clock: ask again then */
+	int64_t fresh_until_ms; /* boot clock: ask again then */
 	int64_t expires_wall_ms;
 	struct oauth_problem problem;
 };
 struct oauth_ask *oauth_ask_new(const struct settings *settings,
-    const struct relay_settings *relay);
+                                const struct relay_settings *relay);
 /* Wipes it. */
 void oauth_ask_free(struct oauth_ask *ask);
 
@@ -76,17 +76,17 @@ struct oauth_news {
 void oauth_news_free(struct oauth_news *news);
 
 int oauth_new(struct oauth **ret_oauth, struct loop *loop,
-    struct resolver *resolver, const struct settings *settings);
+              struct resolver *resolver, const struct settings *settings);
 /* With its loop stopped; asks without an answer get none. */
 void oauth_free(struct oauth *oauth);
 
 /* Once, before the loop runs: where news goes. */
 void oauth_listen(struct oauth *oauth, struct mailbox *home,
-    void (*on_news)(struct letter *letter), void *context);
+                  void (*on_news)(struct letter *letter), void *context);
 
 /* Any thread. */
 void oauth_apply_settings_take(struct oauth *oauth,
-    const struct settings *settings_ref);
+                               const struct settings *settings_ref);
 void oauth_ask_take(struct oauth *oauth, struct oauth_ask *ask);
 
 #endif

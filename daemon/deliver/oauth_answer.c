@@ -34,7 +34,7 @@ void oauth_wipe(char **secret)
 }
 
 void oauth_log(enum log_level level, const char *event,
-    const struct relay_settings *relay, const char *reason)
+               const struct relay_settings *relay, const char *reason)
 {
 	struct log_line line;
 
@@ -46,7 +46,7 @@ void oauth_log(enum log_level level, const char *event,
 }
 
 void oauth_problem_set(struct oauth_problem *problem, enum verdict_fault fault,
-    const char *format, ...)
+                       const char *format, ...)
 {
 	struct verdict clean;
 	char text[2 * VERDICT_TEXT_SIZE];
@@ -57,25 +57,28 @@ void oauth_problem_set(struct oauth_problem *problem, enum verdict_fault fault,
 	va_end(args);
 	/* Some of it are words of the service's. */
 	verdict_local(&clean, VERDICT_TEMPORARY, SCOPE_RELAY, PHASE_AUTH, fault,
-	    text);
+	              text);
 	problem->fault = fault;
 	memcpy(problem->text, clean.text, sizeof(problem->text));
 }
 
 void oauth_problem_words(const struct https_call *call,
-    const struct token_answer *answer, char *text, size_t size)
+                         const struct token_answer *answer, char *text,
+                         size_t size)
 {
 	char *host = https_host_dup(call->url);
 
 	if (call->status == 0)
 		(void)snprintf(text, size, "%s", call->problem);
 	else if (answer->error)
-		(void)snprintf(text, size, "%.60s%s%.200s%s", answer->error,
+		(void)snprintf(
+		    text, size, "%.60s%s%.200s%s", answer->error,
 		    answer->error_description ? " (" : "",
 		    answer->error_description ? answer->error_description : "",
 		    answer->error_description ? ")" : "");
 	else if (call->status == 200)
-		(void)snprintf(text, size,
+		(void)snprintf(
+		    text, size,
 		    "%s: the answer holds no token: is this a token service?",
 		    host);
 	else
@@ -108,7 +111,8 @@ static enum verdict_fault fault_of(const char *error)
 }
 
 void oauth_account_refuse(struct oauth_account *account,
-    const struct https_call *call, const struct token_answer *answer)
+                          const struct https_call *call,
+                          const struct token_answer *answer)
 {
 	const char *name = account->relay->name;
 	enum verdict_fault fault = FAULT_NETWORK;
@@ -118,26 +122,27 @@ void oauth_account_refuse(struct oauth_account *account,
 		fault = fault_of(answer->error);
 	oauth_problem_words(call, answer, words, sizeof(words));
 	if (call->retry_after_s > 0)
-		account->retry_ms = clock_boottime_ms() +
-		    1000 *
-			(int64_t)(call->retry_after_s < RETRY_MOST_S
-				? call->retry_after_s
-				: RETRY_MOST_S);
+		account->retry_ms =
+		    clock_boottime_ms() +
+		    1000 * (int64_t)(call->retry_after_s < RETRY_MOST_S
+		                         ? call->retry_after_s
+		                         : RETRY_MOST_S);
 	if (fault != FAULT_AUTH) {
 		oauth_problem_set(&account->problem, fault,
-		    "no access token: %s", words);
+		                  "no access token: %s", words);
 		return;
 	}
 	if (account->refresh_token)
 		account->is_refused = true;
 	if (account->refresh_token)
-		oauth_problem_set(&account->problem, fault,
+		oauth_problem_set(
+		    &account->problem, fault,
 		    "no access token: the login is not valid any more; run: "
 		    "relaisctl relay login %s: %s",
 		    name, words);
 	else
 		oauth_problem_set(&account->problem, fault,
-		    "no access token: %s", words);
+		                  "no access token: %s", words);
 }
 
 /* ---------------------------------------------------------------- success */
@@ -166,17 +171,17 @@ int oauth_account_save(struct oauth_account *account)
 	if (r < 0)
 		return 0;
 	r = token_store_write(directory, name, account->purpose,
-	    account->refresh_token);
+	                      account->refresh_token);
 	account->is_unsaved = r < 0;
 	if (r < 0)
 		oauth_problem_set(&account->problem, FAULT_OTHER,
-		    "the login cannot be stored in %s/logins: %s", directory,
-		    strerror(-r));
+		                  "the login cannot be stored in %s/logins: %s",
+		                  directory, strerror(-r));
 	return r;
 }
 
 static void set_token(struct oauth_account *account,
-    const struct token_answer *answer)
+                      const struct token_answer *answer)
 {
 	int64_t now_ms = clock_boottime_ms(), life_ms;
 	uint32_t life_s = answer->expires_in_s;
@@ -195,18 +200,19 @@ static void set_token(struct oauth_account *account,
 }
 
 void oauth_account_accept(struct oauth_account *account,
-    const struct token_answer *answer)
+                          const struct token_answer *answer)
 {
 	if (answer->token_type &&
 	    strcasecmp(answer->token_type, "bearer") != 0) {
-		oauth_problem_set(&account->problem, FAULT_CONFIG,
+		oauth_problem_set(
+		    &account->problem, FAULT_CONFIG,
 		    "no access token: one of type %.40s came, expected Bearer",
 		    answer->token_type);
 		return;
 	}
 	if (answer->refresh_token && oauth_needs_login(account->relay) &&
 	    (!account->refresh_token ||
-		strcmp(answer->refresh_token, account->refresh_token) != 0)) {
+	     strcmp(answer->refresh_token, account->refresh_token) != 0)) {
 		oauth_wipe(&account->refresh_token);
 		account->refresh_token = xstrdup(answer->refresh_token);
 		account->is_unsaved = true;

@@ -11,9 +11,9 @@
 
 char *oauth_purpose_dup(const struct relay_settings *relay)
 {
-	return xasprintf("%s:%u %s %s %s %s %s",
-	    relay->host ? relay->host : relay->path, relay->port,
-	    relay_security_name(relay->security), relay->username,
+	return xasprintf(
+	    "%s:%u %s %s %s %s %s", relay->host ? relay->host : relay->path,
+	    relay->port, relay_security_name(relay->security), relay->username,
 	    oauth_grant_name(relay->oauth.grant), relay->oauth.token_url,
 	    relay->oauth.client_id ? relay->oauth.client_id
 				   : relay->oauth.issuer);
@@ -22,11 +22,11 @@ char *oauth_purpose_dup(const struct relay_settings *relay)
 bool oauth_needs_login(const struct relay_settings *relay)
 {
 	return relay->oauth.grant == OAUTH_DEVICE ||
-	    relay->oauth.grant == OAUTH_AUTHORIZATION_CODE;
+	       relay->oauth.grant == OAUTH_AUTHORIZATION_CODE;
 }
 
 struct oauth_ask *oauth_ask_new(const struct settings *settings,
-    const struct relay_settings *relay)
+                                const struct relay_settings *relay)
 {
 	struct oauth_ask *ask = xcalloc(1, sizeof(*ask));
 

@@ -21,10 +21,10 @@
 #include "runtime/xalloc.h"
 #include "settings.h"
 
-#define PATIENCE_S       600  /* with a person in front of a browser */
-#define PATIENCE_MOST_S  1800
-#define INTERVAL_S       5    /* RFC 8628 3.2 */
-#define INTERVAL_MOST_S  60
+#define PATIENCE_S      600 /* with a person in front of a browser */
+#define PATIENCE_MOST_S 1800
+#define INTERVAL_S      5 /* RFC 8628 3.2 */
+#define INTERVAL_MOST_S 60
 
 struct oauth_login {
 	LIST_ENTRY(oauth_login) link;
@@ -54,12 +54,13 @@ static void login_free(struct oauth_login *login);
 static void start_device(struct oauth_login *login);
 static void start_browser(struct oauth_login *login);
 static void start_call(struct oauth_login *login, const char *url,
-    char *form_take, void (*on_done)(struct https_call *call));
+                       char *form_take,
+                       void (*on_done)(struct https_call *call));
 static void on_device(struct https_call *call);
 static void on_token(struct https_call *call);
 static void on_timer(evutil_socket_t fd, short what, void *context);
 static void fail(struct oauth_login *login, const char *step,
-    const char *format, ...) __attribute__((format(printf, 3, 4)));
+                 const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* ----------------------------------------------------------------- letters */
 
@@ -73,7 +74,7 @@ void oauth_step_free(struct oauth_step *step)
 }
 
 static void post(struct oauth *oauth, const struct oauth_login_order *order,
-    const char *url, void (*open)(struct letter *letter))
+                 const char *url, void (*open)(struct letter *letter))
 {
 	struct errand *errand = xcalloc(1, sizeof(*errand));
 
@@ -85,7 +86,7 @@ static void post(struct oauth *oauth, const struct oauth_login_order *order,
 }
 
 void oauth_login_begin(struct oauth *oauth,
-    const struct oauth_login_order *order)
+                       const struct oauth_login_order *order)
 {
 	settings_ref(order->settings);
 	post(oauth, order, NULL, on_begin);
@@ -127,7 +128,7 @@ static void on_cancel(struct letter *letter)
 }
 
 static struct oauth_step *step_new(const struct oauth_login *login,
-    const char *name)
+                                   const char *name)
 {
 	struct oauth_step *step = xcalloc(1, sizeof(*step));
 
@@ -153,8 +154,8 @@ static void end_others(struct oauth *oauth, const char *relay)
 	for (login = LIST_FIRST(&oauth->logins); login; login = next) {
 		next = LIST_NEXT(login, link);
 		if (strcmp(login->order.relay->name, relay) == 0)
-			fail(login, "token", "another login of relay %s has "
-			    "begun", relay);
+			fail(login, "token",
+			     "another login of relay %s has begun", relay);
 	}
 }
 
@@ -214,7 +215,8 @@ void oauth_login_free_all(struct oauth *oauth)
 }
 
 static void start_call(struct oauth_login *login, const char *url,
-    char *form_take, void (*on_done)(struct https_call *call))
+                       char *form_take,
+                       void (*on_done)(struct https_call *call))
 {
 	assert(!login->call);
 	login->call = https_call_new(url, login->order.relay->oauth.ca_file);
@@ -226,7 +228,7 @@ static void start_call(struct oauth_login *login, const char *url,
 
 /* The call is the caller's to free. */
 static struct oauth_login *come_home(struct https_call *call,
-    struct token_answer *ret_said)
+                                     struct token_answer *ret_said)
 {
 	struct oauth_login *login = call->context;
 
@@ -235,7 +237,7 @@ static struct oauth_login *come_home(struct https_call *call,
 	*ret_said = (struct token_answer){ .access_token = NULL };
 	if (call->status != 0)
 		(void)token_answer_read(ret_said, call->answer.data,
-		    call->answer.len);
+		                        call->answer.len);
 	return login;
 }
 
@@ -261,7 +263,7 @@ static void set_patience(struct oauth_login *login, uint32_t seconds)
 }
 
 static void fail(struct oauth_login *login, const char *name,
-    const char *format, ...)
+                 const char *format, ...)
 {
 	struct oauth_step *step = step_new(login, name);
 	struct oauth_problem clean;
@@ -280,7 +282,8 @@ static void fail(struct oauth_login *login, const char *name,
 }
 
 static void fail_by_answer(struct oauth_login *login, const char *step,
-    const struct https_call *call, const struct token_answer *said)
+                           const struct https_call *call,
+                           const struct token_answer *said)
 {
 	char words[400];
 
@@ -295,7 +298,7 @@ static void start_device(struct oauth_login *login)
 	const struct relay_oauth *settings = &login->order.relay->oauth;
 
 	start_call(login, settings->device_url, token_request_device(settings),
-	    on_device);
+	           on_device);
 }
 
 static void on_device(struct https_call *call)
@@ -314,17 +317,16 @@ static void on_device(struct https_call *call)
 	login->device_code = said.device_code;
 	said.device_code = NULL;
 	login->interval_s = said.interval_s ? said.interval_s : INTERVAL_S;
-	set_patience(login,
-	    said.expires_in_s ? said.expires_in_s : PATIENCE_S);
+	set_patience(login, said.expires_in_s ? said.expires_in_s : PATIENCE_S);
 	step = step_new(login, "device");
 	step->detail = xasprintf("open %.200s and enter %.40s",
-	    said.verification_uri, said.user_code);
+	                         said.verification_uri, said.user_code);
 	step->url = xstrdup(said.verification_uri);
 	if (said.verification_uri_complete)
 		step->complete_url = xstrdup(said.verification_uri_complete);
 	step->code = xstrdup(said.user_code);
-	step->expires_in_s = (uint32_t)(
-	    (login->deadline_ms - clock_boottime_ms()) / 1000);
+	step->expires_in_s =
+	    (uint32_t)((login->deadline_ms - clock_boottime_ms()) / 1000);
 	tell_take(login, step);
 	token_answer_done(&said);
 	https_call_free(call);
@@ -333,7 +335,7 @@ static void on_device(struct https_call *call)
 
 /* RFC 8628 3.5. False: it is over. */
 static bool goes_on(struct oauth_login *login, const struct https_call *call,
-    const struct token_answer *said)
+                    const struct token_answer *said)
 {
 	const char *error = said->error ? said->error : "";
 	uint32_t *interval_s = &login->interval_s;
@@ -360,11 +362,12 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
 	(void)fd;
 	(void)what;
 	if (clock_boottime_ms() >= login->deadline_ms)
-		fail(login, "token", "nobody has logged in in time "
-		    "(expired_token)");
+		fail(login, "token",
+		     "nobody has logged in in time (expired_token)");
 	else if (login->device_code)
 		start_call(login, settings->token_url,
-		    token_request_poll(settings, login->device_code), on_token);
+		           token_request_poll(settings, login->device_code),
+		           on_token);
 }
 
 /* --------------------------------------------------------------- a browser */
@@ -377,19 +380,19 @@ static void start_browser(struct oauth_login *login)
 {
 	const struct relay_settings *relay = login->order.relay;
 	const char *host = strstr(relay->oauth.authorization_url,
-			       "//login.microsoftonline.com/")
-	    ? "localhost"
-	    : "127.0.0.1";
+	                          "//login.microsoftonline.com/")
+	                       ? "localhost"
+	                       : "127.0.0.1";
 	struct oauth_step *step = step_new(login, "authorize");
 
 	token_proof_make(&login->proof);
-	login->redirect_uri = xasprintf("http://%s:%u", host,
-	    login->order.redirect_port);
-	step->url = token_request_authorization(&relay->oauth,
-	    login->redirect_uri, relay->username, &login->proof);
+	login->redirect_uri =
+	    xasprintf("http://%s:%u", host, login->order.redirect_port);
+	step->url = token_request_authorization(
+	    &relay->oauth, login->redirect_uri, relay->username, &login->proof);
 	step->detail = xasprintf("open the page in a browser, and log in as "
-				 "%s",
-	    relay->username);
+	                         "%s",
+	                         relay->username);
 	step->expires_in_s = PATIENCE_S;
 	tell_take(login, step);
 	set_timer(login, 1000 * (int64_t)PATIENCE_S);
@@ -401,8 +404,8 @@ static void refuse_url(struct oauth_login *login)
 
 	step->is_ok = false;
 	step->detail = xstrdup("this is not where the browser was sent to by "
-			       "this login: expected an URL with its state and "
-			       "a code");
+	                       "this login: expected an URL with its state and "
+	                       "a code");
 	tell_take(login, step);
 }
 
@@ -421,9 +424,10 @@ static void on_url(struct oauth_login *login, const char *url)
 	} else {
 		(void)evtimer_del(login->timer);
 		start_call(login, settings->token_url,
-		    token_request_code(settings, code, login->redirect_uri,
-			&login->proof),
-		    on_token);
+		           token_request_code(settings, code,
+		                              login->redirect_uri,
+		                              &login->proof),
+		           on_token);
 	}
 	oauth_wipe(&code);
 	free(state);
@@ -447,8 +451,8 @@ static void on_hand_over(struct letter *letter)
 static void store(struct oauth_login *login, const struct token_answer *said)
 {
 	const struct relay_settings *relay = login->order.relay;
-	struct oauth_account *account = oauth_find_account(login->oauth,
-	    login->order.settings, relay);
+	struct oauth_account *account =
+	    oauth_find_account(login->oauth, login->order.settings, relay);
 	struct oauth_step *step;
 	struct oauth_problem problem;
 
@@ -467,10 +471,10 @@ static void store(struct oauth_login *login, const struct token_answer *said)
 	}
 	step = step_new(login, "token");
 	step->end = LOGIN_DONE;
-	step->detail = xasprintf("an access token for %u min has come%s",
+	step->detail = xasprintf(
+	    "an access token for %u min has come%s",
 	    (unsigned)((said->expires_in_s ? said->expires_in_s : 300) / 60),
-	    oauth_needs_login(relay) ? "; it will be renewed without you"
-				     : "");
+	    oauth_needs_login(relay) ? "; it will be renewed without you" : "");
 	tell_take(login, step);
 	login_free(login);
 }
@@ -484,8 +488,8 @@ static void on_token(struct https_call *call)
 		if (oauth_needs_login(login->order.relay) &&
 		    !said.refresh_token)
 			fail(login, "token",
-			    "no refresh token came with the access token; "
-			    "look at oauth.scopes (offline_access?)");
+			     "no refresh token came with the access token; "
+			     "look at oauth.scopes (offline_access?)");
 		else
 			store(login, &said);
 	} else if (!goes_on(login, call, &said)) {

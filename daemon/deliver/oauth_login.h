@@ -33,20 +33,20 @@ enum oauth_login_end {
 struct oauth_step {
 	struct letter letter;
 	void *context;
-	uint64_t id; /* of the login */
+	uint64_t id;      /* of the login */
 	const char *step; /* device, authorize, answer or token; a constant */
 	enum oauth_login_end end;
 	bool is_ok;
 	char *detail;
-	char *url;  /* for the person to open */
+	char *url;          /* for the person to open */
 	char *complete_url; /* the same with the code in it */
-	char *code; /* to be entered there */
+	char *code;         /* to be entered there */
 	uint32_t expires_in_s;
 };
 void oauth_step_free(struct oauth_step *step);
 
 struct oauth_login_order {
-	uint64_t id; /* the asker's, never used twice */
+	uint64_t id;                        /* the asker's, never used twice */
 	const struct settings *settings;    /* borrowed */
 	const struct relay_settings *relay; /* of these settings */
 	/* authorization_code: where a browser can reach who waits for it */
@@ -58,7 +58,7 @@ struct oauth_login_order {
 
 /* Any thread. Another login of the same relay ends. */
 void oauth_login_begin(struct oauth *oauth,
-    const struct oauth_login_order *order);
+                       const struct oauth_login_order *order);
 /* The URL that the browser was sent to. */
 void oauth_login_hand_over(struct oauth *oauth, uint64_t id, const char *url);
 /* Nothing more is told of it, but for what is under way. */

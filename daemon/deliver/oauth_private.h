@@ -43,7 +43,7 @@ struct oauth_account {
 	unsigned failures;       /* in a row */
 	int64_t retry_ms;        /* not before; boot clock */
 	struct oauth_problem problem;
-	struct letter *waiters;  /* asks, by their letters */
+	struct letter *waiters; /* asks, by their letters */
 };
 
 LIST_HEAD(oauth_accounts, oauth_account);
@@ -66,7 +66,8 @@ struct oauth {
 
 /* The account of a saved relay; made if there is none. */
 struct oauth_account *oauth_find_account(struct oauth *oauth,
-    const struct settings *settings, const struct relay_settings *relay);
+                                         const struct settings *settings,
+                                         const struct relay_settings *relay);
 /* A fetch or login has ended: arms the timer, answers who waits, tells. */
 void oauth_account_settle(struct oauth_account *account);
 
@@ -74,25 +75,28 @@ void oauth_account_settle(struct oauth_account *account);
 
 /* Sets the problem by what the call met with. */
 void oauth_account_refuse(struct oauth_account *account,
-    const struct https_call *call, const struct token_answer *answer);
+                          const struct https_call *call,
+                          const struct token_answer *answer);
 /*
  * A token that has come, and perhaps a refresh token, which goes to disk
  * first: without that there is a problem and no token.
  */
 void oauth_account_accept(struct oauth_account *account,
-    const struct token_answer *answer);
+                          const struct token_answer *answer);
 /* Once more what could not be stored. 0 or -errno, with the problem set. */
 int oauth_account_save(struct oauth_account *account);
 void oauth_account_forget_token(struct oauth_account *account);
 /* "no access token: …; run: relaisctl relay login NAME" */
 void oauth_problem_set(struct oauth_problem *problem, enum verdict_fault fault,
-    const char *format, ...) __attribute__((format(printf, 3, 4)));
+                       const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* How an answer reads for people: "invalid_grant (…)" or "HTTP 503". */
 void oauth_problem_words(const struct https_call *call,
-    const struct token_answer *answer, char *text, size_t size);
+                         const struct token_answer *answer, char *text,
+                         size_t size);
 void oauth_wipe(char **secret);
 void oauth_log(enum log_level level, const char *event,
-    const struct relay_settings *relay, const char *reason);
+               const struct relay_settings *relay, const char *reason);
 
 /* oauth_login.c */
 

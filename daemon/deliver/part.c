@@ -11,8 +11,8 @@
 
 #include "runtime/xalloc.h"
 
-#define SLAB_PARTS   256
-#define BUCKETS_FEW  1024
+#define SLAB_PARTS  256
+#define BUCKETS_FEW 1024
 
 struct part_slab {
 	struct part_slab *next;
@@ -21,7 +21,7 @@ struct part_slab {
 
 static bool is_before(const struct part *part, const struct part *other);
 static size_t bucket_of(const struct part_table *table, uint64_t id,
-    uint16_t number);
+                        uint16_t number);
 static void grow(struct part_table *table);
 
 void part_list_init(struct part_list *list)
@@ -43,7 +43,7 @@ void part_list_insert(struct part_list *list, struct part *part)
 	struct part *other;
 
 	assert(part->list == NULL);
-	TAILQ_FOREACH(other, &list->head, links) {
+	TAILQ_FOREACH (other, &list->head, links) {
 		if (is_before(part, other))
 			break;
 	}
@@ -113,7 +113,7 @@ void part_table_done(struct part_table *table)
 }
 
 struct part *part_table_find(const struct part_table *table, uint64_t id,
-    uint16_t number)
+                             uint16_t number)
 {
 	struct part *part = table->buckets[bucket_of(table, id, number)];
 
@@ -123,7 +123,7 @@ struct part *part_table_find(const struct part_table *table, uint64_t id,
 }
 
 struct part *part_table_add(struct part_table *table, uint64_t id,
-    uint16_t number)
+                            uint16_t number)
 {
 	struct part *part;
 	size_t bucket;
@@ -169,10 +169,10 @@ void part_table_remove(struct part_table *table, struct part *part)
 
 /* Ids ascend by small steps; the multiplication spreads them. */
 static size_t bucket_of(const struct part_table *table, uint64_t id,
-    uint16_t number)
+                        uint16_t number)
 {
-	uint64_t hash = (id ^ ((uint64_t)number << 48)) *
-	    UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t hash =
+	    (id ^ ((uint64_t)number << 48)) * UINT64_C(0x9e3779b97f4a7c15);
 
 	return (size_t)(hash >> 32) & (table->bucket_count - 1);
 }
@@ -188,8 +188,8 @@ static void grow(struct part_table *table)
 		struct part *part, *next;
 
 		for (part = old[i]; part != NULL; part = next) {
-			size_t bucket = bucket_of(table, part->id,
-			    part->number);
+			size_t bucket =
+			    bucket_of(table, part->id, part->number);
 
 			next = part->chain;
 			part->chain = table->buckets[bucket];

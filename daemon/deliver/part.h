@@ -62,10 +62,10 @@ struct part_table {
 void part_table_init(struct part_table *table);
 void part_table_done(struct part_table *table);
 struct part *part_table_find(const struct part_table *table, uint64_t id,
-    uint16_t number);
+                             uint16_t number);
 /* Not in the table yet; in no list. */
 struct part *part_table_add(struct part_table *table, uint64_t id,
-    uint16_t number);
+                            uint16_t number);
 /* Leaves its list, and is no more. */
 void part_table_remove(struct part_table *table, struct part *part);
 

@@ -23,7 +23,7 @@
 #include "smtp/client.h"
 
 /* Far below RFC 5321 4.5.3.2. */
-#define CONNECT_MS   10000
+#define CONNECT_S    10
 #define HANDSHAKE_MS 15000
 #define GREETING_MS  20000
 #define REPLY_MS     30000
@@ -56,7 +56,7 @@ struct probe {
 };
 
 static void on_connected(void *context, int fd,
-    const struct transport_address *address);
+                         const struct transport_address *address);
 static void on_patience(evutil_socket_t fd, short what, void *context);
 static void on_end(evutil_socket_t fd, short what, void *context);
 static void on_tls(void *context);
@@ -66,22 +66,19 @@ static void start_tls(struct probe *probe);
 static void start_dialogue(struct probe *probe);
 static void take_replies(struct probe *probe);
 static void observe_session(struct probe *probe, enum smtp_phase phase,
-    const struct smtp_reply *reply);
+                            const struct smtp_reply *reply);
 static void observe_mail(struct probe *probe, enum smtp_phase phase,
-    const struct smtp_reply *reply);
+                         const struct smtp_reply *reply);
 static void advance(struct probe *probe);
-static void tell(struct probe *probe, enum probe_step step,
-    const char *detail);
+static void tell(struct probe *probe, enum probe_step step, const char *detail);
 static void tell_fault(struct probe *probe, enum probe_step step,
-    const struct verdict *fault, enum tls_fault tls);
+                       const struct verdict *fault, enum tls_fault tls);
 static void tell_local(struct probe *probe, enum probe_step step,
-    enum verdict_fault fault, const char *text);
+                       enum verdict_fault fault, const char *text);
 
 struct probe *probe_new(const struct probe_params *params)
 {
-	static const struct timeval patience = {
-		.tv_sec = CONNECT_MS / 1000,
-	};
+	static const struct timeval patience = { .tv_sec = CONNECT_S };
 	struct probe *probe = xcalloc(1, sizeof(*probe));
 
 	assert(params->target->address_count > 0);
@@ -92,8 +89,9 @@ struct probe *probe_new(const struct probe_params *params)
 	if (!probe->patience || !probe->end ||
 	    evtimer_add(probe->patience, &patience) < 0 ||
 	    connector_new(&probe->connector, params->base,
-		probe->target->addresses, probe->target->address_count,
-		CONNECTOR_LIMIT_S * 1000, on_connected, probe) < 0)
+	                  probe->target->addresses,
+	                  probe->target->address_count,
+	                  CONNECTOR_LIMIT_S * 1000, on_connected, probe) < 0)
 		abort();
 	return probe;
 }
@@ -128,12 +126,12 @@ const struct smtp_capabilities *probe_capabilities(const struct probe *probe)
 /* --- To the greeting ----------------------------------------------------- */
 
 static void fail_to_connect(struct probe *probe,
-    const struct transport_address *address, int error)
+                            const struct transport_address *address, int error)
 {
 	char text[VERDICT_TEXT_SIZE];
 
 	smtp_target_describe_failure(probe->target, address, error, text,
-	    sizeof(text));
+	                             sizeof(text));
 	tell_local(probe, PROBE_CONNECT, FAULT_NETWORK, text);
 }
 
@@ -149,11 +147,11 @@ static void on_patience(evutil_socket_t fd, short what, void *context)
 }
 
 static void on_connected(void *context, int fd,
-    const struct transport_address *address)
+                         const struct transport_address *address)
 {
 	struct probe *probe = context;
 	const struct connection_events events = { on_progress, on_tls, on_lost,
-		probe };
+		                                  probe };
 	char text[VERDICT_TEXT_SIZE];
 
 	(void)evtimer_del(probe->patience);
@@ -165,10 +163,10 @@ static void on_connected(void *context, int fd,
 		return;
 	}
 	if (connection_new_take(&probe->connection, probe->params.base, fd,
-		&events) < 0)
+	                        &events) < 0)
 		abort();
 	probe_words_address(&probe->address, probe->target->port, text,
-	    sizeof(text));
+	                    sizeof(text));
 	tell(probe, PROBE_CONNECT, text);
 	if (probe->target->relay->security == RELAY_TLS) {
 		probe->stage = ENCRYPTING;
@@ -195,23 +193,24 @@ static void start_tls(struct probe *probe)
 		abort();
 	if (r < 0)
 		tell_local(probe, PROBE_TLS, FAULT_CONFIG,
-		    tls_text(connection_tls(probe->connection)));
+		           tls_text(connection_tls(probe->connection)));
 	else
 		connection_set_deadline(probe->connection, HANDSHAKE_MS);
 }
 
 static void start_dialogue(struct probe *probe)
 {
-	struct smtp_client_options options = smtp_target_options(
-	    probe->target, probe->has_tls, false);
+	struct smtp_client_options options =
+	    smtp_target_options(probe->target, probe->has_tls, false);
 
 	/* One reply is one step. */
 	options.has_no_pipelining = true;
 	probe->stage = TALKING;
 	if (probe->params.has_login) {
 		if (smtp_target_new_sasl(probe->target, &probe->address,
-			&probe->sasl) < 0) {
-			tell_local(probe, PROBE_LOGIN, FAULT_CONFIG,
+		                         &probe->sasl) < 0) {
+			tell_local(
+			    probe, PROBE_LOGIN, FAULT_CONFIG,
 			    "the configured login mechanism is not one of "
 			    "relais");
 			return;
@@ -256,11 +255,10 @@ static void take_replies(struct probe *probe)
 	int r = 0;
 
 	while (probe->stage == TALKING && in->len > 0 &&
-	    smtp_client_status(probe->client) == SMTP_CLIENT_BUSY) {
+	       smtp_client_status(probe->client) == SMTP_CLIENT_BUSY) {
 		enum smtp_phase phase = smtp_client_phase(probe->client);
 
-		r = smtp_reply_parse(&probe->parser, in->data, in->len,
-		    &reply);
+		r = smtp_reply_parse(&probe->parser, in->data, in->len, &reply);
 		if (r < 0)
 			break;
 		smtp_client_on_reply(probe->client, &reply);
@@ -272,13 +270,13 @@ static void take_replies(struct probe *probe)
 	}
 	if (r == -EPROTO)
 		tell_local(probe,
-		    probe_words_step(smtp_client_phase(probe->client)),
-		    FAULT_PROTOCOL, "what the relay says is not SMTP");
+		           probe_words_step(smtp_client_phase(probe->client)),
+		           FAULT_PROTOCOL, "what the relay says is not SMTP");
 	/* RFC 3207 6 */
 	else if (probe->stage == TALKING && in->len > 0 &&
-	    smtp_client_status(probe->client) == SMTP_CLIENT_WANTS_TLS)
+	         smtp_client_status(probe->client) == SMTP_CLIENT_WANTS_TLS)
 		tell_local(probe, PROBE_TLS, FAULT_PROTOCOL,
-		    "clear text followed the reply to STARTTLS");
+		           "clear text followed the reply to STARTTLS");
 }
 
 /* The message's, or the relay's. */
@@ -299,13 +297,13 @@ static void tell_ehlo(struct probe *probe)
 	char text[VERDICT_TEXT_SIZE];
 
 	probe_words_offer(smtp_client_capabilities(probe->client), text,
-	    sizeof(text));
+	                  sizeof(text));
 	tell(probe, PROBE_EHLO, text);
 }
 
 /* EHLO is told of when no STARTTLS follows: then it is said again. */
 static void observe_session(struct probe *probe, enum smtp_phase phase,
-    const struct smtp_reply *reply)
+                            const struct smtp_reply *reply)
 {
 	const struct verdict *fault = fault_of(probe);
 	enum smtp_phase now =
@@ -321,16 +319,17 @@ static void observe_session(struct probe *probe, enum smtp_phase phase,
 		tell_ehlo(probe);
 	if (phase == PHASE_AUTH && now == PHASE_MAIL && !fault) {
 		probe_words_login(probe->target->relay,
-		    sasl_mechanism(probe->sasl), text, sizeof(text));
+		                  sasl_mechanism(probe->sasl), text,
+		                  sizeof(text));
 		tell(probe, PROBE_LOGIN, text);
 	}
 	if (fault)
 		tell_fault(probe, probe_words_step(fault->phase), fault,
-		    TLS_FAULT_NONE);
+		           TLS_FAULT_NONE);
 }
 
 static void observe_mail(struct probe *probe, enum smtp_phase phase,
-    const struct smtp_reply *reply)
+                         const struct smtp_reply *reply)
 {
 	bool is_last = !smtp_client_is_sending(probe->client);
 	const struct verdict *fault = is_last ? fault_of(probe) : NULL;
@@ -341,7 +340,7 @@ static void observe_mail(struct probe *probe, enum smtp_phase phase,
 	if (fault)
 		tell_fault(probe, step, fault, TLS_FAULT_NONE);
 	else if ((phase == PHASE_MAIL || phase == PHASE_RCPT) &&
-	    smtp_reply_is_positive(reply))
+	         smtp_reply_is_positive(reply))
 		tell(probe, step, text);
 	else if (phase == PHASE_DOT && is_last)
 		tell(probe, step, text);
@@ -359,9 +358,9 @@ static void on_lost(void *context, const struct connection_loss *loss)
 
 	if (loss->is_handshake) {
 		probe_words_handshake(connection_tls(probe->connection), loss,
-		    text, sizeof(text));
+		                      text, sizeof(text));
 		verdict_local(&fault, VERDICT_TEMPORARY, SCOPE_RELAY, PHASE_TLS,
-		    loss->fault, text);
+		              loss->fault, text);
 		tell_fault(probe, PROBE_TLS, &fault, loss->tls);
 		return;
 	}
@@ -370,9 +369,9 @@ static void on_lost(void *context, const struct connection_loss *loss)
 	if (probe->stage != TALKING)
 		return;
 	(void)snprintf(text, sizeof(text), "%s while waiting for %s",
-	    loss->text, smtp_client_awaited(probe->client));
+	               loss->text, smtp_client_awaited(probe->client));
 	tell_local(probe, probe_words_step(smtp_client_phase(probe->client)),
-	    loss->fault, text);
+	           loss->fault, text);
 }
 
 static void start_message(struct probe *probe)
@@ -435,7 +434,7 @@ static void advance(struct probe *probe)
 			start_tls(probe);
 		else if (probe->stage == TALKING)
 			connection_set_deadline(probe->connection,
-			    deadline_ms(probe));
+			                        deadline_ms(probe));
 	}
 	if (probe->stage == OVER)
 		event_active(probe->end, EV_TIMEOUT, 0);
@@ -473,7 +472,7 @@ static void tell(struct probe *probe, enum probe_step step, const char *detail)
 
 /* Nothing comes behind it. */
 static void tell_fault(struct probe *probe, enum probe_step step,
-    const struct verdict *fault, enum tls_fault tls)
+                       const struct verdict *fault, enum tls_fault tls)
 {
 	struct probe_event event = {
 		.step = step,
@@ -490,11 +489,11 @@ static void tell_fault(struct probe *probe, enum probe_step step,
 }
 
 static void tell_local(struct probe *probe, enum probe_step step,
-    enum verdict_fault fault, const char *text)
+                       enum verdict_fault fault, const char *text)
 {
 	struct verdict verdict;
 
 	verdict_local(&verdict, VERDICT_TEMPORARY, SCOPE_RELAY, PHASE_NAME,
-	    fault, text);
+	              fault, text);
 	tell_fault(probe, step, &verdict, TLS_FAULT_NONE);
 }

@@ -19,14 +19,10 @@
 const char *probe_step_name(enum probe_step step)
 {
 	static const char *const names[] = {
-		[PROBE_CONNECT] = "connect",
-		[PROBE_TLS] = "tls",
-		[PROBE_GREETING] = "greeting",
-		[PROBE_EHLO] = "ehlo",
-		[PROBE_LOGIN] = "login",
-		[PROBE_SENDER] = "sender",
-		[PROBE_RECIPIENT] = "recipient",
-		[PROBE_MESSAGE] = "message",
+		[PROBE_CONNECT] = "connect",     [PROBE_TLS] = "tls",
+		[PROBE_GREETING] = "greeting",   [PROBE_EHLO] = "ehlo",
+		[PROBE_LOGIN] = "login",         [PROBE_SENDER] = "sender",
+		[PROBE_RECIPIENT] = "recipient", [PROBE_MESSAGE] = "message",
 	};
 
 	return names[step];
@@ -62,25 +58,27 @@ enum probe_step probe_words_step(enum smtp_phase phase)
 }
 
 void probe_words_address(const struct transport_address *address, uint16_t port,
-    char *text, size_t size)
+                         char *text, size_t size)
 {
 	const struct sockaddr_storage *any = &address->address;
 	char numeric[INET6_ADDRSTRLEN] = "?";
 
 	if (any->ss_family == AF_UNIX)
 		(void)snprintf(text, size, "%s",
-		    ((const struct sockaddr_un *)any)->sun_path);
+		               ((const struct sockaddr_un *)any)->sun_path);
 	else if (any->ss_family == AF_INET6)
-		(void)snprintf(text, size, "[%s]:%u",
+		(void)snprintf(
+		    text, size, "[%s]:%u",
 		    inet_ntop(AF_INET6,
-			&((const struct sockaddr_in6 *)any)->sin6_addr, numeric,
-			sizeof(numeric)),
+		              &((const struct sockaddr_in6 *)any)->sin6_addr,
+		              numeric, sizeof(numeric)),
 		    port);
 	else
-		(void)snprintf(text, size, "%s:%u",
+		(void)snprintf(
+		    text, size, "%s:%u",
 		    inet_ntop(AF_INET,
-			&((const struct sockaddr_in *)any)->sin_addr, numeric,
-			sizeof(numeric)),
+		              &((const struct sockaddr_in *)any)->sin_addr,
+		              numeric, sizeof(numeric)),
 		    port);
 }
 
@@ -90,27 +88,28 @@ void probe_words_tls(const struct tls *tls, char *text, size_t size)
 
 	tls_describe_certificate(tls, certificate, sizeof(certificate));
 	(void)snprintf(text, size, "%s, %s; certificate %s", tls_version(tls),
-	    tls_cipher(tls), certificate);
+	               tls_cipher(tls), certificate);
 }
 
 void probe_words_handshake(const struct tls *tls,
-    const struct connection_loss *loss, char *text, size_t size)
+                           const struct connection_loss *loss, char *text,
+                           size_t size)
 {
 	char certificate[256] = "";
 
 	if (tls)
-		tls_describe_certificate(tls, certificate,
-		    sizeof(certificate));
+		tls_describe_certificate(tls, certificate, sizeof(certificate));
 	(void)snprintf(text, size, "%s%s%s",
-	    loss->is_timeout ? "the TLS handshake timed out" : loss->text,
-	    *certificate ? "; it is " : "", certificate);
+	               loss->is_timeout ? "the TLS handshake timed out"
+	                                : loss->text,
+	               *certificate ? "; it is " : "", certificate);
 }
 
 /* Adds behind what is there, with a separator. */
 static void add(char *text, size_t size, const char *separator,
-    const char *format, ...) __attribute__((format(printf, 4, 5)));
+                const char *format, ...) __attribute__((format(printf, 4, 5)));
 static void add(char *text, size_t size, const char *separator,
-    const char *format, ...)
+                const char *format, ...)
 {
 	size_t len = strlen(text);
 	va_list args;
@@ -126,7 +125,7 @@ static void add(char *text, size_t size, const char *separator,
 }
 
 void probe_words_offer(const struct smtp_capabilities *offer, char *text,
-    size_t size)
+                       size_t size)
 {
 	static const struct {
 		unsigned extension;
@@ -148,8 +147,8 @@ void probe_words_offer(const struct smtp_capabilities *offer, char *text,
 			add(text, size, " ", "%s", extensions[i].name);
 	for (unsigned bit = 0; bit < 32; bit++) {
 		const char *name = offer->mechanisms & 1u << bit
-		    ? smtp_mechanism_name(1u << bit)
-		    : NULL;
+		                       ? smtp_mechanism_name(1u << bit)
+		                       : NULL;
 
 		if (!name)
 			continue;
@@ -168,11 +167,11 @@ void probe_words_offer(const struct smtp_capabilities *offer, char *text,
 }
 
 void probe_words_login(const struct relay_settings *relay,
-    const char *mechanism, char *text, size_t size)
+                       const char *mechanism, char *text, size_t size)
 {
 	(void)snprintf(text, size, "as %s by %s",
-	    relay->username ? relay->username : "our certificate",
-	    mechanism ? mechanism : "?");
+	               relay->username ? relay->username : "our certificate",
+	               mechanism ? mechanism : "?");
 }
 
 void probe_words_fault(const struct verdict *fault, char *text, size_t size)
@@ -185,5 +184,6 @@ void probe_words_fault(const struct verdict *fault, char *text, size_t size)
 		(void)snprintf(text, size, "%u %s", fault->code, fault->text);
 	else
 		(void)snprintf(text, size, "%u %u.%u.%u %s", fault->code,
-		    enhanced[0], enhanced[1], enhanced[2], fault->text);
+		               enhanced[0], enhanced[1], enhanced[2],
+		               fault->text);
 }

@@ -149,8 +149,7 @@ static int append_escape(struct buffer *into, const char **text,
 	uint32_t c = at[0] < 0x80 ? at[0] : at[0] & (0x3fu >> more);
 	unsigned used = 1;
 
-	while (used <= more && *text + used < end &&
-	       (at[used] & 0xc0) == 0x80)
+	while (used <= more && *text + used < end && (at[used] & 0xc0) == 0x80)
 		c = c << 6 | (at[used++] & 0x3f);
 	if (used <= more || (at[0] >= 0x80 && more == 0) || c > 0x10ffff)
 		c = 0xfffd;

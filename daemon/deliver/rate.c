@@ -11,7 +11,7 @@
 
 static void forget(struct rate *rate, uint64_t now_ms);
 static void add(struct rate *rate, uint64_t first_ms, uint64_t last_ms,
-    uint32_t count);
+                uint32_t count);
 
 static uint64_t period_ms(const struct rate *rate)
 {
@@ -32,8 +32,8 @@ uint32_t rate_room(struct rate *rate, uint64_t now_ms)
 	forget(rate, now_ms);
 	taken = (uint64_t)rate->used + rate->reserved;
 	return taken >= rate->limit.count
-	    ? 0
-	    : (uint32_t)(rate->limit.count - taken);
+	           ? 0
+	           : (uint32_t)(rate->limit.count - taken);
 }
 
 uint64_t rate_next_ms(struct rate *rate, uint64_t now_ms)
@@ -60,8 +60,8 @@ static uint32_t half_of(const struct rate *rate)
 /* As many at a time as would go in such a moment. */
 static uint32_t calm_step(const struct rate *rate)
 {
-	return (uint32_t)(1 + CALM_MOMENT_MS * rate->limit.count /
-	    period_ms(rate));
+	return (uint32_t)(1 +
+	                  CALM_MOMENT_MS * rate->limit.count / period_ms(rate));
 }
 
 uint32_t rate_calm_room(struct rate *rate, uint64_t now_ms)
@@ -96,7 +96,7 @@ static uint64_t calm_gap_us(struct rate *rate, uint64_t now_ms)
 		free_ms = entry(rate, 0)->last_ms + period_ms(rate);
 		if (free_ms > now_ms)
 			lasting_us = (free_ms - now_ms) * 1000 /
-			    (rate_room(rate, now_ms) + UINT64_C(1));
+			             (rate_room(rate, now_ms) + UINT64_C(1));
 	}
 	return lasting_us > even_us ? lasting_us : even_us;
 }
@@ -119,7 +119,7 @@ void rate_reserve(struct rate *rate, uint32_t count, uint64_t now_ms)
 }
 
 void rate_settle(struct rate *rate, uint32_t count, uint32_t used,
-    uint64_t now_ms)
+                 uint64_t now_ms)
 {
 	assert(used <= count);
 	/* A limit that came with new settings knows nothing of it. */
@@ -151,18 +151,17 @@ static void forget(struct rate *rate, uint64_t now_ms)
 }
 
 static void add(struct rate *rate, uint64_t first_ms, uint64_t last_ms,
-    uint32_t count)
+                uint32_t count)
 {
-	struct rate_entry *newest = rate->entry_count == 0
-	    ? NULL
-	    : entry(rate, rate->entry_count - 1);
+	struct rate_entry *newest =
+	    rate->entry_count == 0 ? NULL : entry(rate, rate->entry_count - 1);
 	uint64_t step_ms = 1;
 
 	if (rate->limit.count == 0 || rate->limit.count > RATE_ENTRIES)
 		step_ms += period_ms(rate) / (RATE_ENTRIES - 2);
 	rate->used += count;
 	if (newest != NULL && (rate->entry_count == RATE_ENTRIES ||
-	    last_ms < newest->first_ms + step_ms)) {
+	                       last_ms < newest->first_ms + step_ms)) {
 		newest->last_ms = last_ms;
 		newest->count += count;
 		return;
@@ -175,7 +174,7 @@ static void add(struct rate *rate, uint64_t first_ms, uint64_t last_ms,
 }
 
 unsigned rate_export(const struct rate *rate, uint64_t now_ms,
-    struct rate_entry *entries, unsigned max)
+                     struct rate_entry *entries, unsigned max)
 {
 	unsigned all = rate->entry_count + (rate->reserved > 0 ? 1 : 0);
 	unsigned each = (all + max - 1) / max;
@@ -197,7 +196,7 @@ unsigned rate_export(const struct rate *rate, uint64_t now_ms,
 }
 
 void rate_import(struct rate *rate, const struct rate_entry *entries,
-    unsigned count)
+                 unsigned count)
 {
 	rate->first = rate->entry_count = 0;
 	rate->used = 0;

@@ -33,7 +33,7 @@ struct rate {
 	struct settings_rate limit; /* count 0: no limit, only watched */
 	uint32_t used;              /* in the log */
 	uint32_t reserved;
-	uint64_t calm_us; /* before it nothing that has time goes */
+	uint64_t calm_us;            /* before it nothing that has time goes */
 	unsigned first, entry_count; /* a ring */
 	struct rate_entry entries[RATE_ENTRIES];
 };
@@ -52,7 +52,7 @@ void rate_reserve(struct rate *rate, uint32_t count, uint64_t now_ms);
 
 /* Of `count` reserved, `used` went. */
 void rate_settle(struct rate *rate, uint32_t count, uint32_t used,
-    uint64_t now_ms);
+                 uint64_t now_ms);
 
 /* So many went in the period up to now. */
 uint32_t rate_used(struct rate *rate, uint64_t now_ms);
@@ -60,8 +60,8 @@ uint32_t rate_used(struct rate *rate, uint64_t now_ms);
 /* For what is remembered over a restart: at most `max` entries, oldest first,
    neighbours joined; and back. Reservations count as used now. */
 unsigned rate_export(const struct rate *rate, uint64_t now_ms,
-    struct rate_entry *entries, unsigned max);
+                     struct rate_entry *entries, unsigned max);
 void rate_import(struct rate *rate, const struct rate_entry *entries,
-    unsigned count);
+                 unsigned count);
 
 #endif

@@ -96,8 +96,7 @@ struct relay *relay_server(struct relay *relay)
 
 bool relay_is_direct(const struct relay *relay)
 {
-	return relay->settings != NULL &&
-	    relay->settings->kind == RELAY_DIRECT;
+	return relay->settings != NULL && relay->settings->kind == RELAY_DIRECT;
 }
 
 unsigned relay_connection_limit(struct relay *relay, uint64_t now_ms)
@@ -231,17 +230,17 @@ bool relay_may_start_large(struct relay *relay, uint64_t now_ms)
 }
 
 struct ticket *relay_take_ticket(struct relay *relay, const struct hop *hop,
-    uint32_t *next_id, unsigned worker_count)
+                                 uint32_t *next_id, unsigned worker_count)
 {
 	struct ticket *ticket;
 
 	/* Last in, first out; with direct one that leads there already. */
-	TAILQ_FOREACH(ticket, &relay->free_tickets, links) {
+	TAILQ_FOREACH (ticket, &relay->free_tickets, links) {
 		if (ticket->hop_hash == hop->hash)
 			break;
 	}
-	if (ticket == NULL && relay->ticket_count >=
-	    relay->settings->limits.connections)
+	if (ticket == NULL &&
+	    relay->ticket_count >= relay->settings->limits.connections)
 		ticket = TAILQ_LAST(&relay->free_tickets, ticket_stack);
 	if (ticket != NULL) {
 		TAILQ_REMOVE(&relay->free_tickets, ticket, links);
@@ -295,7 +294,7 @@ uint32_t relay_to_cover(const struct relay *relay)
 }
 
 void relay_settle(struct relay *relay, unsigned parts, unsigned used,
-    uint64_t now_ms)
+                  uint64_t now_ms)
 {
 	rate_settle(&relay->learned, parts, used, now_ms);
 	for (size_t i = 0; i < relay->rate_count; i++)
@@ -339,7 +338,7 @@ bool relay_lower_connections(struct relay *relay, uint64_t now_ms)
 static void creep_connections(struct relay *relay, uint64_t now_ms)
 {
 	while (relay->connection_cap != 0 &&
-	    now_ms >= relay->connection_cap_ms + HOUR_MS) {
+	       now_ms >= relay->connection_cap_ms + HOUR_MS) {
 		relay->connection_cap++;
 		relay->connection_cap_ms += HOUR_MS;
 		relay->is_dirty = true;
@@ -356,9 +355,8 @@ void relay_lower_rate(struct relay *relay, uint64_t now_ms)
 
 	if (pace == 0) {
 		pace = rate_used(learned, now_ms) + learned->reserved;
-		relay->learned_goal = pace > LEARNED_GOAL_MIN / 4
-		    ? pace * 4
-		    : LEARNED_GOAL_MIN;
+		relay->learned_goal =
+		    pace > LEARNED_GOAL_MIN / 4 ? pace * 4 : LEARNED_GOAL_MIN;
 	}
 	learned->limit.count = pace >= 2 ? pace / 2 : 1;
 	relay->learned_ms = now_ms;
@@ -370,7 +368,7 @@ static void creep_rate(struct relay *relay, uint64_t now_ms)
 	struct rate *learned = &relay->learned;
 
 	while (learned->limit.count != 0 &&
-	    now_ms >= relay->learned_ms + CREEP_MS) {
+	       now_ms >= relay->learned_ms + CREEP_MS) {
 		learned->limit.count += learned->limit.count / 10 + 1;
 		relay->learned_ms += CREEP_MS;
 		relay->is_dirty = true;
@@ -406,7 +404,7 @@ static void turn_hours(struct relay *relay, uint64_t now_ms)
 }
 
 void relay_count(struct relay *relay, unsigned delivered, unsigned refused,
-    uint64_t now_ms)
+                 uint64_t now_ms)
 {
 	relay->delivered += delivered;
 	relay->refused += refused;

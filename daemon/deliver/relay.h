@@ -91,13 +91,13 @@ struct relay {
 	uint64_t trouble_since_ms;
 	unsigned told;
 	struct alarm trouble_alarm;
-	enum timeline_kind event; /* for the feed; TIMELINE_ACCEPTED: none */
+	enum timeline_kind event;    /* for the feed; TIMELINE_ACCEPTED: none */
 	uint64_t certificate_end_ms; /* of the far side's, wall; 0: not seen */
 
 	struct priority_lines priorities[RELAY_PRIORITIES];
 	unsigned round; /* of turns: each priority has its share of one */
 	unsigned ready[LANE_RINGS]; /* lanes, by enum lane_kind */
-	size_t pending;    /* parts in memory that nobody has */
+	size_t pending;             /* parts in memory that nobody has */
 
 	uint64_t delivered, refused, faults;
 	uint32_t hours[RELAY_HOURS]; /* delivered in each, a ring */
@@ -145,12 +145,12 @@ bool relay_may_start_large(struct relay *relay, uint64_t now_ms);
 
 /* A free ticket for that hop, made if there is none; taken from the stack. */
 struct ticket *relay_take_ticket(struct relay *relay, const struct hop *hop,
-    uint32_t *next_id, unsigned worker_count);
+                                 uint32_t *next_id, unsigned worker_count);
 void relay_release_ticket(struct relay *relay, struct ticket *ticket);
 
 void relay_reserve(struct relay *relay, unsigned parts, uint64_t now_ms);
 void relay_settle(struct relay *relay, unsigned parts, unsigned used,
-    uint64_t now_ms);
+                  uint64_t now_ms);
 
 /* Its breaker closed: start small. */
 void relay_start_ramp(struct relay *relay);
@@ -170,7 +170,7 @@ uint32_t relay_to_cover(const struct relay *relay);
 bool relay_is_paused(const struct relay *relay, uint64_t now_ms);
 
 void relay_count(struct relay *relay, unsigned delivered, unsigned refused,
-    uint64_t now_ms);
+                 uint64_t now_ms);
 uint64_t relay_delivered_24h(const struct relay *relay, uint64_t now_ms);
 
 /*
@@ -179,7 +179,7 @@ uint64_t relay_delivered_24h(const struct relay *relay, uint64_t now_ms);
  * the next one, and no more than that goes.
  */
 void relay_export(const struct relay *relay, uint32_t ahead, uint64_t now_ms,
-    struct relay_memory *memory);
+                  struct relay_memory *memory);
 /* What cannot be read is left out. */
 void relay_import(struct relay *relay, const struct relay_memory *memory);
 

@@ -91,7 +91,7 @@ static void get_breaker(struct cursor *cursor, struct breaker *breaker)
 
 /* Those that may start before the next memory count as gone. */
 static void put_rate(struct cursor *cursor, const struct rate *rate,
-    uint32_t ahead, uint64_t now_ms)
+                     uint32_t ahead, uint64_t now_ms)
 {
 	struct rate_entry entries[ENTRIES_MAX];
 	struct rate whole = *rate;
@@ -109,7 +109,7 @@ static void put_rate(struct cursor *cursor, const struct rate *rate,
 }
 
 static unsigned get_rate(struct cursor *cursor, uint32_t *ret_period_s,
-    struct rate_entry entries[ENTRIES_MAX])
+                         struct rate_entry entries[ENTRIES_MAX])
 {
 	unsigned count;
 
@@ -180,7 +180,7 @@ static void get_fault(struct cursor *cursor, struct hop *hop)
 	if (cursor->is_short || breaker_is_closed(&hop->breaker))
 		return;
 	verdict_local(&fault, VERDICT_TEMPORARY, SCOPE_RELAY, phase,
-	    hop->breaker.fault, text);
+	              hop->breaker.fault, text);
 	fault.code = code;
 	memcpy(fault.enhanced, enhanced, sizeof(fault.enhanced));
 	hop_set_fault(hop, &fault, NULL);
@@ -192,7 +192,7 @@ static void put_holds(struct cursor *cursor, const struct brake *brake)
 	const struct brake_hold *hold;
 	unsigned room = HOLDS_MAX;
 
-	LIST_FOREACH(hold, &brake->holds, links) {
+	LIST_FOREACH (hold, &brake->holds, links) {
 		if (hold->until_ms == 0 || room == 0)
 			continue;
 		room--;
@@ -221,12 +221,12 @@ static void get_holds(struct cursor *cursor, struct brake *brake)
 		if (cursor->is_short)
 			return;
 		brake_recall(brake, submitter, signature, since_ms, until_ms,
-		    step, text);
+		             step, text);
 	}
 }
 
 void relay_export(const struct relay *relay, uint32_t ahead, uint64_t now_ms,
-    struct relay_memory *memory)
+                  struct relay_memory *memory)
 {
 	struct cursor cursor = { .bytes = memory->bytes };
 
@@ -286,8 +286,7 @@ void relay_import(struct relay *relay, const struct relay_memory *memory)
 {
 	struct cursor cursor = { .from = memory->bytes, .len = memory->len };
 
-	if (memory->len > RELAY_MEMORY_MAX ||
-	    get(&cursor, 1) != MEMORY_VERSION)
+	if (memory->len > RELAY_MEMORY_MAX || get(&cursor, 1) != MEMORY_VERSION)
 		return;
 	get_breaker(&cursor, &relay->hop.breaker);
 	relay->paused_until_ms = get(&cursor, 8);

@@ -29,7 +29,7 @@
 #define SILENCE_S 3
 
 static void later(struct relay_test *test,
-    void (*then)(struct relay_test *test));
+                  void (*then)(struct relay_test *test));
 static void on_turn(evutil_socket_t fd, short what, void *context);
 static void on_silence(evutil_socket_t fd, short what, void *context);
 static void start(struct relay_test *test);
@@ -41,7 +41,7 @@ static void on_done(void *context);
 static void start_maildir(struct relay_test *test);
 static void tell_token(struct relay_test *test);
 static void fail_early(struct relay_test *test, const char *step,
-    const char *text);
+                       const char *text);
 
 struct relay_test *relay_test_new(const struct relay_test_params *params)
 {
@@ -59,7 +59,7 @@ struct relay_test *relay_test_new(const struct relay_test_params *params)
 	if (!test->turn || !test->silence)
 		abort();
 	test->mail = test_mail_new(test->settings, test->relay, params->to,
-	    params->asker);
+	                           params->asker);
 	later(test, start);
 	return test;
 }
@@ -84,7 +84,7 @@ void relay_test_free(struct relay_test *test)
 }
 
 static void later(struct relay_test *test,
-    void (*then)(struct relay_test *test))
+                  void (*then)(struct relay_test *test))
 {
 	test->then = then;
 	event_active(test->turn, EV_TIMEOUT, 0);
@@ -118,7 +118,8 @@ static void start(struct relay_test *test)
 	if (relay->kind == RELAY_DIRECT) {
 		domain = address_domain(test->params.to ? test->params.to : "");
 		if (!domain) {
-			fail_early(test, "name",
+			fail_early(
+			    test, "name",
 			    "each recipient's domain has a host of its own: "
 			    "the test needs an address to send to");
 			return;
@@ -129,7 +130,7 @@ static void start(struct relay_test *test)
 		return;
 	}
 	query = resolver_query_new(domain ? RESOLVE_MX : RESOLVE_HOST,
-	    domain ? domain : relay->host, relay->port);
+	                           domain ? domain : relay->host, relay->port);
 	query->home = test->params.inbox;
 	query->on_done = on_addresses;
 	query->context = test;
@@ -143,14 +144,14 @@ static size_t find_host(const struct relay_test *test, size_t host)
 	const struct resolver_query *found = test->hosts;
 
 	while (host < found->host_count &&
-	    found->hosts[host].address_count == 0)
+	       found->hosts[host].address_count == 0)
 		host++;
 	return host;
 }
 
 /* "smtp.example.com has 192.0.2.1, 2001:db8::1" */
 static void describe_host(const struct resolver_host *host, char *text,
-    size_t size)
+                          size_t size)
 {
 	char numeric[128];
 	size_t len, i;
@@ -158,11 +159,11 @@ static void describe_host(const struct resolver_host *host, char *text,
 	(void)snprintf(text, size, "%s has", host->name);
 	for (i = 0; i < host->address_count && i < 4; i++) {
 		probe_words_address(&host->addresses[i], 0, numeric,
-		    sizeof(numeric));
+		                    sizeof(numeric));
 		*strrchr(numeric, ':') = '\0';
 		len = strlen(text);
 		(void)snprintf(text + len, size - len, "%s %s",
-		    i > 0 ? "," : "", numeric);
+		               i > 0 ? "," : "", numeric);
 	}
 }
 
@@ -193,16 +194,16 @@ static void on_addresses(struct letter *letter)
 
 /* Before there is a probe: it ends here. */
 static void fail_early(struct relay_test *test, const char *step,
-    const char *text)
+                       const char *text)
 {
 	struct relay_test_step told = { .step = step, .detail = text };
 
 	test->has_failed = true;
 	test->failed_step = PROBE_MESSAGE;
 	verdict_local(&test->fault, VERDICT_TEMPORARY, SCOPE_RELAY, PHASE_NAME,
-	    FAULT_CONFIG, text);
+	              FAULT_CONFIG, text);
 	relay_test_explain(test->relay, &test->fault, TLS_FAULT_NONE,
-	    &test->why);
+	                   &test->why);
 	told.cause = test->why.cause;
 	told.next = test->why.next;
 	relay_test_tell(test, &told);
@@ -233,8 +234,8 @@ static int local_address(struct transport_address *address, const char *path)
 }
 
 int relay_test_probe(struct relay_test *test,
-    const struct relay_settings *relay, struct probe_params *params,
-    struct probe **ret_probe)
+                     const struct relay_settings *relay,
+                     struct probe_params *params, struct probe **ret_probe)
 {
 	struct credentials_secrets secrets = { NULL, NULL };
 	struct transport_target target = {
@@ -242,14 +243,14 @@ int relay_test_probe(struct relay_test *test,
 		.host = relay->host,
 		.port = relay->port,
 		.ehlo_name = relay->hostname ? relay->hostname
-					     : test->settings->hostname,
+		                             : test->settings->hostname,
 	};
 	struct transport_address local;
 	int r;
 
 	if (params->has_login) {
 		r = credentials_get(test->params.credentials, test->settings,
-		    relay, &secrets, &test->waiter);
+		                    relay, &secrets, &test->waiter);
 		if (r < 0)
 			return r;
 	}
@@ -300,8 +301,8 @@ static void start_probe(struct relay_test *test)
 		test->is_waiting = true;
 	else if (r == -EIO)
 		fail_early(test,
-		    test->relay->oauth.is_set ? "token" : "password",
-		    credentials_problem(test->params.credentials));
+		           test->relay->oauth.is_set ? "token" : "password",
+		           credentials_problem(test->params.credentials));
 	else if (r == 0 && test->relay->oauth.is_set && !test->has_token)
 		tell_token(test);
 	else if (r < 0)
@@ -313,13 +314,14 @@ static void tell_token(struct relay_test *test)
 	int64_t life_s =
 	    credentials_life_s(test->params.credentials, test->relay);
 	char text[VERDICT_TEXT_SIZE];
-	const struct relay_test_step step = { .step = "token", .is_ok = true,
-		.detail = text };
+	const struct relay_test_step step = { .step = "token",
+		                              .is_ok = true,
+		                              .detail = text };
 
 	test->has_token = true;
 	(void)snprintf(text, sizeof(text), "of %.200s, good for %u min",
-	    test->relay->oauth.token_url,
-	    life_s > 0 ? (unsigned)(life_s / 60) : 0);
+	               test->relay->oauth.token_url,
+	               life_s > 0 ? (unsigned)(life_s / 60) : 0);
 	relay_test_tell(test, &step);
 }
 
@@ -356,7 +358,7 @@ static void on_silence(evutil_socket_t fd, short what, void *context)
 }
 
 void relay_test_fail(struct relay_test *test, enum probe_step step,
-    const struct verdict *fault, enum tls_fault tls)
+                     const struct verdict *fault, enum tls_fault tls)
 {
 	struct relay_test_step told = { .step = probe_step_name(step) };
 	char text[VERDICT_TEXT_SIZE + 32];
@@ -414,15 +416,16 @@ static void on_captured(void *context, const struct transport_result *result)
 {
 	struct relay_test *test = context;
 	const struct verdict *verdict = &result->verdicts[0];
-	struct relay_test_step step = { .step = "message", .is_ok = true,
-		.detail = "written to a file" };
+	struct relay_test_step step = { .step = "message",
+		                        .is_ok = true,
+		                        .detail = "written to a file" };
 
 	if (verdict->class != VERDICT_DELIVERED) {
 		test->has_failed = true;
 		step.is_ok = false;
 		step.detail = verdict->class == VERDICT_NONE
-		    ? result->fault.text
-		    : verdict->text;
+		                  ? result->fault.text
+		                  : verdict->text;
 	}
 	relay_test_tell(test, &step);
 	later(test, relay_test_finish);
@@ -438,8 +441,9 @@ static void start_maildir(struct relay_test *test)
 		.on_done = on_captured,
 		.context = test,
 	};
-	struct relay_test_step step = { .step = "folder", .is_ok = true,
-		.detail = test->relay->path };
+	struct relay_test_step step = { .step = "folder",
+		                        .is_ok = true,
+		                        .detail = test->relay->path };
 
 	if (!test->params.to) {
 		if (access(test->relay->path, W_OK | X_OK) < 0 &&
@@ -452,7 +456,7 @@ static void start_maildir(struct relay_test *test)
 		return;
 	}
 	if (transport_new(&test->transport, test->params.loop, &target,
-		&events) < 0)
+	                  &events) < 0)
 		abort();
 	transport_send(test->transport, test_mail_message(test->mail));
 }
@@ -460,7 +464,7 @@ static void start_maildir(struct relay_test *test)
 /* ----------------------------------------------------------------- the end */
 
 void relay_test_tell(struct relay_test *test,
-    const struct relay_test_step *step)
+                     const struct relay_test_step *step)
 {
 	struct relay_test_step told = *step;
 	int64_t now_ms = clock_boottime_ms();
@@ -474,7 +478,7 @@ void relay_test_finish(struct relay_test *test)
 {
 	struct relay_test_outcome outcome = {
 		.result = test->params.to ? RELAY_TEST_ACCEPTED
-					  : RELAY_TEST_REACHABLE,
+		                          : RELAY_TEST_REACHABLE,
 		.ms = (unsigned)(clock_boottime_ms() - test->started_ms),
 	};
 
@@ -486,9 +490,10 @@ void relay_test_finish(struct relay_test *test)
 	if (test->has_found) {
 		outcome.security = relay_security_name(test->variant.security);
 		outcome.port = test->variant.port;
-		outcome.cause = test->variant.port == test->relay->port
-		    ? "The security setting is wrong for this port."
-		    : "The port is wrong, or blocked.";
+		outcome.cause =
+		    test->variant.port == test->relay->port
+			? "The security setting is wrong for this port."
+			: "The port is wrong, or blocked.";
 		outcome.next = NULL;
 	}
 	test->params.on_done(test->params.context, &outcome);

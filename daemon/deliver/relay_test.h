@@ -52,14 +52,14 @@ struct relay_test_params {
 	struct loop *loop;
 	struct mailbox *inbox; /* of that loop */
 	struct resolver *resolver;
-	struct credentials *credentials; /* of that loop */
-	const struct settings *settings; /* a reference is taken */
+	struct credentials *credentials;    /* of that loop */
+	const struct settings *settings;    /* a reference is taken */
 	const struct relay_settings *relay; /* of these settings */
-	const char *to; /* a test mail is sent there; NULL: none is */
+	const char *to;    /* a test mail is sent there; NULL: none is */
 	const char *asker; /* who wants to know, for the mail's text */
 	void (*on_step)(void *context, const struct relay_test_step *step);
 	void (*on_done)(void *context,
-	    const struct relay_test_outcome *outcome);
+	                const struct relay_test_outcome *outcome);
 	void *context;
 };
 

@@ -16,8 +16,8 @@
 static bool explain_tls(enum tls_fault tls, struct relay_test_explanation *why);
 
 void relay_test_explain(const struct relay_settings *relay,
-    const struct verdict *fault, enum tls_fault tls,
-    struct relay_test_explanation *ret_why)
+                        const struct verdict *fault, enum tls_fault tls,
+                        struct relay_test_explanation *ret_why)
 {
 	const uint16_t *enhanced = fault->enhanced;
 	const struct hint *hint;
@@ -27,9 +27,10 @@ void relay_test_explain(const struct relay_settings *relay,
 	if (explain_tls(tls, ret_why))
 		return;
 	(void)snprintf(dotted, sizeof(dotted), "%u.%u.%u", enhanced[0],
-	    enhanced[1], enhanced[2]);
+	               enhanced[1], enhanced[2]);
 	hint = hints_find(relay->provider ? relay->provider->id : NULL,
-	    fault->code, enhanced[0] == 0 ? NULL : dotted, fault->text);
+	                  fault->code, enhanced[0] == 0 ? NULL : dotted,
+	                  fault->text);
 	if (!hint)
 		return;
 	ret_why->cause = hint->explain;

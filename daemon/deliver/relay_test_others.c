@@ -21,10 +21,10 @@
 static bool is_worth_it(const struct relay_test *test);
 static void collect(struct relay_test *test);
 static void add(struct relay_test *test, enum relay_security security,
-    uint16_t port);
+                uint16_t port);
 static void try_next(struct relay_test *test);
 static void start_side(struct relay_test *test, enum relay_security security,
-    uint16_t port);
+                       uint16_t port);
 static void on_side_step(void *context, const struct probe_event *event);
 static void on_side_done(void *context);
 static void end_silence(struct relay_test *test, bool speaks_tls);
@@ -47,9 +47,9 @@ static bool is_worth_it(const struct relay_test *test)
 {
 	const struct verdict *fault = &test->fault;
 	bool wants_tls = fault->code == 530 || fault->code == 538 ||
-	    strcasestr(fault->text, "STARTTLS") ||
-	    strcasestr(fault->text, "AUTH was not offered") ||
-	    strcasestr(fault->text, "no TLS");
+	                 strcasestr(fault->text, "STARTTLS") ||
+	                 strcasestr(fault->text, "AUTH was not offered") ||
+	                 strcasestr(fault->text, "no TLS");
 
 	if (test->relay->kind != RELAY_SMTP || !test->relay->host)
 		return false;
@@ -59,14 +59,14 @@ static bool is_worth_it(const struct relay_test *test)
 		return fault->code == 0;
 	case PROBE_TLS:
 		return test->tls == TLS_FAULT_NONE ||
-		    test->tls == TLS_FAULT_NOT_TLS ||
-		    test->tls == TLS_FAULT_REFUSED ||
-		    test->tls == TLS_FAULT_OTHER;
+		       test->tls == TLS_FAULT_NOT_TLS ||
+		       test->tls == TLS_FAULT_REFUSED ||
+		       test->tls == TLS_FAULT_OTHER;
 	case PROBE_EHLO:
 	case PROBE_LOGIN:
 	case PROBE_SENDER:
 		return wants_tls && (test->relay->security == RELAY_CLEAR ||
-		    fault->code == 0);
+		                     fault->code == 0);
 	case PROBE_RECIPIENT:
 	case PROBE_MESSAGE:
 		break;
@@ -93,8 +93,8 @@ static void collect(struct relay_test *test)
 	if (relay->provider && strcmp(relay->provider->host, relay->host) == 0)
 		add(test,
 		    strcmp(relay->provider->security, "tls") == 0
-			? RELAY_TLS
-			: RELAY_STARTTLS,
+		        ? RELAY_TLS
+		        : RELAY_STARTTLS,
 		    relay->provider->port);
 	add(test, RELAY_TLS, 465);
 	add(test, RELAY_STARTTLS, 587);
@@ -103,12 +103,13 @@ static void collect(struct relay_test *test)
 }
 
 static void add(struct relay_test *test, enum relay_security security,
-    uint16_t port)
+                uint16_t port)
 {
 	const struct relay_settings *relay = test->relay;
-	bool is_set = relay->port == port && (relay->security == security ||
-	    (relay->security == RELAY_OPPORTUNISTIC &&
-		security != RELAY_TLS));
+	bool is_set =
+	    relay->port == port &&
+	    (relay->security == security ||
+	     (relay->security == RELAY_OPPORTUNISTIC && security != RELAY_TLS));
 	unsigned i;
 
 	for (i = 0; i < test->other_count; i++)
@@ -133,7 +134,7 @@ static void try_next(struct relay_test *test)
 }
 
 static void start_side(struct relay_test *test, enum relay_security security,
-    uint16_t port)
+                       uint16_t port)
 {
 	struct probe_params params = {
 		.on_step = on_side_step,
@@ -159,14 +160,14 @@ static void on_side_step(void *context, const struct probe_event *event)
 
 	if (!event->is_ok)
 		(void)snprintf(test->side_detail, sizeof(test->side_detail),
-		    "%s", event->detail);
+		               "%s", event->detail);
 }
 
 static bool may_log_in(const struct relay_test *test)
 {
 	return test->relay->authentication == RELAY_AUTHENTICATION_OFF ||
-	    smtp_capabilities_have(probe_capabilities(test->side),
-		SMTP_EXT_AUTH);
+	       smtp_capabilities_have(probe_capabilities(test->side),
+	                              SMTP_EXT_AUTH);
 }
 
 static void on_side_done(void *context)
@@ -183,11 +184,12 @@ static void on_side_done(void *context)
 	if (is_good && !may_log_in(test)) {
 		is_good = false;
 		(void)snprintf(test->side_detail, sizeof(test->side_detail),
-		    "it offers no login there");
+		               "it offers no login there");
 	}
 	(void)snprintf(text, sizeof(text), "security: %s, port: %u: %s",
-	    relay_security_name(test->variant.security), test->variant.port,
-	    is_good ? "works" : test->side_detail);
+	               relay_security_name(test->variant.security),
+	               test->variant.port,
+	               is_good ? "works" : test->side_detail);
 	step.is_ok = is_good;
 	step.detail = text;
 	probe_free(test->side);
@@ -222,8 +224,9 @@ static void end_silence(struct relay_test *test, bool speaks_tls)
 	if (!speaks_tls || test->has_greeting || test->has_failed)
 		return;
 	verdict_local(&fault, VERDICT_TEMPORARY, SCOPE_RELAY, PHASE_GREETING,
-	    FAULT_CONFIG, "nothing was said: this port speaks TLS from the "
-	    "start");
+	              FAULT_CONFIG,
+	              "nothing was said: this port speaks TLS from the "
+	              "start");
 	relay_test_fail(test, PROBE_GREETING, &fault, TLS_FAULT_NONE);
 	relay_test_probe_ended(test);
 }

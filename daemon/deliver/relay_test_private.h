@@ -33,10 +33,10 @@ struct relay_test {
 	struct relay_test_params params;
 	const struct settings *settings;
 	const struct relay_settings *relay; /* as it is set */
-	struct event *turn;    /* the next thing, from the loop */
+	struct event *turn;                 /* the next thing, from the loop */
 	void (*then)(struct relay_test *test);
 	struct event *silence; /* nothing is said: does it wait for TLS? */
-	int64_t started_ms, step_ms; /* boot clock */
+	int64_t started_ms, step_ms;  /* boot clock */
 	struct resolver_query *asked; /* under way */
 	struct resolver_query *hosts; /* as found; or NULL */
 	size_t host;                  /* the one in use */
@@ -70,17 +70,17 @@ struct relay_test {
 /* relay_test.c */
 
 void relay_test_tell(struct relay_test *test,
-    const struct relay_test_step *step);
+                     const struct relay_test_step *step);
 /* The probe of a relay that is this one but for `relay`'s own values. */
 int relay_test_probe(struct relay_test *test,
-    const struct relay_settings *relay, struct probe_params *params,
-    struct probe **ret_probe);
+                     const struct relay_settings *relay,
+                     struct probe_params *params, struct probe **ret_probe);
 /* The end; from an event of the loop. */
 void relay_test_finish(struct relay_test *test);
 /* The main probe has failed, as it says or somebody in its place; then it has
  * ended, in an event of the loop. */
 void relay_test_fail(struct relay_test *test, enum probe_step step,
-    const struct verdict *fault, enum tls_fault tls);
+                     const struct verdict *fault, enum tls_fault tls);
 void relay_test_probe_ended(struct relay_test *test);
 
 /* relay_test_others.c */
@@ -93,7 +93,7 @@ void relay_test_ask_for_tls(struct relay_test *test);
 /* relay_test_explain.c */
 
 void relay_test_explain(const struct relay_settings *relay,
-    const struct verdict *fault, enum tls_fault tls,
-    struct relay_test_explanation *ret_why);
+                        const struct verdict *fault, enum tls_fault tls,
+                        struct relay_test_explanation *ret_why);
 
 #endif

@@ -26,12 +26,12 @@
 /* Rows looked at in one pass; a summary has no more messages than that. */
 #define ROWS_MAX 10000
 /* Bounces made before the others' commit is awaited. */
-#define BOUNCES_MAX 64
+#define BOUNCES_MAX   64
 #define SUMMARIES_MAX 64
 
 /* Suspend stops the loop's clock, but not the queue's. */
 #define LOOK_MAX_MS 60000
-#define TROUBLE_MS 5000
+#define TROUBLE_MS  5000
 
 struct reporter {
 	struct loop *loop;
@@ -90,7 +90,7 @@ static void on_told(void *context);
 /* ------------------------------------------------------------- life cycle */
 
 int reporter_new(struct reporter **ret_reporter, struct queue *queue,
-    const struct settings *settings, struct command_helper *helper)
+                 const struct settings *settings, struct command_helper *helper)
 {
 	struct reporter *reporter = xcalloc(1, sizeof(*reporter));
 	int r;
@@ -108,10 +108,10 @@ int reporter_new(struct reporter **ret_reporter, struct queue *queue,
 	if (r < 0)
 		goto out;
 	reporter->contents = contents_new(reporter->reader);
-	reporter->teller = teller_new(queue, helper, reporter->inbox, on_told,
-	    reporter);
-	reporter->timer = evtimer_new(loop_base(reporter->loop), on_timer,
-	    reporter);
+	reporter->teller =
+	    teller_new(queue, helper, reporter->inbox, on_told, reporter);
+	reporter->timer =
+	    evtimer_new(loop_base(reporter->loop), on_timer, reporter);
 	r = reporter->timer == NULL ? -ENOMEM : 0;
 	if (r < 0)
 		goto out;
@@ -192,7 +192,7 @@ static void on_settings(struct letter *letter)
 }
 
 void reporter_apply_settings_take(struct reporter *reporter,
-    const struct settings *settings_ref)
+                                  const struct settings *settings_ref)
 {
 	struct news_of_settings *news = xcalloc(1, sizeof(*news));
 
@@ -230,7 +230,7 @@ static void look(struct reporter *reporter)
 	if (reporter->is_stopping || reporter->in_flight > 0)
 		return;
 	count = queue_read_reports(reporter->reader, &from, now_ms,
-	    reporter->rows, ROWS_MAX, &next_due_ms);
+	                           reporter->rows, ROWS_MAX, &next_due_ms);
 	if (count < 0) {
 		set_timer(reporter, now_ms + TROUBLE_MS);
 		return;
@@ -259,8 +259,9 @@ static void set_timer(struct reporter *reporter, uint64_t due_ms)
 static void look_at(struct pass *pass, const struct report_row *row)
 {
 	struct news news;
-	int r = news_read(&news, pass->reporter->reader,
-	    pass->reporter->contents, pass->reporter->settings, row);
+	int r =
+	    news_read(&news, pass->reporter->reader, pass->reporter->contents,
+	              pass->reporter->settings, row);
 
 	if (r < 0 && r != -ENOENT && r != -EBADMSG)
 		return;
@@ -282,11 +283,11 @@ static void add_leftover(struct pass *pass, const struct news *news)
 	if (pass->leftovers == NULL)
 		pass->leftovers = report_new();
 	report_add_subject(pass->leftovers, news->row->id, news->row->due_ms,
-	    news->owed, news->owed_count);
+	                   news->owed, news->owed_count);
 }
 
 static struct submission *make_bounce(struct reporter *reporter,
-    const struct news *news)
+                                      const struct news *news)
 {
 	return bounce_make(&(struct bounce){
 	    .settings = reporter->settings,
@@ -306,7 +307,7 @@ static void send_bounce(struct reporter *reporter, const struct news *news)
 
 	report->submission = make_bounce(reporter, news);
 	report_add_subject(report, news->row->id, news->row->due_ms, news->owed,
-	    news->owed_count);
+	                   news->owed_count);
 	post(reporter, report);
 }
 
@@ -318,34 +319,33 @@ static void add_to_summary(struct pass *pass, const struct news *news)
 	unsigned g = 0;
 
 	while (g < pass->group_count &&
-	    !summary_is_for(pass->groups[g].summary, news->message))
+	       !summary_is_for(pass->groups[g].summary, news->message))
 		g++;
 	/* The others are for the next pass. */
 	if (g == SUMMARIES_MAX)
 		return;
 	if (g == pass->group_count) {
 		pass->group_count++;
-		pass->groups[g].summary = summary_new(settings,
-		    clock_wall_ms());
+		pass->groups[g].summary =
+		    summary_new(settings, clock_wall_ms());
 		pass->groups[g].report = report_new();
 		pass->groups[g].first_id = news->row->id;
 		pass->groups[g].first_due_ms = news->row->due_ms;
 	}
 	summary_add(pass->groups[g].summary, news->message, news->wanted,
-	    news->wanted_count);
+	            news->wanted_count);
 	report_add_subject(pass->groups[g].report, news->row->id,
-	    news->row->due_ms, news->owed, news->owed_count);
+	                   news->row->due_ms, news->owed, news->owed_count);
 }
 
 /* One message alone has a bounce like any other. */
-static void send_single(struct reporter *reporter, uint64_t id,
-    uint64_t due_ms)
+static void send_single(struct reporter *reporter, uint64_t id, uint64_t due_ms)
 {
 	struct report_row row = { .id = id, .due_ms = due_ms };
 	struct news news;
 
 	if (news_read(&news, reporter->reader, reporter->contents,
-		reporter->settings, &row) == 0 &&
+	              reporter->settings, &row) == 0 &&
 	    news.wanted_count > 0)
 		send_bounce(reporter, &news);
 	news_done(&news);
@@ -362,7 +362,7 @@ static void end_pass(struct pass *pass)
 		} else if (summary_count(summary) == 1) {
 			report_free(report);
 			send_single(pass->reporter, pass->groups[g].first_id,
-			    pass->groups[g].first_due_ms);
+			            pass->groups[g].first_due_ms);
 		} else {
 			report->submission = summary_make(summary);
 			post(pass->reporter, report);
@@ -396,8 +396,8 @@ static void on_done(struct letter *letter)
 	/* -ESTALE: something more has happened, and is told as well. */
 	else if (result != -ESTALE && result != reporter->last_error)
 		log_message(LOG_LEVEL_ERR, "report_postponed",
-		    "the store takes no reports (%s), trying again",
-		    strerror(-result));
+		            "the store takes no reports (%s), trying again",
+		            strerror(-result));
 	if (result != -ESTALE)
 		reporter->last_error = result;
 	report_free(report);
@@ -407,7 +407,7 @@ static void on_done(struct letter *letter)
 		stop_if_done(reporter);
 	else if (reporter->last_error != 0)
 		set_timer(reporter,
-		    queue_time_ms(reporter->queue) + TROUBLE_MS);
+		          queue_time_ms(reporter->queue) + TROUBLE_MS);
 	else
 		set_timer(reporter, 0);
 }
@@ -422,7 +422,7 @@ static void log_report(const struct report *report)
 	log_begin(&line, LOG_LEVEL_INFO, "report");
 	log_id(&line, "id", report->submission->id);
 	log_text(&line, "to",
-	    report->submission->message->recipients[0].address);
+	         report->submission->message->recipients[0].address);
 	log_number(&line, "messages", report->subject_count);
 	log_id(&line, "about", report->subjects[0].id);
 	log_end(&line);

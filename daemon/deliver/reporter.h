@@ -20,13 +20,14 @@ struct trouble;
 
 /* Before queue_start(): registers for the queue's word that reports wait. */
 int reporter_new(struct reporter **ret_reporter, struct queue *queue,
-    const struct settings *settings, struct command_helper *helper);
+                 const struct settings *settings,
+                 struct command_helper *helper);
 int reporter_start(struct reporter *reporter);
 struct loop *reporter_loop(struct reporter *reporter);
 
 /* Any thread; the reference is taken. */
 void reporter_apply_settings_take(struct reporter *reporter,
-    const struct settings *settings_ref);
+                                  const struct settings *settings_ref);
 
 /* Any thread: log, command and mail of the administrator. */
 void reporter_tell_take(struct reporter *reporter, struct trouble *trouble);

@@ -28,28 +28,30 @@
 #define RETRY_AFTER_MAX_S (24 * 60 * 60)
 
 static uint64_t left_ms(const struct settings *settings,
-    const struct retry_question *question);
+                        const struct retry_question *question);
 static void decide_expired(struct settlement_recipient *decision,
-    const struct retry_question *question);
+                           const struct retry_question *question);
 static bool is_to_be_charged(const struct retry_question *question);
 static bool is_first_of_part(const struct retry_question *question);
 static bool is_for_next_transaction(const struct retry_question *question);
 static uint64_t delay_ms(const struct settings *settings,
-    const struct retry_question *question);
+                         const struct retry_question *question);
 static uint64_t backoff_ms(const struct settings *settings, unsigned attempts,
-    uint32_t random);
+                           uint32_t random);
 static uint64_t uncharged_ms(const struct settings *settings,
-    const struct retry_question *question);
+                             const struct retry_question *question);
 
 void retry_decide(struct settlement_recipient *ret_decision,
-    const struct settings *settings, const struct retry_question *question)
+                  const struct settings *settings,
+                  const struct retry_question *question)
 {
 	const struct verdict *verdict = question->verdict;
 
 	ret_decision->verdict = *verdict;
 	ret_decision->due_ms = 0;
 	ret_decision->is_charged = is_to_be_charged(question);
-	ret_decision->is_maybe_duplicate = verdict->class == VERDICT_UNKNOWN ||
+	ret_decision->is_maybe_duplicate =
+	    verdict->class == VERDICT_UNKNOWN ||
 	    (question->recipient->flags & RECIPIENT_MAYBE_DUPLICATE) != 0;
 
 	switch (verdict->class) {
@@ -93,8 +95,8 @@ static bool is_to_be_charged(const struct retry_question *question)
 		break;
 	}
 	return verdict->scope != SCOPE_RELAY &&
-	    verdict->scope != SCOPE_CONNECTION &&
-	    !is_for_next_transaction(question);
+	       verdict->scope != SCOPE_CONNECTION &&
+	       !is_for_next_transaction(question);
 }
 
 /*
@@ -105,8 +107,8 @@ static bool is_to_be_charged(const struct retry_question *question)
 static bool is_for_next_transaction(const struct retry_question *question)
 {
 	return question->verdict->class == VERDICT_TEMPORARY &&
-	    question->verdict->fault == FAULT_TOO_MANY_RECIPIENTS &&
-	    !is_first_of_part(question);
+	       question->verdict->fault == FAULT_TOO_MANY_RECIPIENTS &&
+	       !is_first_of_part(question);
 }
 
 static bool is_first_of_part(const struct retry_question *question)
@@ -129,18 +131,18 @@ uint64_t retry_age_ms(const struct retry_question *question)
 	uint64_t accepted_ms = queue_id_time_ms(question->message->id);
 
 	return question->queue_now_ms > accepted_ms
-	    ? question->queue_now_ms - accepted_ms
-	    : 0;
+	           ? question->queue_now_ms - accepted_ms
+	           : 0;
 }
 
 /* Until a refusal for now is the last one; UINT64_MAX: it never is. */
 static uint64_t left_ms(const struct settings *settings,
-    const struct retry_question *question)
+                        const struct retry_question *question)
 {
 	const struct message *message = question->message;
 	uint64_t expire_s = (message->flags & MESSAGE_IS_BOUNCE)
-	    ? settings->bounces.expire_s
-	    : settings->retry.expire_s;
+	                        ? settings->bounces.expire_s
+	                        : settings->retry.expire_s;
 	uint64_t allowed_ms = expire_s * 1000;
 	uint64_t age = retry_age_ms(question);
 	uint64_t left = UINT64_MAX;
@@ -160,26 +162,27 @@ static uint64_t left_ms(const struct settings *settings,
 
 /* RFC 3463 3.5: 5.4.7, delivery time expired. */
 static void decide_expired(struct settlement_recipient *decision,
-    const struct retry_question *question)
+                           const struct retry_question *question)
 {
 	const struct verdict *last = question->verdict;
 	const struct message *message = question->message;
 	bool is_deadline = message->deadline_ms != 0 &&
-	    question->now_ms >= message->deadline_ms;
+	                   question->now_ms >= message->deadline_ms;
 	char text[VERDICT_TEXT_SIZE + 128];
 	char code[32] = "";
 
 	if (last->code != 0 && last->enhanced[0] != 0)
 		snprintf(code, sizeof code, "%u %u.%u.%u ", last->code,
-		    last->enhanced[0], last->enhanced[1], last->enhanced[2]);
+		         last->enhanced[0], last->enhanced[1],
+		         last->enhanced[2]);
 	else if (last->code != 0)
 		snprintf(code, sizeof code, "%u ", last->code);
 	snprintf(text, sizeof text, "%s; the last answer was: %s%s",
-	    is_deadline ? "not delivered by the time asked for"
-			: "not delivered within the time allowed",
-	    code, last->text);
+	         is_deadline ? "not delivered by the time asked for"
+	                     : "not delivered within the time allowed",
+	         code, last->text);
 	verdict_local(&decision->verdict, VERDICT_PERMANENT, last->scope,
-	    last->phase, last->fault, text);
+	              last->phase, last->fault, text);
 	decision->verdict.enhanced[0] = 5;
 	decision->verdict.enhanced[1] = 4;
 	decision->verdict.enhanced[2] = 7;
@@ -187,7 +190,7 @@ static void decide_expired(struct settlement_recipient *decision,
 }
 
 static uint64_t delay_ms(const struct settings *settings,
-    const struct retry_question *question)
+                         const struct retry_question *question)
 {
 	const struct verdict *verdict = question->verdict;
 	unsigned attempts = question->recipient->attempts;
@@ -207,8 +210,8 @@ static uint64_t delay_ms(const struct settings *settings,
 	if (verdict->class == VERDICT_TEMPORARY && attempts == 0 &&
 	    verdict->scope >= SCOPE_SENDER && verdict->enhanced[0] == 4 &&
 	    verdict->enhanced[1] == 7 && verdict->enhanced[2] == 1)
-		delay = GREYLIST_DELAY_MS +
-		    question->random % GREYLIST_SPREAD_MS;
+		delay =
+		    GREYLIST_DELAY_MS + question->random % GREYLIST_SPREAD_MS;
 	if (wish_ms > RETRY_AFTER_MAX_S)
 		wish_ms = RETRY_AFTER_MAX_S;
 	wish_ms *= 1000;
@@ -222,7 +225,7 @@ static uint64_t delay_ms(const struct settings *settings,
 }
 
 static uint64_t backoff_ms(const struct settings *settings, unsigned attempts,
-    uint32_t random)
+                           uint32_t random)
 {
 	const struct settings_retry *retry = &settings->retry;
 	uint64_t first = (uint64_t)retry->first_s * 1000;
@@ -232,16 +235,15 @@ static uint64_t backoff_ms(const struct settings *settings, unsigned attempts,
 
 	if (maximum < first)
 		maximum = first;
-	while (attempts-- > 0 && delay < maximum &&
-	    retry->factor_percent > 100)
+	while (attempts-- > 0 && delay < maximum && retry->factor_percent > 100)
 		delay = delay * retry->factor_percent / 100 + 1;
 	if (delay > maximum)
 		delay = maximum;
 
 	/* Evenly within ±jitter, but never before the first step's time. */
 	spread = delay * retry->jitter_percent / 100;
-	delay = delay - spread + (uint64_t)((2 * spread + 1) *
-	    ((double)random / 4294967296.0));
+	delay = delay - spread +
+	        (uint64_t)((2 * spread + 1) * ((double)random / 4294967296.0));
 	return delay < first ? first : delay;
 }
 
@@ -250,7 +252,7 @@ static uint64_t backoff_ms(const struct settings *settings, unsigned attempts,
  * message that makes a relay hang up each time is not tried without end.
  */
 static uint64_t uncharged_ms(const struct settings *settings,
-    const struct retry_question *question)
+                             const struct retry_question *question)
 {
 	uint64_t first = (uint64_t)settings->retry.first_s * 1000;
 	uint64_t maximum = (uint64_t)settings->retry.maximum_s * 1000;

@@ -31,7 +31,8 @@ struct retry_question {
  * not charged; greylisting (4.7.1) waits 5 to 6 minutes the first time.
  */
 void retry_decide(struct settlement_recipient *ret_decision,
-    const struct settings *settings, const struct retry_question *question);
+                  const struct settings *settings,
+                  const struct retry_question *question);
 
 /* How old the message is, in queue time: a wall clock that is set does not
  * matter. */

@@ -112,9 +112,9 @@ int sasl_new(struct sasl **ret_sasl, const struct sasl_options *options)
 
 	if (!sasl)
 		return -ENOMEM;
-	sasl->auth = (struct smtp_client_auth){ on_start, on_step, on_finish,
-		                                on_may_retry, sasl,
-		                                on_explain };
+	sasl->auth =
+	    (struct smtp_client_auth){ on_start,     on_step, on_finish,
+		                       on_may_retry, sasl,    on_explain };
 	sasl->port = options->port;
 	sasl->is_loopback = options->is_loopback;
 	if (copy(&sasl->username, options->username) < 0 ||

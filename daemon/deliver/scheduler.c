@@ -29,9 +29,9 @@
 
 static void on_notice(struct letter *letter);
 static void part_is_settled(struct scheduler *scheduler,
-    const struct part_notice *notice);
+                            const struct part_notice *notice);
 static void part_is_fresh(struct scheduler *scheduler,
-    const struct part_notice *notice);
+                          const struct part_notice *notice);
 static void on_timer(evutil_socket_t fd, short what, void *argument);
 static void set_timer(struct scheduler *scheduler);
 static void bind_relays(struct scheduler *scheduler);
@@ -39,8 +39,8 @@ static bool run_relay(struct scheduler *scheduler, struct relay *relay);
 static void check_idle(struct scheduler *scheduler);
 
 int scheduler_new(struct scheduler **ret_scheduler, struct loop *loop,
-    struct queue *queue, const struct settings *settings,
-    struct worker **workers, unsigned worker_count)
+                  struct queue *queue, const struct settings *settings,
+                  struct worker **workers, unsigned worker_count)
 {
 	struct scheduler *scheduler = xcalloc(1, sizeof(*scheduler));
 	int r;
@@ -57,12 +57,12 @@ int scheduler_new(struct scheduler **ret_scheduler, struct loop *loop,
 	claims_init(&scheduler->claims);
 	lanes_table_init(&scheduler->lanes);
 	hops_init(&scheduler->hops);
-	if (getrandom(&scheduler->random_state,
-	    sizeof(scheduler->random_state), GRND_NONBLOCK) < 0)
+	if (getrandom(&scheduler->random_state, sizeof(scheduler->random_state),
+	              GRND_NONBLOCK) < 0)
 		scheduler->random_state = (uint32_t)queue_time_ms(queue);
 
-	scheduler->timer = event_new(loop_base(loop), -1, 0, on_timer,
-	    scheduler);
+	scheduler->timer =
+	    event_new(loop_base(loop), -1, 0, on_timer, scheduler);
 	r = -ENOMEM;
 	if (scheduler->timer == NULL)
 		goto out;
@@ -97,7 +97,7 @@ int scheduler_start(struct scheduler *scheduler)
 }
 
 void scheduler_apply_settings(struct scheduler *scheduler,
-    const struct settings *settings)
+                              const struct settings *settings)
 {
 	const struct settings *old = scheduler->settings;
 
@@ -148,14 +148,14 @@ struct relay *scheduler_relay(struct scheduler *scheduler, uint32_t id)
 	scheduler_recall(scheduler, relay);
 	scheduler_watch_trouble(scheduler, relay);
 	alarm_set(&scheduler->alarms, &relay->hop.alarm,
-	    hop_next_ms(&relay->hop, scheduler->now_ms));
+	          hop_next_ms(&relay->hop, scheduler->now_ms));
 	relay->next = scheduler->relays;
 	scheduler->relays = relay;
 	return relay;
 }
 
 void scheduler_drain(struct scheduler *scheduler, void (*on_idle)(void *),
-    void *context)
+                     void *context)
 {
 	scheduler_wake(scheduler);
 	scheduler->is_draining = true;
@@ -225,25 +225,26 @@ static void on_notice(struct letter *letter)
 }
 
 static void part_is_settled(struct scheduler *scheduler,
-    const struct part_notice *notice)
+                            const struct part_notice *notice)
 {
-	struct part *part = part_table_find(&scheduler->parts, notice->id,
-	    notice->part);
+	struct part *part =
+	    part_table_find(&scheduler->parts, notice->id, notice->part);
 
 	if (part != NULL)
 		scheduler_forget_part(scheduler, part);
 }
 
 static void part_is_fresh(struct scheduler *scheduler,
-    const struct part_notice *notice)
+                          const struct part_notice *notice)
 {
-	struct part *part = part_table_find(&scheduler->parts, notice->id,
-	    notice->part);
+	struct part *part =
+	    part_table_find(&scheduler->parts, notice->id, notice->part);
 	struct lane *lane;
 
 	/* Read at the start, or told before: it is in its place. */
-	if (part != NULL && (part->ticket != NULL ||
-	    (part->place == PART_FRESH && part->lane->id == notice->lane)))
+	if (part != NULL &&
+	    (part->ticket != NULL ||
+	     (part->place == PART_FRESH && part->lane->id == notice->lane)))
 		return;
 	if (part != NULL)
 		scheduler_forget_part(scheduler, part);
@@ -303,7 +304,7 @@ void scheduler_turn(struct scheduler *scheduler)
 	if (!scheduler->is_started)
 		return;
 	while ((alarm = alarm_heap_take_due(&scheduler->alarms,
-	    scheduler->now_ms)) != NULL)
+	                                    scheduler->now_ms)) != NULL)
 		alarm->ring(alarm);
 	/* A fallback's turns pass between relays, whoever comes first. */
 	do {
@@ -332,7 +333,7 @@ static bool run_relay(struct scheduler *scheduler, struct relay *relay)
 			has_started = true;
 		if (line_is_ready(relay->ready, LINE_ALL_KINDS))
 			next_ms = relay_next_ms(relay_server(relay),
-			    scheduler->now_ms);
+			                        scheduler->now_ms);
 	}
 	if (relay->is_dirty && !relay->is_remembering) {
 		uint64_t at_ms = relay->remembered_ms + 1000;

@@ -27,15 +27,15 @@ struct worker;
 
 /* Before queue_start(): registers for the queue's notices. */
 int scheduler_new(struct scheduler **ret_scheduler, struct loop *loop,
-    struct queue *queue, const struct settings *settings,
-    struct worker **workers, unsigned worker_count);
+                  struct queue *queue, const struct settings *settings,
+                  struct worker **workers, unsigned worker_count);
 
 /* Reads what waits from the store and begins. In the loop's thread. */
 int scheduler_start(struct scheduler *scheduler);
 
 /* In the loop's thread; a changed relay's breaker closes at once. */
 void scheduler_apply_settings(struct scheduler *scheduler,
-    const struct settings *settings);
+                              const struct settings *settings);
 
 /*
  * Who is told of a relay's trouble that lasts, and of its end; called in the
@@ -43,11 +43,13 @@ void scheduler_apply_settings(struct scheduler *scheduler,
  */
 struct trouble;
 void scheduler_listen_trouble(struct scheduler *scheduler,
-    void (*tell_take)(void *context, struct trouble *trouble), void *context);
+                              void (*tell_take)(void *context,
+                                                struct trouble *trouble),
+                              void *context);
 
 /* No further assignments; on_idle once no part is claimed. */
 void scheduler_drain(struct scheduler *scheduler, void (*on_idle)(void *),
-    void *context);
+                     void *context);
 /* After queue_stop(): what is at the committer still belongs to it. */
 void scheduler_free(struct scheduler *scheduler);
 
@@ -70,7 +72,7 @@ const char *breaker_state_name(enum breaker_state state);
 
 /* A submitter whose mail a relay refuses again and again (brake.h). */
 struct submitter_hold {
-	uint32_t submitter; /* class */
+	uint32_t submitter;          /* class */
 	uint64_t since_ms, until_ms; /* wall */
 	char *reason;
 };
@@ -121,18 +123,17 @@ struct scheduler_query {
 struct scheduler_query *scheduler_query_new(void);
 void scheduler_query_free(struct scheduler_query *query);
 void scheduler_ask_take(struct scheduler *scheduler,
-    struct scheduler_query *query);
+                        struct scheduler_query *query);
 
 /*
  * The relay in the deepest trouble, or none. Cheap: no counts. The caller frees
  * it by scheduler_query_free(). Thread: the scheduler's.
  */
-struct scheduler_query *scheduler_find_worst_relay(
-    struct scheduler *scheduler);
+struct scheduler_query *scheduler_find_worst_relay(struct scheduler *scheduler);
 
 /* Any thread. until_ms 0: until resumed. resume closes the breaker. */
 void scheduler_pause_relay(struct scheduler *scheduler, uint32_t relay,
-    uint64_t until_ms, const char *reason);
+                           uint64_t until_ms, const char *reason);
 void scheduler_resume_relay(struct scheduler *scheduler, uint32_t relay);
 
 #endif

@@ -14,27 +14,29 @@
 #include "settings.h"
 
 static unsigned kinds_that_may_start(struct scheduler *scheduler,
-    struct relay *relay);
-static unsigned batch_size(struct scheduler *scheduler,
-    struct relay *server, const struct lane *lane, uint32_t room);
+                                     struct relay *relay);
+static unsigned batch_size(struct scheduler *scheduler, struct relay *server,
+                           const struct lane *lane, uint32_t room);
 static void take_ticket(struct scheduler *scheduler, struct relay *server,
-    struct lane *lane, struct part **parts, unsigned count);
+                        struct lane *lane, struct part **parts, unsigned count);
 static unsigned take_parts(struct scheduler *scheduler, struct lane *lane,
-    struct part **parts, unsigned wanted);
+                           struct part **parts, unsigned wanted);
 static void on_home(struct letter *letter);
 static unsigned parts_came_home(struct scheduler *scheduler,
-    const struct assignment *assignment);
+                                const struct assignment *assignment);
 static void unclaim(struct scheduler *scheduler, struct part *part,
-    bool is_kept);
+                    bool is_kept);
 static void part_is_gone(struct scheduler *scheduler, struct part *part);
 static void attempt_ended(struct scheduler *scheduler, struct ticket *ticket,
-    struct assignment *assignment, unsigned used);
+                          struct assignment *assignment, unsigned used);
 static bool has_made_progress(const struct assignment *assignment);
 static bool was_cut_short(const struct assignment *assignment);
 static void charge_fault(struct scheduler *scheduler,
-    const struct ticket *ticket, const struct assignment *assignment);
+                         const struct ticket *ticket,
+                         const struct assignment *assignment);
 static void open_breaker(struct scheduler *scheduler,
-    const struct ticket *ticket, const struct assignment *assignment);
+                         const struct ticket *ticket,
+                         const struct assignment *assignment);
 static void close_breaker(struct scheduler *scheduler, struct hop *hop);
 
 bool scheduler_assign(struct scheduler *scheduler, struct relay *relay)
@@ -52,7 +54,7 @@ bool scheduler_assign(struct scheduler *scheduler, struct relay *relay)
 		return false;
 	calm_room = relay_calm_room(server, scheduler->now_ms);
 	lane = line_next_lane(relay, kinds_that_may_start(scheduler, relay),
-	    calm_room > 0 ? PRIORITY_BULK : PRIORITY_NORMAL);
+	                      calm_room > 0 ? PRIORITY_BULK : PRIORITY_NORMAL);
 	if (lane == NULL)
 		return false;
 	if (lane->priority == PRIORITY_BULK)
@@ -61,7 +63,7 @@ bool scheduler_assign(struct scheduler *scheduler, struct relay *relay)
 	    lane->retries.count < ASSIGNMENT_PARTS_MAX)
 		scheduler_fill_window(scheduler, lane);
 	count = take_parts(scheduler, lane, parts,
-	    batch_size(scheduler, server, lane, room));
+	                   batch_size(scheduler, server, lane, room));
 	if (count == 0) {
 		scheduler_lane_changed(scheduler, lane);
 		return true;
@@ -72,7 +74,7 @@ bool scheduler_assign(struct scheduler *scheduler, struct relay *relay)
 }
 
 static unsigned kinds_that_may_start(struct scheduler *scheduler,
-    struct relay *relay)
+                                     struct relay *relay)
 {
 	unsigned kinds = LINE_ALL_KINDS;
 
@@ -84,12 +86,11 @@ static unsigned kinds_that_may_start(struct scheduler *scheduler,
 }
 
 static void take_ticket(struct scheduler *scheduler, struct relay *server,
-    struct lane *lane, struct part **parts, unsigned count)
+                        struct lane *lane, struct part **parts, unsigned count)
 {
-	struct hop *hop =
-	    server == lane->hop->relay ? lane->hop : &server->hop;
-	struct ticket *ticket = relay_take_ticket(server, hop,
-	    &scheduler->next_ticket_id, scheduler->worker_count);
+	struct hop *hop = server == lane->hop->relay ? lane->hop : &server->hop;
+	struct ticket *ticket = relay_take_ticket(
+	    server, hop, &scheduler->next_ticket_id, scheduler->worker_count);
 
 	ticket->is_retry = lane->kind == LANE_RETRY;
 	ticket->is_large = lane->is_large;
@@ -113,7 +114,7 @@ static void take_ticket(struct scheduler *scheduler, struct relay *server,
 }
 
 static unsigned batch_size(struct scheduler *scheduler, struct relay *server,
-    const struct lane *lane, uint32_t room)
+                           const struct lane *lane, uint32_t room)
 {
 	struct relay *relay = lane->hop->relay;
 	size_t limit = relay_connection_limit(server, scheduler->now_ms);
@@ -131,13 +132,13 @@ static unsigned batch_size(struct scheduler *scheduler, struct relay *server,
 
 /* Parts whose message is being changed are set aside. */
 static unsigned take_parts(struct scheduler *scheduler, struct lane *lane,
-    struct part **parts, unsigned wanted)
+                           struct part **parts, unsigned wanted)
 {
 	unsigned count = 0;
 	struct part *part;
 
 	while (count < wanted &&
-	    (part = lane_take_part(&scheduler->lanes, lane)) != NULL) {
+	       (part = lane_take_part(&scheduler->lanes, lane)) != NULL) {
 		if (!scheduler_set_aside(scheduler, part))
 			parts[count++] = part;
 	}
@@ -156,7 +157,7 @@ bool scheduler_set_aside(struct scheduler *scheduler, struct part *part)
 }
 
 void scheduler_send(struct scheduler *scheduler, struct ticket *ticket,
-    struct part **parts, unsigned count)
+                    struct part **parts, unsigned count)
 {
 	struct assignment *assignment = assignment_new();
 	const struct hop *hop = ticket->hop;
@@ -213,14 +214,15 @@ static void on_home(struct letter *letter)
 
 /* Returns how many the relay may have seen. */
 static unsigned parts_came_home(struct scheduler *scheduler,
-    const struct assignment *assignment)
+                                const struct assignment *assignment)
 {
 	unsigned used = 0;
 
 	/* From the last, so that each goes in front of the one before. */
 	for (unsigned i = assignment->part_count; i-- > 0;) {
-		struct part *part = part_table_find(&scheduler->parts,
-		    assignment->parts[i].id, assignment->parts[i].part);
+		struct part *part =
+		    part_table_find(&scheduler->parts, assignment->parts[i].id,
+		                    assignment->parts[i].part);
 		bool is_ours =
 		    part != NULL && part->ticket == assignment->owner;
 
@@ -249,7 +251,7 @@ static unsigned parts_came_home(struct scheduler *scheduler,
 		case PART_MISROUTED:
 			/* First, so that it is set aside until it moves. */
 			scheduler_reroute_message(scheduler,
-			    assignment->parts[i].id);
+			                          assignment->parts[i].id);
 			if (is_ours)
 				unclaim(scheduler, part, false);
 			break;
@@ -260,7 +262,7 @@ static unsigned parts_came_home(struct scheduler *scheduler,
 
 /* Kept: no other relay than its own may have it. */
 static void unclaim(struct scheduler *scheduler, struct part *part,
-    bool is_kept)
+                    bool is_kept)
 {
 	struct claim *claim = claims_find(&scheduler->claims, part->id);
 	struct lane *lane = part->lane;
@@ -293,7 +295,7 @@ static void part_is_gone(struct scheduler *scheduler, struct part *part)
 }
 
 static void attempt_ended(struct scheduler *scheduler, struct ticket *ticket,
-    struct assignment *assignment, unsigned used)
+                          struct assignment *assignment, unsigned used)
 {
 	struct relay *relay = ticket->relay;
 	struct hop *hop = ticket->hop;
@@ -306,11 +308,11 @@ static void attempt_ended(struct scheduler *scheduler, struct ticket *ticket,
 	if (assignment->fault.class == VERDICT_NONE &&
 	    !scheduler->is_draining && was_cut_short(assignment))
 		verdict_local(&assignment->fault, VERDICT_TEMPORARY,
-		    SCOPE_RELAY, PHASE_CONNECT, FAULT_OTHER,
-		    "the attempt ended without an answer");
+		              SCOPE_RELAY, PHASE_CONNECT, FAULT_OTHER,
+		              "the attempt ended without an answer");
 	relay_settle(relay, ticket->part_count, used, scheduler->now_ms);
 	relay_count(relay, assignment->delivered, assignment->refused,
-	    scheduler->now_ms);
+	            scheduler->now_ms);
 	if (assignment->fault.class != VERDICT_NONE) {
 		relay->faults++;
 		charge_fault(scheduler, ticket, assignment);
@@ -329,7 +331,7 @@ static void attempt_ended(struct scheduler *scheduler, struct ticket *ticket,
 static bool has_made_progress(const struct assignment *assignment)
 {
 	return assignment->had_session || assignment->delivered > 0 ||
-	    assignment->refused > 0;
+	       assignment->refused > 0;
 }
 
 /* Mail came back without a word why: not to be tried again at once. */
@@ -345,7 +347,8 @@ static bool was_cut_short(const struct assignment *assignment)
 }
 
 static void charge_fault(struct scheduler *scheduler,
-    const struct ticket *ticket, const struct assignment *assignment)
+                         const struct ticket *ticket,
+                         const struct assignment *assignment)
 {
 	struct relay *relay = ticket->relay;
 	bool may_be_chance = false;
@@ -379,13 +382,14 @@ static void charge_fault(struct scheduler *scheduler,
 }
 
 static void open_breaker(struct scheduler *scheduler,
-    const struct ticket *ticket, const struct assignment *assignment)
+                         const struct ticket *ticket,
+                         const struct assignment *assignment)
 {
 	struct hop *hop = ticket->hop;
 	struct relay *relay = ticket->relay;
 
 	if (!breaker_trip(&hop->breaker, &assignment->fault, ticket->is_probe,
-	    scheduler->now_ms, scheduler_random(scheduler)))
+	                  scheduler->now_ms, scheduler_random(scheduler)))
 		return;
 	/* Here, since all that come home together are one warning. */
 	if (assignment->fault.fault == FAULT_RATE && !relay_is_direct(relay))

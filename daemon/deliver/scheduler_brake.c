@@ -16,12 +16,12 @@
 #include "settings.h"
 
 static void note_message(struct scheduler *scheduler,
-    const struct ticket *ticket, struct assignment *assignment,
-    unsigned index);
+                         const struct ticket *ticket,
+                         struct assignment *assignment, unsigned index);
 static char *reason_of(const struct verdict *refusal);
 static void hold_relay(struct assignment *assignment, const char *reason);
-static void submitter_changed(struct scheduler *scheduler,
-    struct relay *relay, uint32_t submitter, bool is_held);
+static void submitter_changed(struct scheduler *scheduler, struct relay *relay,
+                              uint32_t submitter, bool is_held);
 
 static uint32_t submitter_of(const struct lane *lane)
 {
@@ -35,10 +35,10 @@ static struct brake *brake_of(const struct lane *lane)
 }
 
 bool scheduler_brake_holds(const struct scheduler *scheduler,
-    const struct lane *lane)
+                           const struct lane *lane)
 {
 	return !brake_may_pass(brake_of(lane), submitter_of(lane),
-	    scheduler->now_ms);
+	                       scheduler->now_ms);
 }
 
 bool scheduler_brake_probes(const struct lane *lane)
@@ -47,7 +47,8 @@ bool scheduler_brake_probes(const struct lane *lane)
 }
 
 void scheduler_brake_sent(struct scheduler *scheduler,
-    const struct ticket *ticket, struct assignment *assignment)
+                          const struct ticket *ticket,
+                          struct assignment *assignment)
 {
 	struct brake *brake = &ticket->relay->brake;
 	uint32_t submitter = submitter_of(ticket->lane);
@@ -63,7 +64,8 @@ void scheduler_brake_sent(struct scheduler *scheduler,
 }
 
 void scheduler_brake_came_home(struct scheduler *scheduler,
-    const struct ticket *ticket, struct assignment *assignment)
+                               const struct ticket *ticket,
+                               struct assignment *assignment)
 {
 	struct relay *relay = ticket->relay;
 	struct brake *brake = &relay->brake;
@@ -82,14 +84,15 @@ void scheduler_brake_came_home(struct scheduler *scheduler,
 	if (!brake_is_probe(brake, submitter))
 		return;
 	brake_end_probe(brake, submitter, assignment->has_met_watched,
-	    scheduler->now_ms);
+	                scheduler->now_ms);
 	alarm_set(&scheduler->alarms, &relay->brake_alarm,
-	    brake_next_ms(brake, scheduler->now_ms));
+	          brake_next_ms(brake, scheduler->now_ms));
 	scheduler_hop_changed(scheduler, &relay->hop);
 }
 
 static void note_message(struct scheduler *scheduler,
-    const struct ticket *ticket, struct assignment *assignment, unsigned index)
+                         const struct ticket *ticket,
+                         struct assignment *assignment, unsigned index)
 {
 	struct brake *brake = &ticket->relay->brake;
 	uint32_t submitter = submitter_of(ticket->lane);
@@ -99,14 +102,14 @@ static void note_message(struct scheduler *scheduler,
 	if (assignment->parts[index].has_delivered) {
 		if (brake_note_success(brake, submitter))
 			submitter_changed(scheduler, ticket->relay, submitter,
-			    false);
+			                  false);
 		return;
 	}
 	if (refusal->signature == 0)
 		return;
 	reason = reason_of(&assignment->refusal);
 	switch (brake_note_refusal(brake, submitter, refusal, reason,
-	    scheduler->now_ms)) {
+	                           scheduler->now_ms)) {
 	case BRAKE_NOT_PULLED:
 		break;
 	case BRAKE_SUBMITTER_HELD:
@@ -127,11 +130,11 @@ static char *reason_of(const struct verdict *refusal)
 		(void)snprintf(code, sizeof(code), "%u ", refusal->code);
 	if (refusal->enhanced[0] != 0)
 		(void)snprintf(enhanced, sizeof(enhanced), "%u.%u.%u ",
-		    refusal->enhanced[0], refusal->enhanced[1],
-		    refusal->enhanced[2]);
+		               refusal->enhanced[0], refusal->enhanced[1],
+		               refusal->enhanced[2]);
 	return xasprintf("all mail was refused in the same words, so it waits "
-			 "instead of being returned: %s%s%s",
-	    code, enhanced, refusal->text);
+	                 "instead of being returned: %s%s%s",
+	                 code, enhanced, refusal->text);
 }
 
 /* The caller charges it like any fault that a human has to mend. */
@@ -141,27 +144,27 @@ static void hold_relay(struct assignment *assignment, const char *reason)
 	struct verdict *fault = &assignment->fault;
 
 	verdict_local(fault, VERDICT_TEMPORARY, SCOPE_RELAY, refusal->phase,
-	    FAULT_CONFIG, reason);
+	              FAULT_CONFIG, reason);
 }
 
 static void submitter_changed(struct scheduler *scheduler, struct relay *relay,
-    uint32_t submitter, bool is_held)
+                              uint32_t submitter, bool is_held)
 {
 	const struct brake_hold *hold;
 	struct log_line line;
 
 	log_begin(&line, is_held ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "brake");
 	log_text(&line, "relay",
-	    relay->settings != NULL ? relay->settings->name : NULL);
+	         relay->settings != NULL ? relay->settings->name : NULL);
 	log_number(&line, "submitter", submitter);
 	log_text(&line, "state", is_held ? "held" : "released");
-	LIST_FOREACH(hold, &relay->brake.holds, links)
+	LIST_FOREACH (hold, &relay->brake.holds, links)
 		if (is_held && hold->submitter == submitter)
 			log_text(&line, "reason", hold->reason);
 	log_end(&line);
 	relay->is_dirty = true;
 	alarm_set(&scheduler->alarms, &relay->brake_alarm,
-	    brake_next_ms(&relay->brake, scheduler->now_ms));
+	          brake_next_ms(&relay->brake, scheduler->now_ms));
 	scheduler_hop_changed(scheduler, &relay->hop);
 }
 
@@ -171,7 +174,7 @@ void scheduler_on_brake_alarm(struct alarm *alarm)
 	struct scheduler *scheduler = relay->scheduler;
 
 	alarm_set(&scheduler->alarms, alarm,
-	    brake_next_ms(&relay->brake, scheduler->now_ms));
+	          brake_next_ms(&relay->brake, scheduler->now_ms));
 	scheduler_hop_changed(scheduler, &relay->hop);
 }
 

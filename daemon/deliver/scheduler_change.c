@@ -28,17 +28,17 @@ struct change_errand {
 
 static void on_change(struct letter *letter);
 static void wait_for_attempt(struct scheduler *scheduler, struct claim *claim,
-    struct change *change);
+                             struct change *change);
 static struct change *change_dup(const struct change *change);
 static int check_owner(struct scheduler *scheduler,
-    const struct change *change);
+                       const struct change *change);
 static void post_change(struct change_errand *errand);
 static void on_change_home(struct letter *letter);
 static void send_home(struct change_errand *errand);
 static void ask_again(struct scheduler *scheduler, uint64_t id);
 
 static struct change_errand *errand_new(struct scheduler *scheduler,
-    struct change *change)
+                                        struct change *change)
 {
 	struct change_errand *errand = xcalloc(1, sizeof(*errand));
 
@@ -85,7 +85,7 @@ static void on_change(struct letter *letter)
 }
 
 static void wait_for_attempt(struct scheduler *scheduler, struct claim *claim,
-    struct change *change)
+                             struct change *change)
 {
 	claim_queue_change_take(claim, change_dup(change));
 	change->is_accepted_only = true;
@@ -126,7 +126,7 @@ static int check_owner(struct scheduler *scheduler, const struct change *change)
 }
 
 void scheduler_post_change_take(struct scheduler *scheduler,
-    struct change *change)
+                                struct change *change)
 {
 	post_change(errand_new(scheduler, change));
 }
@@ -193,7 +193,7 @@ void scheduler_claim_changed(struct scheduler *scheduler, struct claim *claim)
 			scheduler_post_change_take(scheduler, change);
 	}
 	while (!claim_is_changing(claim) &&
-	    (part = part_list_take(&claim->aside)) != NULL) {
+	       (part = part_list_take(&claim->aside)) != NULL) {
 		part->lane->aside--;
 		lane_put_back(&scheduler->lanes, part->lane, part);
 		scheduler_lane_changed(scheduler, part->lane);
@@ -209,8 +209,8 @@ static void ask_again(struct scheduler *scheduler, uint64_t id)
 	if (queue_read_message(scheduler->reader, id, &message) < 0)
 		return;
 	for (unsigned i = 0; i < message->part_count; i++) {
-		struct lane *lane = lanes_table_find(&scheduler->lanes,
-		    message->parts[i].lane);
+		struct lane *lane =
+		    lanes_table_find(&scheduler->lanes, message->parts[i].lane);
 
 		if (lane == NULL || lane->hop->breaker.state != BREAKER_OPEN)
 			continue;

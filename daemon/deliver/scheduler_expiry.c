@@ -14,9 +14,9 @@
 #include "settings.h"
 
 static struct ticket *ticket_of(struct scheduler *scheduler,
-    struct relay *relay);
+                                struct relay *relay);
 static unsigned take_too_old(struct scheduler *scheduler, struct lane *lane,
-    struct part **parts);
+                             struct part **parts);
 
 void scheduler_expire(struct scheduler *scheduler, struct hop *hop)
 {
@@ -27,10 +27,9 @@ void scheduler_expire(struct scheduler *scheduler, struct hop *hop)
 	unsigned count = 0;
 
 	if (ticket->is_busy || hop->fault == NULL || relay->settings == NULL ||
-	    scheduler->is_draining ||
-	    scheduler->settings->retry.expire_s == 0)
+	    scheduler->is_draining || scheduler->settings->retry.expire_s == 0)
 		return;
-	TAILQ_FOREACH(lane, &hop->lanes, in_hop) {
+	TAILQ_FOREACH (lane, &hop->lanes, in_hop) {
 		count = take_too_old(scheduler, lane, parts);
 		if (count > 0)
 			break;
@@ -49,7 +48,7 @@ void scheduler_expire(struct scheduler *scheduler, struct hop *hop)
 
 /* One a relay; the worker makes no connection for it. */
 static struct ticket *ticket_of(struct scheduler *scheduler,
-    struct relay *relay)
+                                struct relay *relay)
 {
 	struct ticket *ticket = relay->expiry_ticket;
 
@@ -65,19 +64,19 @@ static struct ticket *ticket_of(struct scheduler *scheduler,
 }
 
 static bool is_too_old(const struct scheduler *scheduler,
-    const struct part *part)
+                       const struct part *part)
 {
 	uint64_t accepted_ms = queue_id_time_ms(part->id);
 	uint64_t allowed_ms =
 	    (uint64_t)scheduler->settings->retry.expire_s * 1000;
 
 	return accepted_ms < scheduler->now_ms &&
-	    scheduler->now_ms - accepted_ms > allowed_ms;
+	       scheduler->now_ms - accepted_ms > allowed_ms;
 }
 
 /* The first of a lane are the oldest, but for a retry's delay. */
 static unsigned take_too_old(struct scheduler *scheduler, struct lane *lane,
-    struct part **parts)
+                             struct part **parts)
 {
 	struct part_list *lists[] = { &lane->fresh, &lane->retries };
 	unsigned count = 0;
@@ -87,8 +86,8 @@ static unsigned take_too_old(struct scheduler *scheduler, struct lane *lane,
 		scheduler_fill_window(scheduler, lane);
 	for (unsigned i = 0; i < 2; i++) {
 		while (count < ASSIGNMENT_PARTS_MAX &&
-		    (part = TAILQ_FIRST(&lists[i]->head)) != NULL &&
-		    is_too_old(scheduler, part)) {
+		       (part = TAILQ_FIRST(&lists[i]->head)) != NULL &&
+		       is_too_old(scheduler, part)) {
 			lane_lose_part(&scheduler->lanes, lane, part);
 			part_leave_list(part);
 			if (!scheduler_set_aside(scheduler, part))
@@ -99,7 +98,7 @@ static unsigned take_too_old(struct scheduler *scheduler, struct lane *lane,
 }
 
 void scheduler_expiry_ended(struct scheduler *scheduler, struct ticket *ticket,
-    unsigned settled)
+                            unsigned settled)
 {
 	struct hop *hop = ticket->hop;
 

@@ -18,25 +18,25 @@
 #include "settings.h"
 
 static bool is_in_trouble(const struct scheduler *scheduler,
-    const struct relay *relay)
+                          const struct relay *relay)
 {
 	const struct breaker *breaker = &relay->hop.breaker;
 
 	return relay->settings != NULL && relay->settings->enabled &&
-	    !relay_is_paused(relay, scheduler->now_ms) &&
-	    !breaker_may_pass(breaker, scheduler->now_ms);
+	       !relay_is_paused(relay, scheduler->now_ms) &&
+	       !breaker_may_pass(breaker, scheduler->now_ms);
 }
 
 static bool may_carry(const struct scheduler *scheduler,
-    const struct relay *relay)
+                      const struct relay *relay)
 {
 	return relay->settings != NULL && relay->settings->enabled &&
-	    !relay_is_paused(relay, scheduler->now_ms) &&
-	    breaker_is_closed(&relay->hop.breaker);
+	       !relay_is_paused(relay, scheduler->now_ms) &&
+	       breaker_is_closed(&relay->hop.breaker);
 }
 
 static struct relay *find_carrier(struct scheduler *scheduler,
-    const struct relay *relay)
+                                  const struct relay *relay)
 {
 	if (!is_in_trouble(scheduler, relay))
 		return NULL;
@@ -57,9 +57,9 @@ static void log_carrier(const struct relay *relay)
 
 	log_begin(&line, LOG_LEVEL_INFO, "fallback");
 	log_text(&line, "relay",
-	    relay->settings == NULL ? NULL : relay->settings->name);
+	         relay->settings == NULL ? NULL : relay->settings->name);
 	log_text(&line, "carried_by",
-	    carrier == NULL ? NULL : carrier->settings->name);
+	         carrier == NULL ? NULL : carrier->settings->name);
 	log_end(&line);
 }
 
@@ -108,7 +108,7 @@ void scheduler_carrier_changed(struct scheduler *scheduler, struct relay *relay)
 		if (!choose_carrier(scheduler, other) &&
 		    other->carrier != relay)
 			continue;
-		TAILQ_FOREACH(lane, &other->hop.lanes, in_hop)
+		TAILQ_FOREACH (lane, &other->hop.lanes, in_hop)
 			scheduler_lane_changed(scheduler, lane);
 	}
 }
@@ -132,7 +132,7 @@ static bool has_ready(const struct relay *relay)
 }
 
 static bool carries_something(const struct scheduler *scheduler,
-    const struct relay *relay)
+                              const struct relay *relay)
 {
 	const struct relay *other = scheduler->relays;
 
@@ -142,11 +142,11 @@ static bool carries_something(const struct scheduler *scheduler,
 }
 
 bool scheduler_has_turn(const struct scheduler *scheduler,
-    const struct relay *relay)
+                        const struct relay *relay)
 {
 	if (relay->carrier != NULL)
 		return relay->carrier->was_own_turn ||
-		    !has_ready(relay->carrier);
+		       !has_ready(relay->carrier);
 	return relay->carried == 0 || !relay->was_own_turn ||
-	    !carries_something(scheduler, relay);
+	       !carries_something(scheduler, relay);
 }

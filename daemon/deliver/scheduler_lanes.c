@@ -34,7 +34,7 @@
 #define HOP_REMEMBERED_MS (60 * 60 * UINT64_C(1000))
 
 static struct lane *add_lane(struct scheduler *scheduler,
-    const struct lane_info *info, struct relay *relay);
+                             const struct lane_info *info, struct relay *relay);
 static bool make_room(struct scheduler *scheduler);
 static bool may_drop(const struct lane *lane);
 static void drop_lane(struct scheduler *scheduler, struct lane *lane);
@@ -48,7 +48,7 @@ static void wake_at(struct scheduler *scheduler, uint64_t due_ms);
 static bool is_full(const struct scheduler *scheduler)
 {
 	return scheduler->lanes.count - scheduler->lanes.with_fresh >=
-	    SCHEDULER_LANES_MAX;
+	       SCHEDULER_LANES_MAX;
 }
 
 struct lane *scheduler_lane(struct scheduler *scheduler, uint32_t id)
@@ -62,16 +62,16 @@ struct lane *scheduler_lane(struct scheduler *scheduler, uint32_t id)
 	r = queue_read_lane(scheduler->reader, id, &info);
 	if (r < 0) {
 		log_message(LOG_LEVEL_ERR, "lane", "lane %u: %s", id,
-		    strerror(-r));
+		            strerror(-r));
 		return NULL;
 	}
 	(void)make_room(scheduler);
 	return add_lane(scheduler, &info,
-	    scheduler_relay(scheduler, info.key.relay));
+	                scheduler_relay(scheduler, info.key.relay));
 }
 
 static struct lane *add_lane(struct scheduler *scheduler,
-    const struct lane_info *info, struct relay *relay)
+                             const struct lane_info *info, struct relay *relay)
 {
 	struct hop *hop = &relay->hop;
 	struct lane *lane;
@@ -96,7 +96,7 @@ void scheduler_lane_changed(struct scheduler *scheduler, struct lane *lane)
 	struct relay *relay = lane->hop->relay;
 	enum lane_kind kind = lane_kind_now(lane, scheduler->now_ms);
 	bool has_due = lane->next_due_ms > scheduler->now_ms &&
-	    lane->next_due_ms != UINT64_MAX;
+	               lane->next_due_ms != UINT64_MAX;
 
 	if (lane_has_work(lane, scheduler->now_ms) &&
 	    scheduler_must_reroute(scheduler, lane)) {
@@ -175,15 +175,14 @@ static void drop_window(struct scheduler *scheduler, struct lane *lane)
 
 static void drop_hop_if_unused(struct scheduler *scheduler, struct hop *hop)
 {
-	if (hop->domain == NULL || !TAILQ_EMPTY(&hop->lanes) ||
-	    hop->in_use > 0)
+	if (hop->domain == NULL || !TAILQ_EMPTY(&hop->lanes) || hop->in_use > 0)
 		return;
 	if (!breaker_is_closed(&hop->breaker) &&
 	    scheduler->hops.count <= HOPS_REMEMBERED_MAX &&
 	    hop->breaker.until_ms + HOP_REMEMBERED_MS > scheduler->now_ms) {
 		if (hop->alarm.place == 0)
 			alarm_set(&scheduler->alarms, &hop->alarm,
-			    hop->breaker.until_ms + HOP_REMEMBERED_MS);
+			          hop->breaker.until_ms + HOP_REMEMBERED_MS);
 		return;
 	}
 	alarm_clear(&scheduler->alarms, &hop->alarm);
@@ -196,12 +195,12 @@ void scheduler_hop_changed(struct scheduler *scheduler, struct hop *hop)
 
 	if (hop->domain == NULL)
 		scheduler_choose_carrier(scheduler, hop->relay);
-	TAILQ_FOREACH(lane, &hop->lanes, in_hop)
+	TAILQ_FOREACH (lane, &hop->lanes, in_hop)
 		scheduler_lane_changed(scheduler, lane);
 	if (hop->domain == NULL)
 		scheduler_carrier_changed(scheduler, hop->relay);
 	alarm_set(&scheduler->alarms, &hop->alarm,
-	    hop_next_ms(hop, scheduler->now_ms));
+	          hop_next_ms(hop, scheduler->now_ms));
 	look_again(scheduler, hop);
 	if (hop->domain == NULL)
 		scheduler_watch_trouble(scheduler, hop->relay);
@@ -234,11 +233,11 @@ void scheduler_fill_window(struct scheduler *scheduler, struct lane *lane)
 
 	do {
 		count = queue_read_due(scheduler->reader, lane->id,
-		    &lane->cursor, scheduler->now_ms, rows, DUE_ROWS,
-		    &next_due_ms);
+		                       &lane->cursor, scheduler->now_ms, rows,
+		                       DUE_ROWS, &next_due_ms);
 		if (count < 0) {
 			log_message(LOG_LEVEL_ERR, "lane", "lane %u: %s",
-			    lane->id, strerror(-count));
+			            lane->id, strerror(-count));
 			lane->next_due_ms = scheduler->now_ms + READ_AGAIN_MS;
 			return;
 		}
@@ -247,10 +246,10 @@ void scheduler_fill_window(struct scheduler *scheduler, struct lane *lane)
 
 			/* In memory already, or claimed. */
 			if (part_table_find(&scheduler->parts, rows[i].id,
-			    rows[i].part) != NULL)
+			                    rows[i].part) != NULL)
 				continue;
 			part = part_table_add(&scheduler->parts, rows[i].id,
-			    rows[i].part);
+			                      rows[i].part);
 			part->due_ms = rows[i].due_ms;
 			lane_add_retry(lane, part);
 		}
@@ -261,10 +260,10 @@ void scheduler_fill_window(struct scheduler *scheduler, struct lane *lane)
 }
 
 void scheduler_row_due(struct scheduler *scheduler,
-    const struct part_notice *notice)
+                       const struct part_notice *notice)
 {
-	struct part *part = part_table_find(&scheduler->parts, notice->id,
-	    notice->part);
+	struct part *part =
+	    part_table_find(&scheduler->parts, notice->id, notice->part);
 	struct lane *lane;
 
 	/* Moved, from fresh or to another due: it is read from there. */
@@ -305,8 +304,9 @@ static bool load_lane(struct scheduler *scheduler, uint32_t id)
 		relay->hop.has_passed_over = true;
 		return true;
 	}
-	hop = info.key.domain[0] == '\0' ? NULL :
-	    hops_find(&scheduler->hops, relay, info.key.domain);
+	hop = info.key.domain[0] == '\0'
+	          ? NULL
+	          : hops_find(&scheduler->hops, relay, info.key.domain);
 	if (hop != NULL &&
 	    !breaker_may_pass(&hop->breaker, scheduler->now_ms)) {
 		hop->has_passed_over = true;
@@ -347,8 +347,8 @@ void scheduler_on_wake_alarm(struct alarm *alarm)
 	scheduler->is_walking = walk_wake(scheduler);
 	if (!scheduler->is_walking && scheduler->must_walk_again)
 		wake_at(scheduler, again_ms > scheduler->now_ms
-		    ? again_ms
-		    : scheduler->now_ms + 1);
+		                       ? again_ms
+		                       : scheduler->now_ms + 1);
 }
 
 /* A few rows, the loop has its turn in between; true if more are due. */
@@ -356,7 +356,7 @@ static bool walk_wake(struct scheduler *scheduler)
 {
 	struct wake_row rows[WAKE_ROWS];
 	int count = queue_read_wake(scheduler->reader, &scheduler->wake_from,
-	    rows, WAKE_ROWS);
+	                            rows, WAKE_ROWS);
 
 	scheduler->is_full = false;
 	if (count < 0) {
@@ -392,7 +392,7 @@ void scheduler_load_fresh(struct scheduler *scheduler)
 
 	do {
 		count = queue_read_fresh(scheduler->reader, after_id,
-		    after_part, rows, FRESH_ROWS);
+		                         after_part, rows, FRESH_ROWS);
 		for (int i = 0; i < count; i++) {
 			struct lane *lane =
 			    scheduler_lane(scheduler, rows[i].lane);
@@ -403,14 +403,14 @@ void scheduler_load_fresh(struct scheduler *scheduler)
 			if (lane == NULL)
 				continue;
 			part = part_table_add(&scheduler->parts, after_id,
-			    after_part);
+			                      after_part);
 			lane_add_fresh(&scheduler->lanes, lane, part);
 			scheduler_lane_changed(scheduler, lane);
 		}
 	} while (count == FRESH_ROWS);
 	if (count < 0)
 		log_message(LOG_LEVEL_ERR, "queue", "fresh mail: %s",
-		    strerror(-count));
+		            strerror(-count));
 }
 
 /* At the end: nothing is at a worker any more that would come home. */

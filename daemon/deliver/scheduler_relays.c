@@ -26,11 +26,11 @@ static void on_pause(struct letter *letter);
 static void on_resume(struct letter *letter);
 static void on_remembered(struct letter *letter);
 static void hops_of_relay_changed(struct scheduler *scheduler,
-    struct relay *relay);
+                                  struct relay *relay);
 
 static void post_errand(struct scheduler *scheduler, uint32_t relay,
-    uint64_t until_ms, const char *reason,
-    void (*open)(struct letter *letter))
+                        uint64_t until_ms, const char *reason,
+                        void (*open)(struct letter *letter))
 {
 	struct relay_errand *errand = xcalloc(1, sizeof(*errand));
 
@@ -43,7 +43,7 @@ static void post_errand(struct scheduler *scheduler, uint32_t relay,
 }
 
 void scheduler_pause_relay(struct scheduler *scheduler, uint32_t relay,
-    uint64_t until_ms, const char *reason)
+                           uint64_t until_ms, const char *reason)
 {
 	post_errand(scheduler, relay, until_ms, reason, on_pause);
 }
@@ -79,7 +79,7 @@ static void on_pause(struct letter *letter)
 }
 
 static void hops_of_relay_changed(struct scheduler *scheduler,
-    struct relay *relay)
+                                  struct relay *relay)
 {
 	scheduler_hop_changed(scheduler, &relay->hop);
 	for (size_t i = 0; i < scheduler->hops.bucket_count; i++) {
@@ -197,20 +197,20 @@ void scheduler_recall(struct scheduler *scheduler, struct relay *relay)
 	if (queue_read_relay(scheduler->reader, relay->id, relay->memory) == 0)
 		relay_import(relay, relay->memory);
 	alarm_set(&scheduler->alarms, &relay->brake_alarm,
-	    brake_next_ms(&relay->brake, scheduler->now_ms));
+	          brake_next_ms(&relay->brake, scheduler->now_ms));
 	relay->memory->job = (struct queue_job){ 0 };
 }
 
 static uint64_t seconds_left(const struct scheduler *scheduler,
-    const struct breaker *breaker)
+                             const struct breaker *breaker)
 {
 	return breaker->until_ms <= scheduler->now_ms
-	    ? 0
-	    : (breaker->until_ms - scheduler->now_ms + 999) / 1000;
+	           ? 0
+	           : (breaker->until_ms - scheduler->now_ms + 999) / 1000;
 }
 
 void scheduler_log_breaker(const struct scheduler *scheduler,
-    const struct hop *hop)
+                           const struct hop *hop)
 {
 	const struct breaker *breaker = &hop->breaker;
 	const struct relay_settings *settings = hop->relay->settings;
@@ -227,15 +227,14 @@ void scheduler_log_breaker(const struct scheduler *scheduler,
 	log_text(&line, "domain", hop->domain);
 	log_text(&line, "state", breaker_state_name(breaker->state));
 	if (hop->fault != NULL) {
-		log_text(&line, "fault",
-		    verdict_fault_name(hop->fault->fault));
+		log_text(&line, "fault", verdict_fault_name(hop->fault->fault));
 		log_text(&line, "phase", smtp_phase_name(hop->fault->phase));
 		log_text(&line, "host", hop->fault_host);
 		if (hop->fault->code != 0)
 			log_number(&line, "code", hop->fault->code);
 		log_text(&line, "reply", hop->fault->text);
 		log_number(&line, "again_s",
-		    (int64_t)seconds_left(scheduler, breaker));
+		           (int64_t)seconds_left(scheduler, breaker));
 	}
 	log_end(&line);
 }

@@ -30,32 +30,35 @@ struct move {
 };
 
 static bool must_reroute(const struct scheduler *scheduler,
-    const struct relay_settings *relay, const char *domain);
+                         const struct relay_settings *relay,
+                         const char *domain);
 static bool has_fallback(const struct scheduler *scheduler,
-    const struct relay_settings *relay);
+                         const struct relay_settings *relay);
 static uint32_t find_heir(struct scheduler *scheduler,
-    const struct message *message);
+                          const struct message *message);
 static void plan(struct scheduler *scheduler, const struct message *message,
-    struct move *move);
+                 struct move *move);
 static struct change *make_change(struct scheduler *scheduler,
-    const struct message *message, struct move *move);
+                                  const struct message *message,
+                                  struct move *move);
 
 bool scheduler_must_reroute(const struct scheduler *scheduler,
-    const struct lane *lane)
+                            const struct lane *lane)
 {
 	return must_reroute(scheduler, lane->hop->relay->settings,
-	    lane->hop->domain == NULL ? "" : lane->hop->domain);
+	                    lane->hop->domain == NULL ? "" : lane->hop->domain);
 }
 
 bool scheduler_key_must_reroute(const struct scheduler *scheduler,
-    const struct lane_key *key)
+                                const struct lane_key *key)
 {
-	return must_reroute(scheduler,
-	    settings_find_relay(scheduler->settings, key->relay), key->domain);
+	return must_reroute(
+	    scheduler, settings_find_relay(scheduler->settings, key->relay),
+	    key->domain);
 }
 
 static bool must_reroute(const struct scheduler *scheduler,
-    const struct relay_settings *relay, const char *domain)
+                         const struct relay_settings *relay, const char *domain)
 {
 	if (relay == NULL)
 		return true;
@@ -65,7 +68,7 @@ static bool must_reroute(const struct scheduler *scheduler,
 }
 
 static bool has_fallback(const struct scheduler *scheduler,
-    const struct relay_settings *relay)
+                         const struct relay_settings *relay)
 {
 	for (size_t i = 0; i < relay->fallback_count; i++) {
 		const struct relay_settings *other = settings_find_relay(
@@ -116,13 +119,15 @@ void scheduler_reroute_message(struct scheduler *scheduler, uint64_t id)
 }
 
 static bool read_lane(struct scheduler *scheduler,
-    const struct message *message, const struct message_recipient *recipient,
-    struct lane_info *ret_info)
+                      const struct message *message,
+                      const struct message_recipient *recipient,
+                      struct lane_info *ret_info)
 {
 	for (unsigned i = 0; i < message->part_count; i++) {
 		if (message->parts[i].number == recipient->part)
 			return queue_read_lane(scheduler->reader,
-			    message->parts[i].lane, ret_info) == 0;
+			                       message->parts[i].lane,
+			                       ret_info) == 0;
 	}
 	return false;
 }
@@ -132,7 +137,7 @@ static bool read_lane(struct scheduler *scheduler,
  * where it isn't, or where others have a part in it: then the rules decide.
  */
 static uint32_t find_heir(struct scheduler *scheduler,
-    const struct message *message)
+                          const struct message *message)
 {
 	const struct relay_settings *heir = NULL;
 	struct lane_info info;
@@ -140,7 +145,7 @@ static uint32_t find_heir(struct scheduler *scheduler,
 
 	for (unsigned i = 0; i < message->part_count; i++) {
 		if (queue_read_lane(scheduler->reader, message->parts[i].lane,
-		    &info) < 0)
+		                    &info) < 0)
 			return 0;
 		if (i > 0 && info.key.relay != relay)
 			return 0;
@@ -153,7 +158,7 @@ static uint32_t find_heir(struct scheduler *scheduler,
 
 /* A lane for each recipient; one block: the keys, and their domains. */
 static void plan(struct scheduler *scheduler, const struct message *message,
-    struct move *move)
+                 struct move *move)
 {
 	size_t count = message->recipient_count;
 	size_t each = sizeof(struct lane_key) + LANE_DOMAIN_MAX;
@@ -167,15 +172,16 @@ static void plan(struct scheduler *scheduler, const struct message *message,
 		if (message->recipients[i].state != RECIPIENT_WAITING)
 			continue;
 		if (read_lane(scheduler, message, &message->recipients[i],
-		    &info) && route_is_right(scheduler->settings, message, i,
-		    &info.key)) {
+		              &info) &&
+		    route_is_right(scheduler->settings, message, i,
+		                   &info.key)) {
 			memcpy(domain, info.domain, LANE_DOMAIN_MAX);
 			move->lanes[i] = info.key;
 			move->lanes[i].domain = domain;
 			continue;
 		}
 		route_recipient(&move->lanes[i], domain, scheduler->settings,
-		    message, i);
+		                message, i);
 		if (!move->is_needed)
 			move->new_relay = move->lanes[i].relay;
 		move->is_needed = true;
@@ -184,7 +190,8 @@ static void plan(struct scheduler *scheduler, const struct message *message,
 
 /* To the lanes, or aside if there is no lane that could have it. */
 static struct change *make_change(struct scheduler *scheduler,
-    const struct message *message, struct move *move)
+                                  const struct message *message,
+                                  struct move *move)
 {
 	const struct relay_settings *relay =
 	    settings_find_relay(scheduler->settings, move->new_relay);
@@ -197,8 +204,8 @@ static struct change *make_change(struct scheduler *scheduler,
 			continue;
 		change->kind = CHANGE_PARK;
 		change->reason = xasprintf("no relay can take mail for %s: "
-		    "its address has no domain",
-		    message->recipients[i].address);
+		                           "its address has no domain",
+		                           message->recipients[i].address);
 		break;
 	}
 	if (change->kind == CHANGE_REROUTE && relay != NULL)
@@ -208,7 +215,7 @@ static struct change *make_change(struct scheduler *scheduler,
 }
 
 void scheduler_reroute_ended(struct scheduler *scheduler,
-    const struct change *change)
+                             const struct change *change)
 {
 	if (scheduler->rerouting == 0 || change->lanes == NULL)
 		return;
@@ -219,7 +226,7 @@ void scheduler_reroute_ended(struct scheduler *scheduler,
 	    change->job.result == -ENOMEM)
 		scheduler_round_again(scheduler, FAILED_AGAIN_MS);
 	else if (scheduler->round.stage != ROUND_DONE &&
-	    (scheduler->rerouting == SCHEDULER_REROUTING_MAX / 2 ||
-		scheduler->rerouting == 0))
+	         (scheduler->rerouting == SCHEDULER_REROUTING_MAX / 2 ||
+	          scheduler->rerouting == 0))
 		scheduler_round_again(scheduler, 1);
 }

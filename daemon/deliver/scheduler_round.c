@@ -50,7 +50,7 @@ void scheduler_round_init(struct scheduler *scheduler)
 		round->done_digest = round->digest;
 	else
 		memcpy(&round->done_digest, round->memory->bytes,
-		    sizeof(round->done_digest));
+		       sizeof(round->done_digest));
 	remember(scheduler);
 	scheduler_round_begin(scheduler);
 }
@@ -91,7 +91,7 @@ void scheduler_round_again(struct scheduler *scheduler, uint64_t in_ms)
 	}
 	if (round->alarm.place == 0)
 		alarm_set(&scheduler->alarms, &round->alarm,
-		    scheduler->now_ms + in_ms);
+		          scheduler->now_ms + in_ms);
 }
 
 void scheduler_round_add(struct scheduler *scheduler)
@@ -136,14 +136,14 @@ static void look_at_lanes(struct scheduler *scheduler)
 	struct lane_info infos[LANE_INFOS];
 	int count;
 
-	count = queue_read_lanes(scheduler->reader, round->lane, infos,
-	    LANE_INFOS);
+	count =
+	    queue_read_lanes(scheduler->reader, round->lane, infos, LANE_INFOS);
 	for (int i = 0; i < count; i++) {
 		const struct lane_info *info = &infos[i];
-		bool is_gone = scheduler_key_must_reroute(scheduler,
-		    &info->key);
-		struct lane *lane = lanes_table_find(&scheduler->lanes,
-		    info->id);
+		bool is_gone =
+		    scheduler_key_must_reroute(scheduler, &info->key);
+		struct lane *lane =
+		    lanes_table_find(&scheduler->lanes, info->id);
 
 		if (info->waiting > 0 &&
 		    (is_gone || round->stage == ROUND_LANES)) {
@@ -168,7 +168,7 @@ static void lose_fresh(struct scheduler *scheduler, struct lane *lane)
 {
 	struct part *part;
 
-	TAILQ_FOREACH(part, &lane->fresh.head, links) {
+	TAILQ_FOREACH (part, &lane->fresh.head, links) {
 		if (is_full(scheduler))
 			return;
 		scheduler_reroute_message(scheduler, part->id);
@@ -184,7 +184,7 @@ static bool look_at_rows(struct scheduler *scheduler, uint32_t lane)
 	int count;
 
 	count = queue_read_due(scheduler->reader, lane, &round->from,
-	    UINT64_MAX, rows, ROWS, &next_due_ms);
+	                       UINT64_MAX, rows, ROWS, &next_due_ms);
 	for (int i = 0; i < count; i++) {
 		if (is_full(scheduler))
 			return true;
@@ -204,7 +204,7 @@ static void look_at_fresh(struct scheduler *scheduler)
 	int count;
 
 	count = queue_read_fresh(scheduler->reader, round->from.id,
-	    round->from.part, rows, ROWS);
+	                         round->from.part, rows, ROWS);
 	for (int i = 0; i < count; i++) {
 		if (is_full(scheduler))
 			return;
@@ -245,8 +245,9 @@ static void remember(struct scheduler *scheduler)
 	struct scheduler_round *round = &scheduler->round;
 	struct relay_memory *memory = round->memory;
 
-	if (round->is_remembering || (memory->len == sizeof(uint64_t) &&
-	    memcmp(memory->bytes, &round->done_digest, sizeof(uint64_t)) == 0))
+	if (round->is_remembering ||
+	    (memory->len == sizeof(uint64_t) &&
+	     memcmp(memory->bytes, &round->done_digest, sizeof(uint64_t)) == 0))
 		return;
 	memcpy(memory->bytes, &round->done_digest, sizeof(uint64_t));
 	memory->len = sizeof(uint64_t);

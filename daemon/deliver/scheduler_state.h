@@ -84,10 +84,10 @@ struct scheduler {
 
 	struct alarm wake;         /* rows of wake are due */
 	struct wake_row wake_from; /* rows before it have been looked at */
-	bool is_full;         /* the next one found no room */
-	bool is_walking;      /* rows behind it are due, too */
-	bool must_walk_again; /* from the front: some were passed over */
-	uint64_t walked_ms;   /* when the walk began at the front */
+	bool is_full;              /* the next one found no room */
+	bool is_walking;           /* rows behind it are due, too */
+	bool must_walk_again;      /* from the front: some were passed over */
+	uint64_t walked_ms;        /* when the walk began at the front */
 
 	size_t changing;  /* changes of others at the committer */
 	size_t rerouting; /* and of its own */
@@ -116,48 +116,48 @@ void scheduler_forget_part(struct scheduler *scheduler, struct part *part);
 /* One assignment of this relay goes out, if one may. */
 bool scheduler_assign(struct scheduler *scheduler, struct relay *relay);
 void scheduler_send(struct scheduler *scheduler, struct ticket *ticket,
-    struct part **parts, unsigned count);
+                    struct part **parts, unsigned count);
 /* True where its message is being changed: not to be handed out. */
 bool scheduler_set_aside(struct scheduler *scheduler, struct part *part);
 
 /* scheduler_fallback.c */
 
 /* Who serves its mail, itself or another. Its lanes are the caller's. */
-void scheduler_choose_carrier(struct scheduler *scheduler,
-    struct relay *relay);
+void scheduler_choose_carrier(struct scheduler *scheduler, struct relay *relay);
 /* What this relay is, others' carrier depends on. */
 void scheduler_carrier_changed(struct scheduler *scheduler,
-    struct relay *relay);
+                               struct relay *relay);
 /* A part in no list, that no other relay may have. */
 void scheduler_keep_part(struct scheduler *scheduler, struct part *part);
 void scheduler_release_kept(struct scheduler *scheduler, struct relay *relay);
 /* Between a relay's own mail and what it carries: may this mail go? */
 bool scheduler_has_turn(const struct scheduler *scheduler,
-    const struct relay *relay);
+                        const struct relay *relay);
 
 /* scheduler_expiry.c */
 
 /* The next ones that are too old behind this hop, if there are any. */
 void scheduler_expire(struct scheduler *scheduler, struct hop *hop);
-void scheduler_expiry_ended(struct scheduler *scheduler,
-    struct ticket *ticket, unsigned settled);
+void scheduler_expiry_ended(struct scheduler *scheduler, struct ticket *ticket,
+                            unsigned settled);
 
 /* scheduler_brake.c */
 
 /* Is this lane's submitter held at its relay? */
 bool scheduler_brake_holds(const struct scheduler *scheduler,
-    const struct lane *lane);
+                           const struct lane *lane);
 /* Held, and one message may go to see whether that is over. */
 bool scheduler_brake_probes(const struct lane *lane);
 void scheduler_brake_sent(struct scheduler *scheduler,
-    const struct ticket *ticket, struct assignment *assignment);
+                          const struct ticket *ticket,
+                          struct assignment *assignment);
 /* May give the assignment a fault, or take it away. */
 void scheduler_brake_came_home(struct scheduler *scheduler,
-    const struct ticket *ticket, struct assignment *assignment);
+                               const struct ticket *ticket,
+                               struct assignment *assignment);
 void scheduler_on_brake_alarm(struct alarm *alarm);
 /* Somebody says that all is well. */
-void scheduler_release_brake(struct scheduler *scheduler,
-    struct relay *relay);
+void scheduler_release_brake(struct scheduler *scheduler, struct relay *relay);
 
 /* scheduler_lanes.c */
 
@@ -170,7 +170,7 @@ void scheduler_hop_changed(struct scheduler *scheduler, struct hop *hop);
 void scheduler_fill_window(struct scheduler *scheduler, struct lane *lane);
 /* A row of sched is there or has moved. */
 void scheduler_row_due(struct scheduler *scheduler,
-    const struct part_notice *notice);
+                       const struct part_notice *notice);
 void scheduler_load_fresh(struct scheduler *scheduler);
 void scheduler_on_wake_alarm(struct alarm *alarm);
 void scheduler_on_lane_alarm(struct alarm *alarm);
@@ -182,11 +182,10 @@ void scheduler_forget_lanes(struct scheduler *scheduler);
 /* Held and open breakers are tried at once, lanes looked at again. */
 void scheduler_settings_changed(struct scheduler *scheduler);
 /* The message's last part came home, or a change did. */
-void scheduler_claim_changed(struct scheduler *scheduler,
-    struct claim *claim);
+void scheduler_claim_changed(struct scheduler *scheduler, struct claim *claim);
 /* A change of the scheduler's own; freed when it comes home. */
 void scheduler_post_change_take(struct scheduler *scheduler,
-    struct change *change);
+                                struct change *change);
 
 /* scheduler_round.c */
 
@@ -209,26 +208,25 @@ void scheduler_round_add(struct scheduler *scheduler);
 void scheduler_reroute_message(struct scheduler *scheduler, uint64_t id);
 /* Can't the mail of this lane stay there, whatever it is? */
 bool scheduler_key_must_reroute(const struct scheduler *scheduler,
-    const struct lane_key *key);
+                                const struct lane_key *key);
 void scheduler_reroute_ended(struct scheduler *scheduler,
-    const struct change *change);
+                             const struct change *change);
 /* Does the mail of this lane need another one? */
 bool scheduler_must_reroute(const struct scheduler *scheduler,
-    const struct lane *lane);
+                            const struct lane *lane);
 
 /* scheduler_relays.c */
 
 /* The breaker changed: one line for the administrator. */
 void scheduler_log_breaker(const struct scheduler *scheduler,
-    const struct hop *hop);
+                           const struct hop *hop);
 void scheduler_remember(struct scheduler *scheduler, struct relay *relay);
 void scheduler_recall(struct scheduler *scheduler, struct relay *relay);
 
 /* scheduler_trouble.c */
 
 /* After the state of the relay's own breaker has changed. */
-void scheduler_watch_trouble(struct scheduler *scheduler,
-    struct relay *relay);
+void scheduler_watch_trouble(struct scheduler *scheduler, struct relay *relay);
 void scheduler_on_trouble_alarm(struct alarm *alarm);
 
 #endif

@@ -24,18 +24,19 @@ struct query_errand {
 };
 
 static void on_ask(struct letter *letter);
-static void fill_relay(struct scheduler *scheduler,
-    struct relay_status *status, struct relay *relay);
+static void fill_relay(struct scheduler *scheduler, struct relay_status *status,
+                       struct relay *relay);
 static void fill_breaker(const struct scheduler *scheduler,
-    struct relay_status *status, const struct relay *relay);
+                         struct relay_status *status,
+                         const struct relay *relay);
 static void fill_holds(const struct scheduler *scheduler,
-    struct relay_status *status, const struct relay *relay);
+                       struct relay_status *status, const struct relay *relay);
 static void count_waiting(struct scheduler *scheduler,
-    struct scheduler_query *query);
+                          struct scheduler_query *query);
 static void find_oldest(struct scheduler *scheduler,
-    struct scheduler_query *query);
-static void note_due(struct scheduler *scheduler,
-    struct scheduler_query *query, uint32_t relay, uint64_t due_ms);
+                        struct scheduler_query *query);
+static void note_due(struct scheduler *scheduler, struct scheduler_query *query,
+                     uint32_t relay, uint64_t due_ms);
 
 struct scheduler_query *scheduler_query_new(void)
 {
@@ -60,7 +61,7 @@ void scheduler_query_free(struct scheduler_query *query)
 }
 
 void scheduler_ask_take(struct scheduler *scheduler,
-    struct scheduler_query *query)
+                        struct scheduler_query *query)
 {
 	struct query_errand *errand = xcalloc(1, sizeof(*errand));
 
@@ -85,15 +86,16 @@ static void on_ask(struct letter *letter)
 	query->relays = xcalloc(count + 1, sizeof(*query->relays));
 	for (relay = scheduler->relays; relay != NULL; relay = relay->next)
 		fill_relay(scheduler, &query->relays[query->relay_count++],
-		    relay);
+		           relay);
 	if (scheduler->is_started && !query->is_brief) {
 		count_waiting(scheduler, query);
 		find_oldest(scheduler, query);
 	}
 	query->delivering = claims_list_delivering(&scheduler->claims,
-	    &query->delivering_count);
+	                                           &query->delivering_count);
 	query->lanes_in_memory = scheduler->lanes.count;
-	query->is_rerouting = scheduler->round.stage != ROUND_DONE &&
+	query->is_rerouting =
+	    scheduler->round.stage != ROUND_DONE &&
 	    scheduler->round.digest != scheduler->round.done_digest;
 	query->parts_looked_at = scheduler->round.looked;
 	query->parts_to_look_at = scheduler->round.total;
@@ -112,13 +114,11 @@ static void on_ask(struct letter *letter)
 
 /* One that needs a human is worse than one that will mend itself. */
 static unsigned trouble_of(const struct scheduler *scheduler,
-    const struct relay *relay)
+                           const struct relay *relay)
 {
 	static const unsigned ranks[] = {
-		[BREAKER_CLOSED] = 0,
-		[BREAKER_PAUSED] = 1,
-		[BREAKER_HALF_OPEN] = 2,
-		[BREAKER_OPEN] = 3,
+		[BREAKER_CLOSED] = 0,    [BREAKER_PAUSED] = 1,
+		[BREAKER_HALF_OPEN] = 2, [BREAKER_OPEN] = 3,
 		[BREAKER_HELD] = 4,
 	};
 
@@ -127,8 +127,7 @@ static unsigned trouble_of(const struct scheduler *scheduler,
 	return ranks[relay->hop.breaker.state];
 }
 
-struct scheduler_query *scheduler_find_worst_relay(
-    struct scheduler *scheduler)
+struct scheduler_query *scheduler_find_worst_relay(struct scheduler *scheduler)
 {
 	struct scheduler_query *query = scheduler_query_new();
 	struct relay *relay, *worst = NULL;
@@ -158,8 +157,8 @@ static uint64_t to_wall(const struct scheduler *scheduler, uint64_t time_ms)
 	return wall_ms + (time_ms - scheduler->now_ms);
 }
 
-static void fill_relay(struct scheduler *scheduler,
-    struct relay_status *status, struct relay *relay)
+static void fill_relay(struct scheduler *scheduler, struct relay_status *status,
+                       struct relay *relay)
 {
 	status->id = relay->id;
 	if (relay->carrier != NULL)
@@ -169,16 +168,15 @@ static void fill_relay(struct scheduler *scheduler,
 		status->connection_limit =
 		    relay_connection_limit(relay, scheduler->now_ms);
 	}
-	status->rate_until_ms = to_wall(scheduler,
-	    relay_rate_until_ms(relay, scheduler->now_ms));
+	status->rate_until_ms =
+	    to_wall(scheduler, relay_rate_until_ms(relay, scheduler->now_ms));
 	status->learned_pace = relay_learned_pace(relay);
 	status->learned_ms = to_wall(scheduler, relay->learned_ms);
 	status->connections = relay->in_use;
 	status->delivered = relay->delivered;
 	status->refused = relay->refused;
 	status->faults = relay->faults;
-	status->delivered_24h =
-	    relay_delivered_24h(relay, scheduler->now_ms);
+	status->delivered_24h = relay_delivered_24h(relay, scheduler->now_ms);
 	fill_breaker(scheduler, status, relay);
 	if (!relay_is_direct(relay))
 		status->certificate_end_ms = relay->certificate_end_ms;
@@ -186,7 +184,7 @@ static void fill_relay(struct scheduler *scheduler,
 }
 
 static void fill_breaker(const struct scheduler *scheduler,
-    struct relay_status *status, const struct relay *relay)
+                         struct relay_status *status, const struct relay *relay)
 {
 	const struct hop *hop = &relay->hop;
 
@@ -203,20 +201,20 @@ static void fill_breaker(const struct scheduler *scheduler,
 	status->since_ms = to_wall(scheduler, relay->paused_since_ms);
 	status->until_ms = to_wall(scheduler, relay->paused_until_ms);
 	verdict_local(&status->fault, VERDICT_NONE, SCOPE_RELAY, PHASE_NAME,
-	    FAULT_NONE, relay->pause_reason == NULL ? "" :
-	    relay->pause_reason);
+	              FAULT_NONE,
+	              relay->pause_reason == NULL ? "" : relay->pause_reason);
 }
 
 static void fill_holds(const struct scheduler *scheduler,
-    struct relay_status *status, const struct relay *relay)
+                       struct relay_status *status, const struct relay *relay)
 {
 	const struct brake_hold *hold;
 
 	if (relay->brake.hold_count == 0)
 		return;
-	status->holds = xcalloc(relay->brake.hold_count,
-	    sizeof(*status->holds));
-	LIST_FOREACH(hold, &relay->brake.holds, links) {
+	status->holds =
+	    xcalloc(relay->brake.hold_count, sizeof(*status->holds));
+	LIST_FOREACH (hold, &relay->brake.holds, links) {
 		if (hold->until_ms == 0)
 			continue;
 		status->holds[status->hold_count++] = (struct submitter_hold){
@@ -229,7 +227,7 @@ static void fill_holds(const struct scheduler *scheduler,
 }
 
 static struct relay_status *find_status(struct scheduler_query *query,
-    uint32_t relay)
+                                        uint32_t relay)
 {
 	for (size_t i = 0; i < query->relay_count; i++) {
 		if (query->relays[i].id == relay)
@@ -239,7 +237,7 @@ static struct relay_status *find_status(struct scheduler_query *query,
 }
 
 static void count_waiting(struct scheduler *scheduler,
-    struct scheduler_query *query)
+                          struct scheduler_query *query)
 {
 	static struct lane_info infos[LANE_INFOS];
 	uint32_t after = 0;
@@ -247,7 +245,7 @@ static void count_waiting(struct scheduler *scheduler,
 
 	do {
 		count = queue_read_lanes(scheduler->reader, after, infos,
-		    LANE_INFOS);
+		                         LANE_INFOS);
 		for (int i = 0; i < count; i++) {
 			const struct lane_info *info = &infos[i];
 			struct relay_status *status =
@@ -265,7 +263,7 @@ static void count_waiting(struct scheduler *scheduler,
 
 /* Of fresh parts in memory, and of what is due in the store. */
 static void find_oldest(struct scheduler *scheduler,
-    struct scheduler_query *query)
+                        struct scheduler_query *query)
 {
 	struct wake_row from = { 0 }, rows[WAKE_ROWS];
 	int count, seen = 0;
@@ -277,22 +275,22 @@ static void find_oldest(struct scheduler *scheduler,
 		for (; lane != NULL; lane = lane->chain) {
 			part = TAILQ_FIRST(&lane->fresh.head);
 			if (part != NULL)
-				note_due(scheduler, query,
-				    lane->hop->relay->id, part->id >> 22);
+				note_due(scheduler, query, lane->hop->relay->id,
+				         part->id >> 22);
 		}
 	}
 	do {
-		count = queue_read_wake(scheduler->reader, &from, rows,
-		    WAKE_ROWS);
+		count =
+		    queue_read_wake(scheduler->reader, &from, rows, WAKE_ROWS);
 		for (int i = 0; i < count; i++) {
-			const struct lane *lane = lanes_table_find(
-			    &scheduler->lanes, rows[i].lane);
+			const struct lane *lane =
+			    lanes_table_find(&scheduler->lanes, rows[i].lane);
 
 			if (rows[i].due_ms > scheduler->now_ms)
 				return;
 			if (lane != NULL)
-				note_due(scheduler, query,
-				    lane->hop->relay->id, rows[i].due_ms);
+				note_due(scheduler, query, lane->hop->relay->id,
+				         rows[i].due_ms);
 			from = rows[i];
 			from.lane++;
 		}
@@ -300,8 +298,8 @@ static void find_oldest(struct scheduler *scheduler,
 	} while (count == WAKE_ROWS && seen < WAKE_ROWS_MAX);
 }
 
-static void note_due(struct scheduler *scheduler,
-    struct scheduler_query *query, uint32_t relay, uint64_t due_ms)
+static void note_due(struct scheduler *scheduler, struct scheduler_query *query,
+                     uint32_t relay, uint64_t due_ms)
 {
 	struct relay_status *status = find_status(query, relay);
 	uint64_t age_s;

@@ -18,27 +18,29 @@
 #define TOLD_MAX   2
 
 static void tell(struct scheduler *scheduler, struct relay *relay,
-    bool is_over);
+                 bool is_over);
 static void explain(struct trouble *trouble, const struct settings *settings,
-    const struct relay_settings *relay);
+                    const struct relay_settings *relay);
 static uint64_t count_waiting(struct scheduler *scheduler,
-    const struct relay *relay);
+                              const struct relay *relay);
 static uint32_t find_way_out(const struct scheduler *scheduler,
-    const struct relay *in_trouble);
+                             const struct relay *in_trouble);
 
 void scheduler_listen_trouble(struct scheduler *scheduler,
-    void (*tell_take)(void *context, struct trouble *trouble), void *context)
+                              void (*tell_take)(void *context,
+                                                struct trouble *trouble),
+                              void *context)
 {
 	scheduler->tell_trouble_take = tell_take;
 	scheduler->tell_trouble_context = context;
 }
 
 static uint64_t tell_ms(const struct scheduler *scheduler,
-    const struct relay *relay)
+                        const struct relay *relay)
 {
 	const struct settings_alarms *alarms = &scheduler->settings->alarms;
-	uint64_t after_s = relay->told == 0 ? alarms->first_s
-					    : alarms->second_s;
+	uint64_t after_s =
+	    relay->told == 0 ? alarms->first_s : alarms->second_s;
 
 	return relay->trouble_since_ms + after_s * 1000;
 }
@@ -62,7 +64,7 @@ void scheduler_watch_trouble(struct scheduler *scheduler, struct relay *relay)
 		relay->trouble_since_ms = breaker->since_ms;
 	if (relay->told < TOLD_MAX && relay->settings != NULL)
 		alarm_set(&scheduler->alarms, &relay->trouble_alarm,
-		    tell_ms(scheduler, relay));
+		          tell_ms(scheduler, relay));
 	else
 		alarm_clear(&scheduler->alarms, &relay->trouble_alarm);
 }
@@ -96,8 +98,8 @@ static void tell(struct scheduler *scheduler, struct relay *relay, bool is_over)
 	trouble->state = breaker_state_name(hop->breaker.state);
 	trouble->is_over = is_over;
 	trouble->now_ms = wall_ms;
-	trouble->since_ms = wall_ms -
-	    (scheduler->now_ms - relay->trouble_since_ms);
+	trouble->since_ms =
+	    wall_ms - (scheduler->now_ms - relay->trouble_since_ms);
 	trouble->waiting = count_waiting(scheduler, relay);
 	if (hop->fault != NULL) {
 		trouble->fault = *hop->fault;
@@ -110,12 +112,12 @@ static void tell(struct scheduler *scheduler, struct relay *relay, bool is_over)
 }
 
 static void explain(struct trouble *trouble, const struct settings *settings,
-    const struct relay_settings *relay)
+                    const struct relay_settings *relay)
 {
 	struct explanation explanation;
 
 	if (!hints_explain(&explanation, settings, relay, trouble->fault.code,
-	    trouble->fault.enhanced, trouble->fault.text))
+	                   trouble->fault.enhanced, trouble->fault.text))
 		return;
 	trouble->explain = xstrdup(explanation.explain);
 	if (explanation.next != NULL)
@@ -123,7 +125,7 @@ static void explain(struct trouble *trouble, const struct settings *settings,
 }
 
 static uint64_t count_waiting(struct scheduler *scheduler,
-    const struct relay *relay)
+                              const struct relay *relay)
 {
 	struct lane_info infos[LANE_INFOS];
 	uint32_t after = 0;
@@ -132,7 +134,7 @@ static uint64_t count_waiting(struct scheduler *scheduler,
 
 	do {
 		count = queue_read_lanes(scheduler->reader, after, infos,
-		    LANE_INFOS);
+		                         LANE_INFOS);
 		for (int i = 0; i < count; i++) {
 			after = infos[i].id;
 			if (infos[i].key.relay == relay->id)
@@ -144,15 +146,15 @@ static uint64_t count_waiting(struct scheduler *scheduler,
 
 /* The default relay if it works, else the first that does. */
 static uint32_t find_way_out(const struct scheduler *scheduler,
-    const struct relay *in_trouble)
+                             const struct relay *in_trouble)
 {
 	const struct settings *settings = scheduler->settings;
 	const struct relay *relay;
 	uint32_t found = 0;
 
 	for (relay = scheduler->relays; relay != NULL; relay = relay->next) {
-		if (relay == in_trouble && !breaker_is_closed(
-		    &relay->hop.breaker))
+		if (relay == in_trouble &&
+		    !breaker_is_closed(&relay->hop.breaker))
 			continue;
 		if (relay->settings == NULL || !relay->settings->enabled ||
 		    relay->settings->kind == RELAY_MAILDIR ||

@@ -42,7 +42,7 @@ struct slot {
 	bool has_renewed;     /* the secrets, for this part */
 	uint32_t sender;      /* of this part: a hash */
 	struct refusal_run refusals;
-	bool is_enough;       /* of them: the brake is to hear of it first */
+	bool is_enough; /* of them: the brake is to hear of it first */
 
 	/* The last result; its verdicts are with the attempt. */
 	bool is_stale;

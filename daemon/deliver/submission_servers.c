@@ -24,8 +24,7 @@ void submission_servers_add(struct submission_servers *servers,
 		if (servers->count == SUBMISSION_SERVERS_MAX)
 			return;
 		server = &servers->server[servers->count++];
-		server->host = xasprintf("%.*s", (int)len,
-		                         record->exchange);
+		server->host = xasprintf("%.*s", (int)len, record->exchange);
 		server->port = record->port;
 		server->priority = record->preference;
 		server->weight = record->weight;

@@ -50,11 +50,11 @@ void summary_free(struct summary *summary)
 }
 
 bool summary_is_for(const struct summary *summary,
-    const struct message *message)
+                    const struct message *message)
 {
 	return summary->count == 0 ||
-	    (summary->uid == message->uid &&
-		strcmp(summary->sender, message->sender) == 0);
+	       (summary->uid == message->uid &&
+	        strcmp(summary->sender, message->sender) == 0);
 }
 
 unsigned summary_count(const struct summary *summary)
@@ -63,10 +63,9 @@ unsigned summary_count(const struct summary *summary)
 }
 
 static void begin(struct summary *summary, const struct message *message,
-    const struct reported *first)
+                  const struct reported *first)
 {
-	const char *reason =
-	    message->recipients[first->index].reply.text;
+	const char *reason = message->recipients[first->index].reply.text;
 
 	summary->sender = xstrdup(message->sender);
 	summary->to = xstrdup(bounce_address(summary->settings, message));
@@ -76,7 +75,7 @@ static void begin(struct summary *summary, const struct message *message,
 }
 
 void summary_add(struct summary *summary, const struct message *message,
-    const struct reported *recipients, unsigned count)
+                 const struct reported *recipients, unsigned count)
 {
 	struct buffer *list = &summary->list;
 	char id[QUEUE_ID_SIZE], date[CLOCK_RFC5322_SIZE];
@@ -86,11 +85,11 @@ void summary_add(struct summary *summary, const struct message *message,
 		begin(summary, message, &recipients[0]);
 	queue_id_format(message->id, id);
 	clock_format_rfc5322(submitted_ms, clock_zone_minutes(submitted_ms),
-	    date);
+	                     date);
 	prose_add(list, "%s  %s\r\n", id, date);
 	for (unsigned i = 0; i < count && i < NAMED_MAX; i++)
 		prose_add(list, "    %s\r\n",
-		    message->recipients[recipients[i].index].address);
+		          message->recipients[recipients[i].index].address);
 	if (count > NAMED_MAX)
 		prose_add(list, "    and %u more\r\n", count - NAMED_MAX);
 }
@@ -105,8 +104,8 @@ struct submission *summary_make(const struct summary *summary)
 		.uid = summary->uid,
 		.gid = summary->gid,
 		.flags = prose_is_8bit(summary->to, strlen(summary->to))
-		    ? MESSAGE_SMTPUTF8
-		    : 0,
+		             ? MESSAGE_SMTPUTF8
+		             : 0,
 		.now_ms = summary->now_ms,
 	};
 	struct submission *submission;
@@ -114,8 +113,9 @@ struct submission *summary_make(const struct summary *summary)
 
 	buffer_init(&text, 0);
 	prose_add(&text, "This is the mail system at host %s.\r\n\r\n",
-	    summary->settings->hostname);
-	prose_add(&text,
+	          summary->settings->hostname);
+	prose_add(
+	    &text,
 	    "The way out did not work for so long that %u messages from\r\n"
 	    "%s were given up. Nobody has refused them.\r\n\r\n",
 	    summary->count, summary->sender);
@@ -123,7 +123,8 @@ struct submission *summary_make(const struct summary *summary)
 		prose_add_wrapped(&text, 0, summary->reason);
 		prose_add(&text, "\r\n");
 	}
-	prose_add_wrapped(&text, 0,
+	prose_add_wrapped(
+	    &text, 0,
 	    "Their contents are kept for a while: once the way out works "
 	    "again, whoever looks after the mail of this host can send them "
 	    "again (relaisctl resend ID). By queue id, with the time of "

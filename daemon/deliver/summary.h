@@ -21,10 +21,10 @@ void summary_free(struct summary *summary);
 
 /* Does this message go with those that are in already? */
 bool summary_is_for(const struct summary *summary,
-    const struct message *message);
+                    const struct message *message);
 
 void summary_add(struct summary *summary, const struct message *message,
-    const struct reported *recipients, unsigned count);
+                 const struct reported *recipients, unsigned count);
 
 unsigned summary_count(const struct summary *summary);
 

@@ -27,15 +27,16 @@ struct teller {
 
 static void log_trouble(const struct trouble *trouble);
 static void run_command(struct teller *teller, const struct settings *settings,
-    const struct trouble *trouble);
+                        const struct trouble *trouble);
 static void on_command_done(struct letter *letter);
-static void mail_trouble(struct teller *teller,
-    const struct settings *settings, const struct trouble *trouble);
+static void mail_trouble(struct teller *teller, const struct settings *settings,
+                         const struct trouble *trouble);
 static void on_mailed(struct letter *letter);
 static void errand_is_done(struct teller *teller);
 
 struct teller *teller_new(struct queue *queue, struct command_helper *helper,
-    struct mailbox *home, void (*on_told)(void *context), void *context)
+                          struct mailbox *home, void (*on_told)(void *context),
+                          void *context)
 {
 	struct teller *teller = xcalloc(1, sizeof(*teller));
 
@@ -61,7 +62,7 @@ bool teller_is_busy(const struct teller *teller)
 }
 
 void teller_tell(struct teller *teller, const struct settings *settings,
-    const struct trouble *trouble)
+                 const struct trouble *trouble)
 {
 	log_trouble(trouble);
 	if (settings->alarms.command.count > 0)
@@ -77,7 +78,7 @@ static void log_trouble(const struct trouble *trouble)
 	struct log_line line;
 
 	log_begin(&line, trouble->is_over ? LOG_LEVEL_WARNING : LOG_LEVEL_ERR,
-	    trouble->is_over ? "relay_works" : "relay_trouble");
+	          trouble->is_over ? "relay_works" : "relay_trouble");
 	log_text(&line, "relay", trouble->relay);
 	log_number(&line, "waiting", (int64_t)trouble->waiting);
 	log_text(&line, "message", sentence);
@@ -88,7 +89,7 @@ static void log_trouble(const struct trouble *trouble)
 }
 
 static void run_command(struct teller *teller, const struct settings *settings,
-    const struct trouble *trouble)
+                        const struct trouble *trouble)
 {
 	const struct settings_words *wanted = &settings->alarms.command;
 	char **words = xcalloc(wanted->count + 2, sizeof(*words));
@@ -120,14 +121,14 @@ static void on_command_done(struct letter *letter)
 	struct teller *teller = command->context;
 
 	if (!command->has_succeeded)
-		log_message(LOG_LEVEL_ERR, "alarm_failed",
-		    "alarms.command: %s", command->problem);
+		log_message(LOG_LEVEL_ERR, "alarm_failed", "alarms.command: %s",
+		            command->problem);
 	command_free(command);
 	errand_is_done(teller);
 }
 
-static void mail_trouble(struct teller *teller,
-    const struct settings *settings, const struct trouble *trouble)
+static void mail_trouble(struct teller *teller, const struct settings *settings,
+                         const struct trouble *trouble)
 {
 	char *subject = trouble_sentence(trouble);
 	struct notice notice = {
@@ -160,8 +161,8 @@ static void on_mailed(struct letter *letter)
 
 	if (submission->job.result < 0)
 		log_message(LOG_LEVEL_ERR, "alarm_failed",
-		    "the administrator's mail could not be queued: %s",
-		    strerror(-submission->job.result));
+		            "the administrator's mail could not be queued: %s",
+		            strerror(-submission->job.result));
 	submission_free(submission);
 	errand_is_done(teller);
 }

@@ -25,15 +25,17 @@ struct test_mail {
 };
 
 static char *choose_sender(const struct settings *settings,
-    const struct relay_settings *relay);
+                           const struct relay_settings *relay);
 static void fill_record(struct message *record, const struct settings *settings,
-    const char *sender, const char *to);
+                        const char *sender, const char *to);
 static char *write_header(const char *sender, const char *to,
-    const struct relay_settings *relay, const char *hostname);
+                          const struct relay_settings *relay,
+                          const char *hostname);
 static int read_body(void *context, const char **ret_data, size_t *ret_len);
 
 struct test_mail *test_mail_new(const struct settings *settings,
-    const struct relay_settings *relay, const char *to, const char *asker)
+                                const struct relay_settings *relay,
+                                const char *to, const char *asker)
 {
 	struct test_mail *mail = xcalloc(1, sizeof(*mail));
 	char *sender = choose_sender(settings, relay);
@@ -48,8 +50,8 @@ struct test_mail *test_mail_new(const struct settings *settings,
 	buffer_init(&mail->header, 0);
 	mail->record = message_new();
 	fill_record(mail->record, settings, sender, to ? to : sender);
-	header = write_header(sender, to ? to : sender, relay,
-	    settings->hostname);
+	header =
+	    write_header(sender, to ? to : sender, relay, settings->hostname);
 	what.message = mail->record;
 	what.stored = header;
 	what.stored_len = strlen(header);
@@ -61,9 +63,9 @@ struct test_mail *test_mail_new(const struct settings *settings,
 		return NULL;
 	}
 	mail->body = xasprintf("This mail was sent by a test of the relay %s "
-			       "on %s,\r\nasked for by %s.\r\n\r\n"
-			       "That it is here says that the relay works.\r\n",
-	    relay->name, settings->hostname, asker);
+	                       "on %s,\r\nasked for by %s.\r\n\r\n"
+	                       "That it is here says that the relay works.\r\n",
+	                       relay->name, settings->hostname, asker);
 	mail->recipient.address = mail->record->recipients[0].address;
 	mail->message = (struct transport_message){
 		.sender = identity_sender(relay, mail->record->sender),
@@ -97,7 +99,7 @@ const struct transport_message *test_mail_message(struct test_mail *mail)
 
 /* What the relay is known to take, or root's. */
 static char *choose_sender(const struct settings *settings,
-    const struct relay_settings *relay)
+                           const struct relay_settings *relay)
 {
 	if (relay->from.address)
 		return xstrdup(relay->from.address);
@@ -108,7 +110,7 @@ static char *choose_sender(const struct settings *settings,
 }
 
 static void fill_record(struct message *record, const struct settings *settings,
-    const char *sender, const char *to)
+                        const char *sender, const char *to)
 {
 	char uuid[UUID_SIZE];
 	char *id;
@@ -121,8 +123,8 @@ static void fill_record(struct message *record, const struct settings *settings,
 	record->submitted_ms = (uint64_t)clock_wall_ms();
 	record->priority = PRIORITY_NORMAL;
 	record->sender = message_dup_text(record, sender);
-	record->recipients = message_allocate(record,
-	    sizeof(*record->recipients));
+	record->recipients =
+	    message_allocate(record, sizeof(*record->recipients));
 	record->recipients[0] = (struct message_recipient){
 		.address = message_dup_text(record, to),
 	};
@@ -130,14 +132,15 @@ static void fill_record(struct message *record, const struct settings *settings,
 }
 
 static char *write_header(const char *sender, const char *to,
-    const struct relay_settings *relay, const char *hostname)
+                          const struct relay_settings *relay,
+                          const char *hostname)
 {
 	return xasprintf("From: <%s>\r\nTo: <%s>\r\n"
-			 "Subject: Test of relay %s on %s\r\n"
-			 "Auto-Submitted: auto-generated\r\n"
-			 "MIME-Version: 1.0\r\n"
-			 "Content-Type: text/plain; charset=us-ascii\r\n",
-	    sender, to, relay->name, hostname);
+	                 "Subject: Test of relay %s on %s\r\n"
+	                 "Auto-Submitted: auto-generated\r\n"
+	                 "MIME-Version: 1.0\r\n"
+	                 "Content-Type: text/plain; charset=us-ascii\r\n",
+	                 sender, to, relay->name, hostname);
 }
 
 static int read_body(void *context, const char **ret_data, size_t *ret_len)

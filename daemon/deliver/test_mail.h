@@ -18,7 +18,8 @@ struct test_mail;
  * are borrowed for the call. NULL: it can't be composed.
  */
 struct test_mail *test_mail_new(const struct settings *settings,
-    const struct relay_settings *relay, const char *to, const char *asker);
+                                const struct relay_settings *relay,
+                                const char *to, const char *asker);
 void test_mail_free(struct test_mail *mail);
 
 /* Borrowed; to be sent once. */

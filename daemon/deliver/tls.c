@@ -271,8 +271,8 @@ bool tls_is_resumed(const struct tls *tls)
 
 void tls_describe_certificate(const struct tls *tls, char *text, size_t size)
 {
-	X509 *certificate = tls->ssl ? SSL_get0_peer_certificate(tls->ssl)
-	                             : NULL;
+	X509 *certificate =
+	    tls->ssl ? SSL_get0_peer_certificate(tls->ssl) : NULL;
 
 	tls_certificate_describe(certificate ? certificate : tls->seen, text,
 	                         size);

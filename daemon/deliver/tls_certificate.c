@@ -52,15 +52,15 @@ static void add_address(struct words *words, const ASN1_OCTET_STRING *address)
 	char text[INET6_ADDRSTRLEN] = "?";
 
 	(void)inet_ntop(len == 4 ? AF_INET : AF_INET6,
-	    ASN1_STRING_get0_data(address), text, sizeof(text));
+	                ASN1_STRING_get0_data(address), text, sizeof(text));
 	add_text(words, len == 4 || len == 16 ? text : "?");
 }
 
 /* RFC 9525: those that count. False: it has none. */
 static bool add_names(struct words *words, X509 *certificate)
 {
-	GENERAL_NAMES *names = X509_get_ext_d2i(certificate,
-	    NID_subject_alt_name, NULL, NULL);
+	GENERAL_NAMES *names =
+	    X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
 	int count = names ? sk_GENERAL_NAME_num(names) : 0;
 	int shown = 0;
 
@@ -106,7 +106,7 @@ static void add_end(struct words *words, X509 *certificate)
 }
 
 void tls_certificate_describe(struct x509_st *certificate, char *text,
-    size_t size)
+                              size_t size)
 {
 	struct words words = { text, size, 0 };
 
@@ -116,7 +116,7 @@ void tls_certificate_describe(struct x509_st *certificate, char *text,
 	add_text(&words, "for ");
 	if (!add_names(&words, certificate)) {
 		add_entry(&words, X509_get_subject_name(certificate),
-		    NID_commonName);
+		          NID_commonName);
 		add_text(&words, " (in the subject only, which doesn't count)");
 	}
 	if (X509_self_signed(certificate, 0) == 1) {
@@ -124,10 +124,10 @@ void tls_certificate_describe(struct x509_st *certificate, char *text,
 	} else {
 		add_text(&words, ", by ");
 		add_entry(&words, X509_get_issuer_name(certificate),
-		    NID_organizationName);
+		          NID_organizationName);
 		add_text(&words, " ");
 		add_entry(&words, X509_get_issuer_name(certificate),
-		    NID_commonName);
+		          NID_commonName);
 	}
 	add_end(&words, certificate);
 }

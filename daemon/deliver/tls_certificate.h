@@ -16,6 +16,6 @@ struct x509_st;
  * days)". Whatever is in it, the text is printable ASCII. NULL: "".
  */
 void tls_certificate_describe(struct x509_st *certificate, char *text,
-    size_t size);
+                              size_t size);
 
 #endif

@@ -20,7 +20,7 @@ static uint32_t read_number(const json_t *object, const char *name);
 static void wipe(char *text);
 
 int token_answer_read(struct token_answer *ret_answer, const char *text,
-    size_t len)
+                      size_t len)
 {
 	json_t *object = json_loadb(text, len, 0, NULL);
 
@@ -34,17 +34,16 @@ int token_answer_read(struct token_answer *ret_answer, const char *text,
 	read_text(object, "token_type", &ret_answer->token_type);
 	ret_answer->expires_in_s = read_number(object, "expires_in");
 	read_text(object, "error", &ret_answer->error);
-	read_text(object, "error_description",
-	    &ret_answer->error_description);
+	read_text(object, "error_description", &ret_answer->error_description);
 	read_token(object, "device_code", &ret_answer->device_code);
 	read_text(object, "user_code", &ret_answer->user_code);
 	read_text(object, "verification_uri", &ret_answer->verification_uri);
 	/* Google's name for it, older than the standard. */
 	if (!ret_answer->verification_uri)
 		read_text(object, "verification_url",
-		    &ret_answer->verification_uri);
+		          &ret_answer->verification_uri);
 	read_text(object, "verification_uri_complete",
-	    &ret_answer->verification_uri_complete);
+	          &ret_answer->verification_uri_complete);
 	ret_answer->interval_s = read_number(object, "interval");
 	json_decref(object);
 	return 0;

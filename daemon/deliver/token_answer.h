@@ -32,7 +32,7 @@ struct token_answer {
 
 /* 0, or -EINVAL: no JSON object. Done with it in both cases. */
 int token_answer_read(struct token_answer *ret_answer, const char *text,
-    size_t len);
+                      size_t len);
 /* Wipes it. */
 void token_answer_done(struct token_answer *answer);
 

@@ -46,7 +46,7 @@ void token_proof_make(struct token_proof *proof)
 }
 
 char *token_request_refresh(const struct relay_oauth *oauth,
-    const char *refresh_token)
+                            const char *refresh_token)
 {
 	struct buffer form;
 
@@ -92,7 +92,7 @@ char *token_request_device(const struct relay_oauth *oauth)
 }
 
 char *token_request_poll(const struct relay_oauth *oauth,
-    const char *device_code)
+                         const char *device_code)
 {
 	struct buffer form;
 
@@ -104,7 +104,8 @@ char *token_request_poll(const struct relay_oauth *oauth,
 }
 
 char *token_request_code(const struct relay_oauth *oauth, const char *code,
-    const char *redirect_uri, const struct token_proof *proof)
+                         const char *redirect_uri,
+                         const struct token_proof *proof)
 {
 	struct buffer form;
 
@@ -118,8 +119,9 @@ char *token_request_code(const struct relay_oauth *oauth, const char *code,
 }
 
 char *token_request_authorization(const struct relay_oauth *oauth,
-    const char *redirect_uri, const char *username,
-    const struct token_proof *proof)
+                                  const char *redirect_uri,
+                                  const char *username,
+                                  const struct token_proof *proof)
 {
 	bool has_query = strchr(oauth->authorization_url, '?') != NULL;
 	struct buffer query;
@@ -136,7 +138,7 @@ char *token_request_authorization(const struct relay_oauth *oauth,
 	add(&query, "login_hint", username);
 	text = take(&query);
 	url = xasprintf("%s%c%s", oauth->authorization_url,
-	    has_query ? '&' : '?', text);
+	                has_query ? '&' : '?', text);
 	free(text);
 	return url;
 }

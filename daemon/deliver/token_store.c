@@ -23,10 +23,10 @@ static int open_folder(const char *directory, bool is_new);
 static int read_file(int folder, const char *name, char *bytes, size_t size);
 static int write_file(int folder, const char *name, const char *text);
 static const char *line_behind(const char *text, const char *word,
-    size_t *ret_len);
+                               size_t *ret_len);
 
 int token_store_read(const char *directory, const char *relay,
-    const char *purpose, char **ret_token)
+                     const char *purpose, char **ret_token)
 {
 	int folder = open_folder(directory, false);
 	char *bytes;
@@ -58,7 +58,7 @@ out:
 }
 
 static const char *line_behind(const char *text, const char *word,
-    size_t *ret_len)
+                               size_t *ret_len)
 {
 	const char *at = strstr(text, word);
 
@@ -70,13 +70,13 @@ static const char *line_behind(const char *text, const char *word,
 }
 
 int token_store_write(const char *directory, const char *relay,
-    const char *purpose, const char *token)
+                      const char *purpose, const char *token)
 {
 	char *new_name = xasprintf(".%s.new", relay);
 	char *text = xasprintf("# Made by relaisctl relay login %s.\n"
-			       "for %s\n"
-			       "refresh_token %s\n",
-	    relay, purpose, token);
+	                       "for %s\n"
+	                       "refresh_token %s\n",
+	                       relay, purpose, token);
 	int folder = open_folder(directory, true);
 	int r = folder < 0 ? folder : 0;
 
@@ -121,9 +121,10 @@ static int open_folder(const char *directory, bool is_new)
 		return -errno;
 	if (is_new && mkdirat(above, FOLDER, 0700) == 0 && fsync(above) < 0)
 		r = -errno;
-	folder = r < 0 ? r
-		       : openat(above, FOLDER,
-			     O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	folder = r < 0
+	             ? r
+	             : openat(above, FOLDER,
+	                      O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (r == 0 && folder < 0)
 		folder = -errno;
 	(void)close(above);
@@ -156,7 +157,7 @@ static int write_file(int folder, const char *name, const char *text)
 
 	(void)unlinkat(folder, name, 0);
 	fd = openat(folder, name,
-	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	            O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
 	while (written < len && r == 0) {

@@ -16,11 +16,11 @@
  * 0, -ENOENT, -ESTALE: it was made for something else; or -errno.
  */
 int token_store_read(const char *directory, const char *relay,
-    const char *purpose, char **ret_token);
+                     const char *purpose, char **ret_token);
 
 /* Neither text has a line end. 0 or -errno. */
 int token_store_write(const char *directory, const char *relay,
-    const char *purpose, const char *token);
+                      const char *purpose, const char *token);
 
 /* 0 or -errno; there need not be one. */
 int token_store_remove(const char *directory, const char *relay);

@@ -104,11 +104,11 @@ struct transport_result {
 	 * said of this message: try again on a new one, nobody is charged.
 	 */
 	bool is_stale;
-	bool is_closed; /* the transport takes no further message */
+	bool is_closed;   /* the transport takes no further message */
 	const char *host; /* "name:port" or address as connected; may be NULL */
 	const char *tls;  /* "TLSv1.3", or NULL */
 	uint64_t certificate_end_ms; /* of the far side's, wall; 0: no TLS */
-	enum smtp_phase phase; /* how far it came */
+	enum smtp_phase phase;       /* how far it came */
 	/* Who takes mail here tells its sender of its success (RFC 3461). */
 	bool tells_success;
 	/* Learnt from EHLO; 0: not said. */
@@ -128,17 +128,17 @@ struct transport_events {
  * want it. 0 or -errno; connects at the first send.
  */
 int transport_new(struct transport **ret_transport, struct loop *loop,
-    const struct transport_target *target,
-    const struct transport_events *events);
+                  const struct transport_target *target,
+                  const struct transport_events *events);
 
 /* The same, whatever the settings of staging say. */
 int transport_new_unstaged(struct transport **ret_transport, struct loop *loop,
-    const struct transport_target *target,
-    const struct transport_events *events);
+                           const struct transport_target *target,
+                           const struct transport_events *events);
 
 /* One at a time. */
 void transport_send(struct transport *transport,
-    const struct transport_message *message);
+                    const struct transport_message *message);
 
 /* An idle one says QUIT first, as far as that goes without waiting. */
 void transport_free(struct transport *transport);
@@ -146,10 +146,10 @@ void transport_free(struct transport *transport);
 /* The kinds' own functions; transport.c is the switch between them. */
 struct transport_kind {
 	int (*create)(struct transport **ret_transport, struct loop *loop,
-	    const struct transport_target *target,
-	    const struct transport_events *events);
+	              const struct transport_target *target,
+	              const struct transport_events *events);
 	void (*send)(struct transport *transport,
-	    const struct transport_message *message);
+	             const struct transport_message *message);
 	void (*destroy)(struct transport *transport);
 };
 extern const struct transport_kind transport_smtp;

@@ -213,8 +213,7 @@ static int open_directory(struct maildir *maildir)
 static uint64_t hash_text(uint64_t hash, const char *text)
 {
 	do
-		hash = (hash ^ (unsigned char)*text) *
-		       UINT64_C(1099511628211);
+		hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
 	while (*text++);
 	return hash;
 }

@@ -269,8 +269,10 @@ static void on_tls(void *context)
 	note_work(t);
 	(void)snprintf(t->tls_version, sizeof t->tls_version, "%s",
 	               tls_version(connection_tls(t->connection)));
-	t->certificate_end_ms = (uint64_t)(clock_wall_ms() +
-	    tls_certificate_days(connection_tls(t->connection)) * DAY_MS);
+	t->certificate_end_ms =
+	    (uint64_t)(clock_wall_ms() +
+	               tls_certificate_days(connection_tls(t->connection)) *
+	                   DAY_MS);
 	t->moves++;
 	if (t->stage == ENCRYPTING)
 		start_dialogue(t, true);

@@ -42,7 +42,7 @@ struct staging {
 	const struct relay_settings *relay;
 	struct event *turn; /* the delay is over, or nobody is left */
 	const struct transport_message *message; /* NULL: none */
-	struct transport_message sent; /* what becomes of it */
+	struct transport_message sent;           /* what becomes of it */
 	struct transport_recipient *recipients;
 	struct verdict *verdicts; /* one a recipient of `message` */
 	unsigned room;
@@ -138,8 +138,8 @@ static void staging_send(struct transport *transport,
 		staging->room = message->recipient_count;
 		free(staging->recipients);
 		free(staging->verdicts);
-		staging->recipients = xcalloc(staging->room,
-		                              sizeof(*staging->recipients));
+		staging->recipients =
+		    xcalloc(staging->room, sizeof(*staging->recipients));
 		staging->verdicts =
 		    xcalloc(staging->room, sizeof(*staging->verdicts));
 	}
@@ -192,8 +192,7 @@ static uint32_t draw_percent(const struct settings_chaos *chaos)
 }
 
 static void set_verdict(struct verdict *verdict, enum verdict_class class,
-                        enum smtp_phase phase, uint16_t code,
-                        const char *text)
+                        enum smtp_phase phase, uint16_t code, const char *text)
 {
 	verdict_local(verdict, class, SCOPE_STAGING, phase, FAULT_NONE, text);
 	verdict->code = code;

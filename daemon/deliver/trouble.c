@@ -29,8 +29,8 @@ void trouble_free(struct trouble *trouble)
 static uint64_t seconds(const struct trouble *trouble)
 {
 	return trouble->now_ms > trouble->since_ms
-	    ? (trouble->now_ms - trouble->since_ms) / 1000
-	    : 0;
+	           ? (trouble->now_ms - trouble->since_ms) / 1000
+	           : 0;
 }
 
 char *trouble_sentence(const struct trouble *trouble)
@@ -40,18 +40,18 @@ char *trouble_sentence(const struct trouble *trouble)
 
 	if (s >= 2 * 86400)
 		(void)snprintf(time, sizeof(time), "%" PRIu64 " days",
-		    s / 86400);
+		               s / 86400);
 	else if (s >= 2 * 3600)
 		(void)snprintf(time, sizeof(time), "%" PRIu64 " hours",
-		    s / 3600);
+		               s / 3600);
 	else
 		(void)snprintf(time, sizeof(time), "%" PRIu64 " minutes",
-		    s / 60);
+		               s / 60);
 	if (trouble->is_over)
 		return xasprintf("relay %s works again, after %s",
-		    trouble->relay, time);
+		                 trouble->relay, time);
 	return xasprintf("relay %s has not worked for %s", trouble->relay,
-	    time);
+	                 time);
 }
 
 /* ------------------------------------------------------------------- JSON */
@@ -88,13 +88,13 @@ void trouble_add_json(struct buffer *into, const struct trouble *trouble)
 
 	prose_add(into, "{");
 	add_string(into, "event",
-	    trouble->is_over ? "relay_works" : "relay_trouble");
+	           trouble->is_over ? "relay_works" : "relay_trouble");
 	add_string(into, "relay", trouble->relay);
 	add_string(into, "state", trouble->state);
 	add_time(into, "since", trouble->since_ms);
 	add_time(into, "time", trouble->now_ms);
 	prose_add(into, ",\"hours\":%" PRIu64 ",\"waiting\":%" PRIu64,
-	    seconds(trouble) / 3600, trouble->waiting);
+	          seconds(trouble) / 3600, trouble->waiting);
 	add_string(into, "host", trouble->host);
 	if (fault->class != VERDICT_NONE) {
 		add_string(into, "phase", smtp_phase_name(fault->phase));
@@ -111,7 +111,7 @@ void trouble_add_json(struct buffer *into, const struct trouble *trouble)
 /* -------------------------------------------------------------------- text */
 
 void trouble_add_text(struct buffer *into, const struct trouble *trouble,
-    const char *hostname)
+                      const char *hostname)
 {
 	const struct verdict *fault = &trouble->fault;
 	char *sentence = trouble_sentence(trouble);
@@ -126,8 +126,8 @@ void trouble_add_text(struct buffer *into, const struct trouble *trouble,
 
 		if (fault->code != 0)
 			(void)snprintf(code, sizeof(code), "%u ", fault->code);
-		line = xasprintf("%s%s%s%s",
-		    trouble->host != NULL ? trouble->host : "",
+		line = xasprintf(
+		    "%s%s%s%s", trouble->host != NULL ? trouble->host : "",
 		    trouble->host != NULL ? ": " : "", code, fault->text);
 		prose_add_wrapped(into, 2, line);
 		free(line);
@@ -143,11 +143,12 @@ void trouble_add_text(struct buffer *into, const struct trouble *trouble,
 		free(line);
 	}
 	prose_add(into, "\r\n%" PRIu64 " messages wait for it. ",
-	    trouble->waiting);
+	          trouble->waiting);
 	if (trouble->is_over)
 		prose_add(into, "They are on their way now.\r\n");
 	else
-		prose_add(into,
+		prose_add(
+		    into,
 		    "None of them is lost; they go out\r\n"
 		    "when it works again, or are returned when they are too "
 		    "old.\r\n\r\n"

@@ -24,9 +24,9 @@ struct trouble {
 	char *relay;       /* its name */
 	const char *state; /* "open", "held", "closed"; constant */
 	bool is_over;
-	uint64_t since_ms; /* wall */
-	uint64_t now_ms;   /* wall */
-	uint64_t waiting;  /* parts */
+	uint64_t since_ms;    /* wall */
+	uint64_t now_ms;      /* wall */
+	uint64_t waiting;     /* parts */
 	struct verdict fault; /* class VERDICT_NONE: not known any more */
 	char *host;           /* or NULL; so are these two, for people: */
 	char *explain, *next;
@@ -48,6 +48,6 @@ void trouble_add_json(struct buffer *into, const struct trouble *trouble);
 
 /* The mail's text, for people. */
 void trouble_add_text(struct buffer *into, const struct trouble *trouble,
-    const char *hostname);
+                      const char *hostname);
 
 #endif

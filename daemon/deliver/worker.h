@@ -72,11 +72,11 @@ struct assignment {
 	} parts[ASSIGNMENT_PARTS_MAX];
 	/* out: the last fault of the relay; class VERDICT_NONE without */
 	struct verdict fault;
-	char *fault_host;    /* malloc'ed; or NULL */
+	char *fault_host; /* malloc'ed; or NULL */
 	bool has_met_watched;
-	struct verdict refusal; /* the last of a whole message */
-	unsigned delivered;  /* recipients */
-	unsigned refused;    /* recipients that failed for good */
+	struct verdict refusal;      /* the last of a whole message */
+	unsigned delivered;          /* recipients */
+	unsigned refused;            /* recipients that failed for good */
 	uint64_t certificate_end_ms; /* as transport.h; 0: none was seen */
 	bool had_session;    /* the relay let us in: the breaker may close */
 	uint64_t size_limit; /* learnt; 0: not said */

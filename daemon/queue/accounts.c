@@ -11,7 +11,7 @@
 #define ROW_SIZE 16
 
 static int open_account(struct ledger *ledger, uint32_t uid,
-    struct account **ret_account);
+                        struct account **ret_account);
 static int write_account(struct ledger *ledger, struct account *account);
 
 uint64_t account_cost(const struct message *message)
@@ -25,7 +25,8 @@ static bool is_above(uint64_t has, uint64_t more, uint64_t limit)
 }
 
 int accounts_may_add(struct ledger *ledger, uint32_t uid,
-    const struct queue_quota *quota, unsigned messages, uint64_t bytes)
+                     const struct queue_quota *quota, unsigned messages,
+                     uint64_t bytes)
 {
 	struct account *account;
 	int r;
@@ -42,7 +43,7 @@ int accounts_may_add(struct ledger *ledger, uint32_t uid,
 }
 
 int accounts_add(struct ledger *ledger, uint32_t uid, unsigned messages,
-    uint64_t bytes)
+                 uint64_t bytes)
 {
 	struct account *account;
 	int r = open_account(ledger, uid, &account);
@@ -56,7 +57,7 @@ int accounts_add(struct ledger *ledger, uint32_t uid, unsigned messages,
 }
 
 int accounts_drop(struct ledger *ledger, uint32_t uid, unsigned messages,
-    uint64_t bytes)
+                  uint64_t bytes)
 {
 	struct account *account;
 	int r = open_account(ledger, uid, &account);
@@ -71,7 +72,7 @@ int accounts_drop(struct ledger *ledger, uint32_t uid, unsigned messages,
 
 /* Each uid has one place, which another one's row leaves for it. */
 static int open_account(struct ledger *ledger, uint32_t uid,
-    struct account **ret_account)
+                        struct account **ret_account)
 {
 	struct account *account = &ledger->accounts.held[uid % ACCOUNTS_HELD];
 	int r;
@@ -87,7 +88,7 @@ static int open_account(struct ledger *ledger, uint32_t uid,
 }
 
 int account_read(struct account *ret_account, struct store_txn *txn,
-    uint32_t uid)
+                 uint32_t uid)
 {
 	struct account account = { .uid = uid, .is_loaded = true };
 	struct store_bytes row;
@@ -122,8 +123,8 @@ static int write_account(struct ledger *ledger, struct account *account)
 	if (account->messages == 0 && account->bytes == 0)
 		r = store_delete(ledger->txn, TABLE_ACCOUNT, key, sizeof(key));
 	else
-		r = store_put(ledger->txn, TABLE_ACCOUNT, key, sizeof(key),
-		    row, sizeof(row));
+		r = store_put(ledger->txn, TABLE_ACCOUNT, key, sizeof(key), row,
+		              sizeof(row));
 	if (r < 0 && r != -ENOENT)
 		return r;
 	account->is_dirty = false;

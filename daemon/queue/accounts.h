@@ -46,12 +46,13 @@ uint64_t account_cost(const struct message *message);
  * -EDQUOT (too many bytes); else the store's errors. Writes nothing.
  */
 int accounts_may_add(struct ledger *ledger, uint32_t uid,
-    const struct queue_quota *quota, unsigned messages, uint64_t bytes);
+                     const struct queue_quota *quota, unsigned messages,
+                     uint64_t bytes);
 
 int accounts_add(struct ledger *ledger, uint32_t uid, unsigned messages,
-    uint64_t bytes);
+                 uint64_t bytes);
 int accounts_drop(struct ledger *ledger, uint32_t uid, unsigned messages,
-    uint64_t bytes);
+                  uint64_t bytes);
 
 /* Nobody has anything any more, for who counts again. */
 int accounts_clear(struct ledger *ledger);
@@ -63,6 +64,6 @@ void accounts_forget(struct accounts *accounts);
 
 /* For readers; all zero for one who has nothing. 0, -EBADMSG, -EIO. */
 int account_read(struct account *ret_account, struct store_txn *txn,
-    uint32_t uid);
+                 uint32_t uid);
 
 #endif

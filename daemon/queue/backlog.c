@@ -18,7 +18,7 @@
 #define BULK_BYTES (128u << 10)
 
 static struct job_list *line_of(struct backlog *backlog,
-    const struct queue_job *job);
+                                const struct queue_job *job);
 
 void backlog_init(struct backlog *backlog)
 {
@@ -55,7 +55,7 @@ void job_list_prepend(struct job_list *line, struct queue_job *job)
 }
 
 static struct job_list *line_of(struct backlog *backlog,
-    const struct queue_job *job)
+                                const struct queue_job *job)
 {
 	switch (job->kind) {
 	case QUEUE_SETTLE:
@@ -63,8 +63,8 @@ static struct job_list *line_of(struct backlog *backlog,
 		return &backlog->verdicts;
 	case QUEUE_REMEMBER:
 		return ((const struct relay_memory *)job)->is_awaited
-		    ? &backlog->verdicts
-		    : &backlog->memories;
+		           ? &backlog->verdicts
+		           : &backlog->memories;
 	case QUEUE_UPLOAD:
 	case QUEUE_DISCARD: /* behind the slices it is about */
 		return &backlog->bulk;
@@ -73,18 +73,18 @@ static struct job_list *line_of(struct backlog *backlog,
 		break;
 	}
 	return backlog_job_bytes(job) > BULK_BYTES ? &backlog->bulk
-						   : &backlog->mail;
+	                                           : &backlog->mail;
 }
 
 /* Up to max_bytes of new mail, but one job in any case. */
 static unsigned take(struct job_list *line, uint64_t max_bytes,
-    struct queue_job **batch, unsigned count, unsigned max)
+                     struct queue_job **batch, unsigned count, unsigned max)
 {
 	uint64_t bytes = 0;
 
 	while (count < max && line->first != NULL) {
-		struct queue_job *job = LETTER_OF(line->first,
-		    struct queue_job, letter);
+		struct queue_job *job =
+		    LETTER_OF(line->first, struct queue_job, letter);
 		uint64_t more = backlog_job_bytes(job);
 
 		if (bytes > 0 && bytes + more > max_bytes)
@@ -99,7 +99,7 @@ static unsigned take(struct job_list *line, uint64_t max_bytes,
 }
 
 unsigned backlog_take(struct job_list *line, struct queue_job **batch,
-    unsigned count, unsigned max)
+                      unsigned count, unsigned max)
 {
 	return take(line, UINT64_MAX, batch, count, max);
 }
@@ -113,17 +113,17 @@ static uint64_t bulk_due_ms(const struct backlog *backlog)
 }
 
 unsigned backlog_take_mail(struct backlog *backlog, struct queue_job **batch,
-    unsigned count, unsigned max, uint64_t now_ms)
+                           unsigned count, unsigned max, uint64_t now_ms)
 {
 	bool has_bulk;
 
 	if (backlog->mail.first != NULL && now_ms != UINT64_MAX)
 		backlog->small_ms = now_ms;
-	has_bulk = backlog->bulk.first != NULL &&
-	    bulk_due_ms(backlog) <= now_ms;
+	has_bulk =
+	    backlog->bulk.first != NULL && bulk_due_ms(backlog) <= now_ms;
 	/* However many small ones there are, a large one has its place. */
 	count = take(&backlog->mail, MAIL_BYTES_MAX, batch, count,
-	    has_bulk && max > 1 ? max - 1 : max);
+	             has_bulk && max > 1 ? max - 1 : max);
 	if (!has_bulk)
 		return count;
 	if (now_ms != UINT64_MAX)
@@ -151,16 +151,16 @@ uint64_t backlog_job_bytes(const struct queue_job *job)
 	case QUEUE_SUBMIT:
 		submission = (const struct submission *)job;
 		return submission->header_len +
-		    body_chunks_len(submission->body);
+		       body_chunks_len(submission->body);
 	case QUEUE_UPLOAD:
 		upload = (const struct upload *)job;
 		return upload->header_len + body_chunks_len(upload->chunks);
 	case QUEUE_REPORT:
 		submission = ((const struct report *)job)->submission;
 		return submission == NULL
-		    ? 0
-		    : submission->header_len +
-			body_chunks_len(submission->body);
+		           ? 0
+		           : submission->header_len +
+		                 body_chunks_len(submission->body);
 	case QUEUE_DISCARD:
 	case QUEUE_SETTLE:
 	case QUEUE_CHANGE:

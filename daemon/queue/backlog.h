@@ -20,7 +20,7 @@ struct backlog {
 	struct job_list mail;     /* small messages */
 	struct job_list bulk;     /* large ones, and slices of larger ones */
 	struct job_list memories; /* of relays; they can wait for company */
-	uint64_t small_ms; /* boot time when some was taken last */
+	uint64_t small_ms;        /* boot time when some was taken last */
 	uint64_t bulk_ms;
 };
 
@@ -35,7 +35,7 @@ void job_list_prepend(struct job_list *line, struct queue_job *job);
 
 /* Takes jobs of a line into batch[count..max); the new count. */
 unsigned backlog_take(struct job_list *line, struct queue_job **batch,
-    unsigned count, unsigned max);
+                      unsigned count, unsigned max);
 
 /*
  * The same of new mail: small messages up to 4 MiB, large ones up to 1 MiB but
@@ -44,7 +44,7 @@ unsigned backlog_take(struct job_list *line, struct queue_job **batch,
  * now_ms: boot time; UINT64_MAX: as they come.
  */
 unsigned backlog_take_mail(struct backlog *backlog, struct queue_job **batch,
-    unsigned count, unsigned max, uint64_t now_ms);
+                           unsigned count, unsigned max, uint64_t now_ms);
 /* So long until some of it may be taken; -1: there is none. */
 int backlog_mail_wait_ms(const struct backlog *backlog, uint64_t now_ms);
 

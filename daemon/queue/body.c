@@ -11,7 +11,7 @@
 #define PAGE_HEADER 16
 
 static_assert(BODY_PIECE_MAX == 16 * PAGE - PAGE_HEADER,
-    "a full piece fills its pages");
+              "a full piece fills its pages");
 
 struct body_chunk *body_chunk_new(uint32_t size)
 {
@@ -59,15 +59,15 @@ void body_plan_whole(struct body_plan *plan, size_t header_len, size_t body_len)
 
 	if (front > BODY_LEAF_MAX)
 		front = header_len + body_len <= BODY_PIECE_MAX
-		    ? header_len + body_len
-		    : header_len;
+		            ? header_len + body_len
+		            : header_len;
 	plan->front_left = front;
 	plan->rest_left = header_len + body_len - front;
 	plan->is_begun = false;
 }
 
 void body_plan_slice(struct body_plan *plan, bool is_first, size_t header_len,
-    size_t body_len)
+                     size_t body_len)
 {
 	plan->front_left = header_len;
 	plan->rest_left = body_len;
@@ -90,7 +90,7 @@ bool body_plan_next(struct body_plan *plan, size_t *ret_len)
 }
 
 void body_gather_begin(struct body_gather *gather, const char *header,
-    size_t header_len, const struct body_chunk *chunks)
+                       size_t header_len, const struct body_chunk *chunks)
 {
 	gather->header = header;
 	gather->header_left = header_len;

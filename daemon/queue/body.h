@@ -30,10 +30,10 @@ struct body_plan {
 
 /* A message that is stored in one transaction. */
 void body_plan_whole(struct body_plan *plan, size_t header_len,
-    size_t body_len);
+                     size_t body_len);
 /* A slice of an upload; the header comes with the first one only. */
 void body_plan_slice(struct body_plan *plan, bool is_first, size_t header_len,
-    size_t body_len);
+                     size_t body_len);
 /* Length of the next piece; false after the last. */
 bool body_plan_next(struct body_plan *plan, size_t *ret_len);
 
@@ -45,7 +45,7 @@ struct body_gather {
 	size_t chunk_offset;
 };
 void body_gather_begin(struct body_gather *gather, const char *header,
-    size_t header_len, const struct body_chunk *chunks);
+                       size_t header_len, const struct body_chunk *chunks);
 void body_gather_copy(struct body_gather *gather, void *into, size_t len);
 
 size_t body_chunks_len(const struct body_chunk *first);

@@ -16,23 +16,24 @@
 #include "runtime/xalloc.h"
 
 static int do_hold(struct ledger *ledger, const struct change *change,
-    struct message *message);
+                   struct message *message);
 static int do_release(struct ledger *ledger, const struct change *change,
-    struct message *message);
+                      struct message *message);
 static int do_retry(struct ledger *ledger, const struct change *change,
-    struct message *message);
+                    struct message *message);
 static int do_cancel(struct ledger *ledger, const struct change *change,
-    struct message *message);
+                     struct message *message);
 static int do_reroute(struct ledger *ledger, const struct change *change,
-    struct message *message);
+                      struct message *message);
 static int do_reschedule(struct ledger *ledger, const struct change *change,
-    struct message *message);
+                         struct message *message);
 static int end_recipients(struct ledger *ledger, struct message *message);
 static int settle_doubt(struct ledger *ledger, struct message *message,
-    const struct message_part *part);
+                        const struct message_part *part);
 static int move_recipient(struct ledger *ledger, struct message *message,
-    const struct lane_key *key, unsigned index,
-    const struct message_part *old_parts, unsigned old_count);
+                          const struct lane_key *key, unsigned index,
+                          const struct message_part *old_parts,
+                          unsigned old_count);
 
 int change_apply(struct ledger *ledger, const struct change *change)
 {
@@ -86,7 +87,7 @@ int change_apply(struct ledger *ledger, const struct change *change)
 
 /* A row that goes takes the doubt about it along: it is said now. */
 static int settle_doubt(struct ledger *ledger, struct message *message,
-    const struct message_part *part)
+                        const struct message_part *part)
 {
 	int r = 0;
 
@@ -106,7 +107,7 @@ static int settle_doubt(struct ledger *ledger, struct message *message,
 
 /* Also of a message that is held: another reason, another end. */
 static int do_hold(struct ledger *ledger, const struct change *change,
-    struct message *message)
+                   struct message *message)
 {
 	bool is_parked = change->kind == CHANGE_PARK;
 	enum timeline_kind kind = is_parked ? TIMELINE_PARKED : TIMELINE_HELD;
@@ -119,7 +120,7 @@ static int do_hold(struct ledger *ledger, const struct change *change,
 		if (r < 0)
 			return r;
 		ledger_notice(ledger, PART_NOW_SETTLED, message->id,
-		    &message->parts[i]);
+		              &message->parts[i]);
 	}
 	message->state = is_parked ? MESSAGE_PARKED : MESSAGE_HELD;
 	message->hold_reason = message_dup_text(message, change->reason);
@@ -134,7 +135,7 @@ static int do_hold(struct ledger *ledger, const struct change *change,
 }
 
 static int do_release(struct ledger *ledger, const struct change *change,
-    struct message *message)
+                      struct message *message)
 {
 	int r;
 
@@ -155,13 +156,13 @@ static int do_release(struct ledger *ledger, const struct change *change,
 			return r;
 	}
 	story_add_event(message, TIMELINE_RELEASED, ledger->wall_ms,
-	    change->reason);
+	                change->reason);
 	return ledger_feed(ledger, message->id, TIMELINE_RELEASED);
 }
 
 /* What is parked waits for a human, and this is one; a hold stays. */
 static int do_retry(struct ledger *ledger, const struct change *change,
-    struct message *message)
+                    struct message *message)
 {
 	int r;
 
@@ -183,20 +184,19 @@ static int do_retry(struct ledger *ledger, const struct change *change,
 			return r;
 	}
 	story_add_event(message, TIMELINE_RETRIED, ledger->wall_ms,
-	    change->reason);
+	                change->reason);
 	return ledger_feed(ledger, message->id, TIMELINE_RETRIED);
 }
 
 static int do_cancel(struct ledger *ledger, const struct change *change,
-    struct message *message)
+                     struct message *message)
 {
 	struct timeline_entry entry = {
 		.time_ms = ledger->wall_ms,
 		.kind = TIMELINE_CANCELLED,
 		.text = message_dup_text(message, change->reason),
 	};
-	uint16_t *indexes = xcalloc(message->recipient_count,
-	    sizeof(*indexes));
+	uint16_t *indexes = xcalloc(message->recipient_count, sizeof(*indexes));
 	unsigned count = 0;
 	int r = 0;
 
@@ -211,7 +211,7 @@ static int do_cancel(struct ledger *ledger, const struct change *change,
 		if (r == 0)
 			r = part_remove(ledger, message, &message->parts[i]);
 		ledger_notice(ledger, PART_NOW_SETTLED, message->id,
-		    &message->parts[i]);
+		              &message->parts[i]);
 	}
 	message->part_count = 0;
 	if (r == 0)
@@ -241,7 +241,7 @@ static int end_recipients(struct ledger *ledger, struct message *message)
  * one part and go to one lane stay together, with its due and attempts.
  */
 static int do_reroute(struct ledger *ledger, const struct change *change,
-    struct message *message)
+                      struct message *message)
 {
 	const struct message_part *old_parts = message->parts;
 	unsigned old_count = message->part_count;
@@ -254,7 +254,7 @@ static int do_reroute(struct ledger *ledger, const struct change *change,
 		if (r == 0)
 			r = part_remove(ledger, message, &old_parts[i]);
 		ledger_notice(ledger, PART_NOW_SETTLED, message->id,
-		    &old_parts[i]);
+		              &old_parts[i]);
 	}
 	message->parts = NULL;
 	message->part_count = 0;
@@ -263,26 +263,27 @@ static int do_reroute(struct ledger *ledger, const struct change *change,
 	for (unsigned i = 0; i < message->recipient_count && r == 0; i++)
 		if (message->recipients[i].state == RECIPIENT_WAITING)
 			r = move_recipient(ledger, message, &change->lanes[i],
-			    i, old_parts, old_count);
+			                   i, old_parts, old_count);
 	for (unsigned i = 0; i < message->part_count && r == 0; i++) {
 		struct message_part *part = &message->parts[i];
 
 		r = part_place(ledger, message, part,
-		    part->place == PART_FRESH);
+		               part->place == PART_FRESH);
 	}
 	if (r == 0)
 		r = filter_widen_relay(ledger->filter, ledger->txn,
-		    message->id);
+		                       message->id);
 	if (r < 0)
 		return r;
 	story_add_event(message, TIMELINE_REROUTED, ledger->wall_ms,
-	    change->reason);
+	                change->reason);
 	return ledger_feed(ledger, message->id, TIMELINE_REROUTED);
 }
 
 static int move_recipient(struct ledger *ledger, struct message *message,
-    const struct lane_key *key, unsigned index,
-    const struct message_part *old_parts, unsigned old_count)
+                          const struct lane_key *key, unsigned index,
+                          const struct message_part *old_parts,
+                          unsigned old_count)
 {
 	struct message_recipient *recipient = &message->recipients[index];
 	const struct message_part *old = NULL;
@@ -317,10 +318,11 @@ static int move_recipient(struct ledger *ledger, struct message *message,
 
 /* Once a relay was asked, retries have a time of their own. */
 static int do_reschedule(struct ledger *ledger, const struct change *change,
-    struct message *message)
+                         struct message *message)
 {
 	uint64_t ahead_ms = change->until_ms > ledger->wall_ms
-	    ? change->until_ms - ledger->wall_ms : 0;
+	                        ? change->until_ms - ledger->wall_ms
+	                        : 0;
 	int r;
 
 	if (message->state != MESSAGE_QUEUED)
@@ -347,6 +349,6 @@ static int do_reschedule(struct ledger *ledger, const struct change *change,
 	}
 	message->release_ms = change->until_ms;
 	story_add_event(message, TIMELINE_RESCHEDULED, ledger->wall_ms,
-	    change->reason);
+	                change->reason);
 	return ledger_feed(ledger, message->id, TIMELINE_RESCHEDULED);
 }

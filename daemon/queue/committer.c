@@ -21,10 +21,10 @@
 #include "runtime/log.h"
 
 #define BATCH_JOBS_MAX 256
-#define TURN_MS 1000
+#define TURN_MS        1000
 /* So long a settlement waits that found no room: twice as long each time. */
 #define RETRY_FIRST_MS 20
-#define RETRY_MAX_MS 1000
+#define RETRY_MAX_MS   1000
 /* What a relay is remembered for waits so long for company. */
 #define REMEMBER_MS 1000
 
@@ -72,7 +72,7 @@ static void note_error(struct committer *committer, int error);
 /* ------------------------------------------------------------- life cycle */
 
 int committer_new(struct committer **ret_committer, struct ledger *ledger,
-    struct inflight *inflight, struct gauges *gauges)
+                  struct inflight *inflight, struct gauges *gauges)
 {
 	struct committer *committer = calloc(1, sizeof(*committer));
 	int r;
@@ -109,19 +109,20 @@ void committer_free(struct committer *committer)
 }
 
 void committer_listen_parts(struct committer *committer,
-    struct mailbox *mailbox, void (*open)(struct letter *letter), void *context)
+                            struct mailbox *mailbox,
+                            void (*open)(struct letter *letter), void *context)
 {
 	homecoming_listen_parts(committer->homecoming, mailbox, open, context);
 }
 
 void committer_listen_feed(struct committer *committer,
-    struct feed_listener *listener)
+                           struct feed_listener *listener)
 {
 	homecoming_listen_feed(committer->homecoming, listener);
 }
 
 void committer_listen_reports(struct committer *committer,
-    struct mailbox *mailbox, struct letter *letter)
+                              struct mailbox *mailbox, struct letter *letter)
 {
 	homecoming_listen_reports(committer->homecoming, mailbox, letter);
 }
@@ -172,7 +173,7 @@ static void *run(void *argument)
 
 	for (;;) {
 		sort_in(committer,
-		    mailbox_wait(committer->inbox, pause_ms(committer)));
+		        mailbox_wait(committer->inbox, pause_ms(committer)));
 		atomic_store(&committer->gauges->turned_ms, boot_now_ms());
 		take_settings(committer);
 		fill_batch(committer);
@@ -206,8 +207,8 @@ static int pause_ms(const struct committer *committer)
 		return wait_ms;
 	if (committer->backlog.verdicts.first != NULL)
 		return committer->retry_ms > now_ms
-		    ? (int)(committer->retry_ms - now_ms)
-		    : 0;
+		           ? (int)(committer->retry_ms - now_ms)
+		           : 0;
 	return retention_is_busy(committer->retention) ? 0 : TURN_MS;
 }
 
@@ -220,7 +221,8 @@ static void sort_in(struct committer *committer, struct letter *letter)
 		if (letter->open == on_stop)
 			committer->is_stopping = true;
 		else
-			backlog_add(&committer->backlog,
+			backlog_add(
+			    &committer->backlog,
 			    LETTER_OF(letter, struct queue_job, letter));
 	}
 }
@@ -233,14 +235,14 @@ static void fill_batch(struct committer *committer)
 	unsigned count = 0;
 
 	if (committer->retry_ms <= now_ms || committer->is_stopping)
-		count = backlog_take(&backlog->verdicts, committer->batch, 0,
-		    max);
+		count =
+		    backlog_take(&backlog->verdicts, committer->batch, 0, max);
 	count = backlog_take_mail(backlog, committer->batch, count, max,
-	    committer->is_stopping ? UINT64_MAX : now_ms);
+	                          committer->is_stopping ? UINT64_MAX : now_ms);
 	if (count > 0 || committer->is_stopping ||
 	    now_ms >= committer->remember_ms + REMEMBER_MS) {
 		count = backlog_take(&backlog->memories, committer->batch,
-		    count, max);
+		                     count, max);
 		committer->remember_ms = now_ms;
 	}
 	committer->batch_count = count;
@@ -300,8 +302,7 @@ static int try_batch(struct committer *committer, int *ret_culprit)
 			goto out;
 		}
 	}
-	r = retention_run(committer->retention, ledger,
-	    committer->batch_count);
+	r = retention_run(committer->retention, ledger, committer->batch_count);
 	if (r < 0)
 		ledger_abort(ledger);
 	else
@@ -318,7 +319,7 @@ static void end_if_lost(int error)
 	if (error != -ENOTRECOVERABLE)
 		return;
 	log_message(LOG_LEVEL_ERR, "store_lost",
-	    "the end of a commit could not be written");
+	            "the end of a commit could not be written");
 	log_stop();
 	_exit(EXIT_FAILURE);
 }
@@ -334,12 +335,13 @@ static void finish_batch(struct committer *committer)
 		struct queue_job *job = committer->batch[i];
 
 		if (job->kind == QUEUE_SETTLE)
-			inflight_slot_clear(committer->inflight,
+			inflight_slot_clear(
+			    committer->inflight,
 			    ((struct settlement *)job)->inflight_slot);
 	}
 	homecoming_tell(committer->homecoming, committer->ledger);
 	homecoming_send(committer->homecoming, committer->batch,
-	    committer->batch_count);
+	                committer->batch_count);
 	committer->batch_count = 0;
 }
 
@@ -362,14 +364,15 @@ static void give_up(struct committer *committer, unsigned index, int error)
 	struct queue_job *job = committer->batch[index];
 
 	memmove(&committer->batch[index], &committer->batch[index + 1],
-	    (committer->batch_count - index - 1) * sizeof(committer->batch[0]));
+	        (committer->batch_count - index - 1) *
+	            sizeof(committer->batch[0]));
 	committer->batch_count--;
 	job->result = error;
 	if (job->kind == QUEUE_SETTLE) {
 		inflight_slot_clear(committer->inflight,
-		    ((struct settlement *)job)->inflight_slot);
+		                    ((struct settlement *)job)->inflight_slot);
 		homecoming_note_claim(committer->homecoming,
-		    (struct settlement *)job);
+		                      (struct settlement *)job);
 	}
 	homecoming_send(committer->homecoming, &job, 1);
 }
@@ -417,8 +420,7 @@ static void put_back(struct committer *committer, int error)
 		return;
 	}
 	if (is_alone) {
-		committer->retry_ms = boot_now_ms() +
-		    committer->retry_delay_ms;
+		committer->retry_ms = boot_now_ms() + committer->retry_delay_ms;
 		committer->retry_delay_ms *= 2;
 		if (committer->retry_delay_ms > RETRY_MAX_MS)
 			committer->retry_delay_ms = RETRY_MAX_MS;
@@ -427,7 +429,7 @@ static void put_back(struct committer *committer, int error)
 	}
 	while (committer->batch_count > 0)
 		job_list_prepend(&committer->backlog.verdicts,
-		    committer->batch[--committer->batch_count]);
+		                 committer->batch[--committer->batch_count]);
 }
 
 static void note_error(struct committer *committer, int error)
@@ -436,8 +438,8 @@ static void note_error(struct committer *committer, int error)
 		return;
 	committer->last_error = error;
 	log_message(LOG_LEVEL_ERR, "store_failed",
-	    "%s; new mail is refused until the store can be written",
-	    strerror(-error));
+	            "%s; new mail is refused until the store can be written",
+	            strerror(-error));
 }
 
 /* ----------------------------------------------------------------- upkeep */
@@ -454,7 +456,7 @@ static void do_upkeep(struct committer *committer)
 		homecoming_end_claims(committer->homecoming, ledger);
 		r = retention_run(committer->retention, ledger, 0);
 		if (r < 0 || (store_txn_writes(ledger->txn) == 0 &&
-				 ledger->notice_count == 0))
+		              ledger->notice_count == 0))
 			ledger_abort(ledger);
 		else
 			r = ledger_commit(ledger);
@@ -472,9 +474,9 @@ static void do_upkeep(struct committer *committer)
 static void look_at_space(struct committer *committer)
 {
 	space_look(&committer->space, committer->ledger->store,
-	    committer->ledger->limits.maximum_bytes, committer->gauges);
+	           committer->ledger->limits.maximum_bytes, committer->gauges);
 	retention_hurry(committer->retention,
-	    atomic_load(&committer->gauges->is_full));
+	                atomic_load(&committer->gauges->is_full));
 }
 
 static void take_settings(struct committer *committer)

@@ -22,17 +22,17 @@ struct ledger;
 
 /* All three are borrowed until committer_free(). 0 or -errno. */
 int committer_new(struct committer **ret_committer, struct ledger *ledger,
-    struct inflight *inflight, struct gauges *gauges);
+                  struct inflight *inflight, struct gauges *gauges);
 void committer_free(struct committer *committer);
 
 /* Before the start. */
 void committer_listen_parts(struct committer *committer,
-    struct mailbox *mailbox, void (*open)(struct letter *letter),
-    void *context);
+                            struct mailbox *mailbox,
+                            void (*open)(struct letter *letter), void *context);
 void committer_listen_feed(struct committer *committer,
-    struct feed_listener *listener);
+                           struct feed_listener *listener);
 void committer_listen_reports(struct committer *committer,
-    struct mailbox *mailbox, struct letter *letter);
+                              struct mailbox *mailbox, struct letter *letter);
 void committer_reports_listen_again(struct committer *committer);
 
 int committer_start(struct committer *committer);
@@ -43,6 +43,6 @@ bool committer_is_clean(const struct committer *committer);
 
 /* Jobs, linked by letter.next; their letter.open is set already. */
 void committer_post_list_take(struct committer *committer,
-    struct letter *first);
+                              struct letter *first);
 
 #endif

@@ -17,11 +17,11 @@
 #define ROWS_MAX 64
 
 static int find_state(struct ledger *ledger, uint64_t id,
-    enum message_state *ret_state);
+                      enum message_state *ret_state);
 static int leave_fresh(struct ledger *ledger, uint64_t id);
 static int leave_sched(struct ledger *ledger, uint64_t id);
 static int leave_lane(struct ledger *ledger, uint64_t id, uint32_t lane,
-    uint16_t part, uint64_t due_ms, bool is_fresh);
+                      uint16_t part, uint64_t due_ms, bool is_fresh);
 
 int damaged_park(struct ledger *ledger, uint64_t id)
 {
@@ -74,7 +74,7 @@ int damaged_delete(struct ledger *ledger, uint64_t id)
 }
 
 static int find_state(struct ledger *ledger, uint64_t id,
-    enum message_state *ret_state)
+                      enum message_state *ret_state)
 {
 	unsigned char key[STATE_KEY_SIZE];
 	int r = -ENOENT;
@@ -84,8 +84,7 @@ static int find_state(struct ledger *ledger, uint64_t id,
 		struct store_bytes row;
 
 		state_key_put(key, (enum message_state)s, id);
-		r = store_get(ledger->txn, TABLE_STATE, key, sizeof(key),
-		    &row);
+		r = store_get(ledger->txn, TABLE_STATE, key, sizeof(key), &row);
 		*ret_state = (enum message_state)s;
 	}
 	return r;
@@ -134,8 +133,7 @@ static int leave_sched(struct ledger *ledger, uint64_t id)
 		return r;
 	r = store_cursor_first(cursor, &key, NULL);
 	while (r == 0 && count < ROWS_MAX) {
-		if (key.len == SCHED_KEY_SIZE &&
-		    be64_get(key.data + 12) == id)
+		if (key.len == SCHED_KEY_SIZE && be64_get(key.data + 12) == id)
 			rows[count++] = (struct part_row){
 				.lane = be32_get(key.data),
 				.due_ms = be64_get(key.data + 4),
@@ -151,12 +149,12 @@ static int leave_sched(struct ledger *ledger, uint64_t id)
 		unsigned char sched[SCHED_KEY_SIZE];
 
 		sched_key_put(sched, rows[i].lane, rows[i].due_ms, id,
-		    rows[i].part);
+		              rows[i].part);
 		r = store_delete(ledger->txn, TABLE_SCHED, sched,
-		    sizeof(sched));
+		                 sizeof(sched));
 		if (r == 0)
 			r = leave_lane(ledger, id, rows[i].lane, rows[i].part,
-			    rows[i].due_ms, false);
+			               rows[i].due_ms, false);
 	}
 	return r;
 }
@@ -164,7 +162,7 @@ static int leave_sched(struct ledger *ledger, uint64_t id)
 /* Its size is not known any more: the bytes of the lane are that much too many
    until it is empty. */
 static int leave_lane(struct ledger *ledger, uint64_t id, uint32_t lane_id,
-    uint16_t part, uint64_t due_ms, bool is_fresh)
+                      uint16_t part, uint64_t due_ms, bool is_fresh)
 {
 	struct message_part gone = { .number = part, .lane = lane_id };
 	struct lane *lane;

@@ -9,7 +9,7 @@
 #define VALUE_SIZE 17
 
 static bool parse_row(struct feed_row *ret_row, const struct store_bytes *key,
-    const struct store_bytes *value);
+                      const struct store_bytes *value);
 
 int feed_append(struct store_txn *txn, const struct feed_row *row)
 {
@@ -20,11 +20,11 @@ int feed_append(struct store_txn *txn, const struct feed_row *row)
 	be64_put(value + 8, row->time_ms);
 	value[16] = (unsigned char)row->kind;
 	return store_append(txn, TABLE_FEED, key, sizeof(key), value,
-	    sizeof(value));
+	                    sizeof(value));
 }
 
 static bool parse_row(struct feed_row *ret_row, const struct store_bytes *key,
-    const struct store_bytes *value)
+                      const struct store_bytes *value)
 {
 	if (key->len != 8 || value->len != VALUE_SIZE ||
 	    value->data[16] > TIMELINE_RESCHEDULED)
@@ -37,7 +37,7 @@ static bool parse_row(struct feed_row *ret_row, const struct store_bytes *key,
 }
 
 int feed_read(struct store_txn *txn, uint64_t after, struct feed_row *rows,
-    unsigned max, uint64_t *ret_oldest)
+              unsigned max, uint64_t *ret_oldest)
 {
 	struct store_cursor *cursor = NULL;
 	struct store_bytes key, value;
@@ -61,7 +61,7 @@ int feed_read(struct store_txn *txn, uint64_t after, struct feed_row *rows,
 	be64_put(wanted, after + 1);
 	if (r == 0)
 		r = store_cursor_seek(cursor, wanted, sizeof(wanted), &key,
-		    &value);
+		                      &value);
 	while (r == 0 && count < max) {
 		if (!parse_row(&rows[count], &key, &value)) {
 			r = -EBADMSG;
@@ -78,7 +78,7 @@ out:
 }
 
 unsigned feed_count_old(struct store_txn *txn, uint64_t now_wall_ms,
-    unsigned max)
+                        unsigned max)
 {
 	uint64_t rows = store_count(txn, TABLE_FEED);
 	struct store_cursor *cursor = NULL;
@@ -96,7 +96,7 @@ unsigned feed_count_old(struct store_txn *txn, uint64_t now_wall_ms,
 		return 0;
 	r = store_cursor_first(cursor, &key, &value);
 	while (r == 0 && count < max && parse_row(&row, &key, &value) &&
-	    row.time_ms + FEED_AGE_MAX_MS < now_wall_ms) {
+	       row.time_ms + FEED_AGE_MAX_MS < now_wall_ms) {
 		count++;
 		r = store_cursor_next(cursor, &key, &value);
 	}

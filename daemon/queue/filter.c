@@ -15,9 +15,9 @@
 #include "settings.h"
 
 #define PRINT_NONE 0
-#define PRINT_ANY UINT16_MAX
-#define KEY_SIZE 9 /* field, last id of the block */
-#define TEXT_MAX 1024
+#define PRINT_ANY  UINT16_MAX
+#define KEY_SIZE   9 /* field, last id of the block */
+#define TEXT_MAX   1024
 
 struct filter_entry {
 	uint64_t id;
@@ -33,17 +33,17 @@ struct filter {
 };
 
 static struct filter_entry *add_entry(struct filter *filter,
-    const struct message *message);
+                                      const struct message *message);
 static int load_message(struct filter *filter, struct store_txn *txn,
-    const struct message *message);
+                        const struct message *message);
 static int relay_of_part(struct store_txn *txn, const struct message *message,
-    uint16_t number, uint32_t *ret_relay);
+                         uint16_t number, uint32_t *ret_relay);
 static size_t block_length(const struct filter_entry *entries, size_t count);
 static int write_block(struct store_txn *txn,
-    const struct filter_entry *entries, size_t count);
+                       const struct filter_entry *entries, size_t count);
 static int widen_closed(struct store_txn *txn, uint64_t id);
 static void key_put(unsigned char key[KEY_SIZE], enum filter_field field,
-    uint64_t last_id);
+                    uint64_t last_id);
 
 struct filter *filter_new(void)
 {
@@ -59,7 +59,7 @@ void filter_free(struct filter *filter)
 }
 
 static void key_put(unsigned char key[KEY_SIZE], enum filter_field field,
-    uint64_t last_id)
+                    uint64_t last_id)
 {
 	key[0] = (unsigned char)field;
 	be64_put(key + 1, last_id);
@@ -107,7 +107,7 @@ bool filter_print_matches(uint16_t in_column, uint16_t wanted)
 /* ------------------------------------------------------ the open block */
 
 void filter_add(struct filter *filter, const struct message *message,
-    const uint32_t *recipient_relays)
+                const uint32_t *recipient_relays)
 {
 	bool is_many = message->recipient_count > FILTER_RECIPIENTS_MAX;
 	unsigned count = is_many ? 1 : message->recipient_count;
@@ -116,34 +116,32 @@ void filter_add(struct filter *filter, const struct message *message,
 		struct filter_entry *entry = add_entry(filter, message);
 		const char *address = message->recipients[i].address;
 
-		entry->prints[FILTER_RECIPIENT] = is_many
-		    ? PRINT_ANY
-		    : filter_print_address(address);
-		entry->prints[FILTER_RECIPIENT_DOMAIN] = is_many
-		    ? PRINT_ANY
-		    : filter_print_domain(address);
-		entry->prints[FILTER_RELAY] = is_many
-		    ? PRINT_ANY
-		    : filter_print_number(recipient_relays[i]);
+		entry->prints[FILTER_RECIPIENT] =
+		    is_many ? PRINT_ANY : filter_print_address(address);
+		entry->prints[FILTER_RECIPIENT_DOMAIN] =
+		    is_many ? PRINT_ANY : filter_print_domain(address);
+		entry->prints[FILTER_RELAY] =
+		    is_many ? PRINT_ANY
+			    : filter_print_number(recipient_relays[i]);
 	}
 }
 
 static struct filter_entry *add_entry(struct filter *filter,
-    const struct message *message)
+                                      const struct message *message)
 {
 	struct filter_entry *entry;
 
 	if (filter->count == filter->size) {
 		filter->size = filter->size > 0 ? 2 * filter->size
-						: FILTER_BLOCK_ENTRIES + 512;
-		filter->entries = xrealloc(filter->entries,
-		    filter->size * sizeof(*filter->entries));
+		                                : FILTER_BLOCK_ENTRIES + 512;
+		filter->entries = xrealloc(
+		    filter->entries, filter->size * sizeof(*filter->entries));
 	}
 	entry = &filter->entries[filter->count++];
 	*entry = (struct filter_entry){ .id = message->id };
 	entry->prints[FILTER_SENDER] = filter_print_address(message->sender);
-	entry->prints[FILTER_SENDER_DOMAIN] = filter_print_domain(
-	    message->sender);
+	entry->prints[FILTER_SENDER_DOMAIN] =
+	    filter_print_domain(message->sender);
 	entry->prints[FILTER_SUBMITTER] = filter_print_number(message->uid);
 	entry->prints[FILTER_TAG] = filter_print_text(message->tag);
 	return entry;
@@ -153,8 +151,8 @@ void filter_keep(struct filter *filter)
 {
 	if (filter->closing > 0)
 		memmove(filter->entries, filter->entries + filter->closing,
-		    (filter->count - filter->closing) *
-			sizeof(*filter->entries));
+		        (filter->count - filter->closing) *
+		            sizeof(*filter->entries));
 	filter->count -= filter->closing;
 	filter->closing = 0;
 	filter->kept = filter->count;
@@ -186,7 +184,7 @@ int filter_load(struct filter *filter, struct store_txn *txn)
 		struct message *message = NULL;
 
 		r = message_rows_decode(&message, txn, be64_get(key.data),
-		    &value, false);
+		                        &value, false);
 		if (r == 0)
 			r = load_message(filter, txn, message);
 		message_free(message);
@@ -202,7 +200,7 @@ int filter_load(struct filter *filter, struct store_txn *txn)
 
 /* With the relay a recipient waits for and the one it was last tried at. */
 static int load_message(struct filter *filter, struct store_txn *txn,
-    const struct message *message)
+                        const struct message *message)
 {
 	size_t first = filter->count;
 	uint32_t *relays = xcalloc(message->recipient_count, sizeof(*relays));
@@ -213,8 +211,8 @@ static int load_message(struct filter *filter, struct store_txn *txn,
 		const struct message_recipient *recipient =
 		    &message->recipients[i];
 		const char *tried = recipient->reply.relay;
-		uint32_t tried_id = tried != NULL ? settings_relay_id(tried)
-						  : 0;
+		uint32_t tried_id =
+		    tried != NULL ? settings_relay_id(tried) : 0;
 
 		if (recipient->state != RECIPIENT_WAITING) {
 			relays[i] = tried_id;
@@ -239,7 +237,7 @@ static int load_message(struct filter *filter, struct store_txn *txn,
 }
 
 static int relay_of_part(struct store_txn *txn, const struct message *message,
-    uint16_t number, uint32_t *ret_relay)
+                         uint16_t number, uint32_t *ret_relay)
 {
 	for (unsigned i = 0; i < message->part_count; i++) {
 		struct lane_info info;
@@ -252,8 +250,7 @@ static int relay_of_part(struct store_txn *txn, const struct message *message,
 		be32_put(key, message->parts[i].lane);
 		r = store_get(txn, TABLE_LANE, key, sizeof(key), &row);
 		if (r == 0)
-			r = lane_row_parse(&info, message->parts[i].lane,
-			    &row);
+			r = lane_row_parse(&info, message->parts[i].lane, &row);
 		if (r == 0)
 			*ret_relay = info.key.relay;
 		return r;
@@ -266,10 +263,10 @@ static int relay_of_part(struct store_txn *txn, const struct message *message,
 int filter_write(struct filter *filter, struct store_txn *txn)
 {
 	while (filter->kept - filter->closing >= FILTER_BLOCK_ENTRIES) {
-		const struct filter_entry *first = filter->entries +
-		    filter->closing;
-		size_t length = block_length(first,
-		    filter->kept - filter->closing);
+		const struct filter_entry *first =
+		    filter->entries + filter->closing;
+		size_t length =
+		    block_length(first, filter->kept - filter->closing);
 		int r = write_block(txn, first, length);
 
 		if (r < 0)
@@ -292,7 +289,7 @@ static size_t block_length(const struct filter_entry *entries, size_t count)
 }
 
 static int write_block(struct store_txn *txn,
-    const struct filter_entry *entries, size_t count)
+                       const struct filter_entry *entries, size_t count)
 {
 	unsigned char *column = xmalloc(count * 8);
 	unsigned char key[KEY_SIZE];
@@ -309,7 +306,7 @@ static int write_block(struct store_txn *txn,
 			be16_put(column + 2 * i, entries[i].prints[field]);
 		key_put(key, (enum filter_field)field, last_id);
 		r = store_put(txn, TABLE_FILTER, key, sizeof(key), column,
-		    2 * count);
+		              2 * count);
 	}
 	free(column);
 	return r;
@@ -335,7 +332,7 @@ int filter_end(struct store_txn *txn, uint64_t *ret_id)
 }
 
 int filter_widen_relay(struct filter *filter, struct store_txn *txn,
-    uint64_t id)
+                       uint64_t id)
 {
 	bool is_open = false;
 
@@ -384,7 +381,7 @@ static int widen_closed(struct store_txn *txn, uint64_t id)
 	}
 	if (is_changed)
 		r = store_put(txn, TABLE_FILTER, key, sizeof(key), column,
-		    prints.len);
+		              prints.len);
 	free(column);
 	return r;
 }

@@ -45,7 +45,7 @@ int filter_load(struct filter *filter, struct store_txn *txn);
 
 /* A new message; counts once filter_keep() follows the commit. */
 void filter_add(struct filter *filter, const struct message *message,
-    const uint32_t *recipient_relays);
+                const uint32_t *recipient_relays);
 /* Writes the block if it is full; before the commit. */
 int filter_write(struct filter *filter, struct store_txn *txn);
 void filter_keep(struct filter *filter);
@@ -53,7 +53,7 @@ void filter_drop(struct filter *filter);
 
 /* The relay of a message has changed: its entries fit any from now on. */
 int filter_widen_relay(struct filter *filter, struct store_txn *txn,
-    uint64_t id);
+                       uint64_t id);
 /* Blocks of which no message is left; at most `max`. */
 int filter_purge(struct store_txn *txn, unsigned max);
 

@@ -48,7 +48,7 @@ static void add_to_home(struct homes *homes, struct queue_job *job);
 static void post_homes(struct homes *homes);
 static struct leftover strip(struct queue_job *job);
 static void strip_submission(struct leftover *leftover,
-    struct submission *submission);
+                             struct submission *submission);
 
 struct homecoming *homecoming_new(struct gauges *gauges)
 {
@@ -68,7 +68,8 @@ void homecoming_free(struct homecoming *homecoming)
 }
 
 void homecoming_listen_parts(struct homecoming *homecoming,
-    struct mailbox *mailbox, void (*open)(struct letter *letter), void *context)
+                             struct mailbox *mailbox,
+                             void (*open)(struct letter *letter), void *context)
 {
 	homecoming->parts_mailbox = mailbox;
 	homecoming->parts_open = open;
@@ -76,14 +77,14 @@ void homecoming_listen_parts(struct homecoming *homecoming,
 }
 
 void homecoming_listen_feed(struct homecoming *homecoming,
-    struct feed_listener *listener)
+                            struct feed_listener *listener)
 {
 	listener->next = homecoming->feed_listeners;
 	homecoming->feed_listeners = listener;
 }
 
 void homecoming_listen_reports(struct homecoming *homecoming,
-    struct mailbox *mailbox, struct letter *letter)
+                               struct mailbox *mailbox, struct letter *letter)
 {
 	homecoming->reports_mailbox = mailbox;
 	homecoming->reports_letter = letter;
@@ -96,10 +97,11 @@ void homecoming_reports_listen_again(struct homecoming *homecoming)
 }
 
 void homecoming_note_claim(struct homecoming *homecoming,
-    const struct settlement *settlement)
+                           const struct settlement *settlement)
 {
-	homecoming->claims = xrealloc(homecoming->claims,
-	    (homecoming->claim_count + 1) * sizeof(*homecoming->claims));
+	homecoming->claims =
+	    xrealloc(homecoming->claims, (homecoming->claim_count + 1) *
+	                                     sizeof(*homecoming->claims));
 	homecoming->claims[homecoming->claim_count++] = (struct part_notice){
 		.event = PART_NOW_SETTLED,
 		.part = settlement->part,
@@ -115,7 +117,7 @@ void homecoming_end_claims(struct homecoming *homecoming, struct ledger *ledger)
 		};
 
 		ledger_notice(ledger, PART_NOW_SETTLED,
-		    homecoming->claims[i].id, &part);
+		              homecoming->claims[i].id, &part);
 	}
 }
 
@@ -125,21 +127,21 @@ void homecoming_tell(struct homecoming *homecoming, struct ledger *ledger)
 
 	homecoming->claim_count = 0;
 	if (count > 0 && homecoming->parts_mailbox != NULL) {
-		struct queue_notice *notice = xmalloc(sizeof(*notice) +
-		    count * sizeof(notice->parts[0]));
+		struct queue_notice *notice =
+		    xmalloc(sizeof(*notice) + count * sizeof(notice->parts[0]));
 
 		notice->letter.open = homecoming->parts_open;
 		notice->context = homecoming->parts_context;
 		notice->count = count;
 		memcpy(notice->parts, ledger->notices,
-		    count * sizeof(notice->parts[0]));
+		       count * sizeof(notice->parts[0]));
 		mailbox_post_take(homecoming->parts_mailbox, &notice->letter);
 	}
 	ledger->notice_count = 0;
 	if (ledger->has_reports && homecoming->reports_mailbox != NULL &&
 	    atomic_exchange(&homecoming->is_reports_letter_home, false))
 		mailbox_post_take(homecoming->reports_mailbox,
-		    homecoming->reports_letter);
+		                  homecoming->reports_letter);
 	tell_feed(homecoming, ledger->committed.last_sequence);
 }
 
@@ -158,15 +160,16 @@ static void tell_feed(struct homecoming *homecoming, uint64_t last_sequence)
 }
 
 void homecoming_send(struct homecoming *homecoming, struct queue_job **jobs,
-    unsigned count)
+                     unsigned count)
 {
 	struct homes homes = { .count = 0 };
 	uint64_t bytes = 0;
 
 	if (count > homecoming->leftover_size) {
 		homecoming->leftover_size = count;
-		homecoming->leftovers = xrealloc(homecoming->leftovers,
-		    count * sizeof(*homecoming->leftovers));
+		homecoming->leftovers =
+		    xrealloc(homecoming->leftovers,
+		             count * sizeof(*homecoming->leftovers));
 	}
 	for (unsigned i = 0; i < count; i++)
 		bytes += backlog_job_bytes(jobs[i]);
@@ -205,7 +208,7 @@ static void post_homes(struct homes *homes)
 {
 	for (unsigned h = 0; h < homes->count; h++)
 		mailbox_post_list_take(homes->mailboxes[h],
-		    homes->jobs[h].first);
+		                       homes->jobs[h].first);
 	homes->count = 0;
 }
 
@@ -240,7 +243,7 @@ static struct leftover strip(struct queue_job *job)
 
 /* Mail that was not kept stays with its submitter. */
 static void strip_submission(struct leftover *leftover,
-    struct submission *submission)
+                             struct submission *submission)
 {
 	if (submission->job.result != 0 && submission->job.result != -EEXIST) {
 		submission->id = submission->message->id = 0;

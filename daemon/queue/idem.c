@@ -13,16 +13,16 @@
 #define VALUE_SIZE 32 /* id, digest of the envelope, expiry */
 
 static void key_put(unsigned char key[IDEM_KEY_SIZE], uint32_t uid,
-    const char *text);
+                    const char *text);
 static void digest_envelope(unsigned char ret_digest[HASH_SIZE],
-    const struct message *message);
+                            const struct message *message);
 static int look_up(struct store_txn *txn,
-    const unsigned char key[IDEM_KEY_SIZE], uint64_t now_ms,
-    struct store_bytes *ret_value);
+                   const unsigned char key[IDEM_KEY_SIZE], uint64_t now_ms,
+                   struct store_bytes *ret_value);
 
 /* key time (6), key hash (10), uid (4) */
 static void key_put(unsigned char key[IDEM_KEY_SIZE], uint32_t uid,
-    const char *text)
+                    const char *text)
 {
 	unsigned char hash_of_key[HASH_SIZE], time[8];
 	struct hash hash;
@@ -41,7 +41,7 @@ static void key_put(unsigned char key[IDEM_KEY_SIZE], uint32_t uid,
 
 /* The order of the recipients says nothing. */
 static void digest_envelope(unsigned char ret_digest[HASH_SIZE],
-    const struct message *message)
+                            const struct message *message)
 {
 	uint64_t sums[2] = { 0, 0 };
 	unsigned char digest[HASH_SIZE];
@@ -66,19 +66,19 @@ static void digest_envelope(unsigned char ret_digest[HASH_SIZE],
 
 /* -ENOENT also where the row is expired. */
 static int look_up(struct store_txn *txn,
-    const unsigned char key[IDEM_KEY_SIZE], uint64_t now_ms,
-    struct store_bytes *ret_value)
+                   const unsigned char key[IDEM_KEY_SIZE], uint64_t now_ms,
+                   struct store_bytes *ret_value)
 {
 	int r = store_get(txn, TABLE_IDEM, key, IDEM_KEY_SIZE, ret_value);
 
 	if (r == 0 && (ret_value->len != VALUE_SIZE ||
-			  be64_get(ret_value->data + 24) <= now_ms))
+	               be64_get(ret_value->data + 24) <= now_ms))
 		r = -ENOENT;
 	return r;
 }
 
 int idem_ask(struct ledger *ledger, const struct message *message,
-    enum idem_answer *ret_answer, uint64_t *ret_id)
+             enum idem_answer *ret_answer, uint64_t *ret_id)
 {
 	unsigned char key[IDEM_KEY_SIZE], digest[HASH_SIZE];
 	struct store_bytes value;
@@ -95,8 +95,8 @@ int idem_ask(struct ledger *ledger, const struct message *message,
 		return r;
 	digest_envelope(digest, message);
 	*ret_answer = memcmp(value.data + 8, digest, HASH_SIZE) == 0
-	    ? IDEM_REPLAY
-	    : IDEM_CONFLICT;
+	                  ? IDEM_REPLAY
+	                  : IDEM_CONFLICT;
 	*ret_id = be64_get(value.data);
 	return 0;
 }
@@ -110,14 +110,13 @@ int idem_claim(struct ledger *ledger, const struct message *message)
 	key_put(key, message->uid, message->key);
 	be64_put(value, message->id);
 	digest_envelope(value + 8, message);
-	be64_put(value + 24,
-	    ledger->now_ms + ledger->limits.keep_finished_ms);
+	be64_put(value + 24, ledger->now_ms + ledger->limits.keep_finished_ms);
 	return store_put(ledger->txn, TABLE_IDEM, key, sizeof(key), value,
-	    sizeof(value));
+	                 sizeof(value));
 }
 
 int idem_find(struct store_txn *txn, uint32_t uid, const char *text,
-    uint64_t now_ms, uint64_t *ret_id)
+              uint64_t now_ms, uint64_t *ret_id)
 {
 	unsigned char key[IDEM_KEY_SIZE];
 	struct store_bytes value;
@@ -140,10 +139,10 @@ int idem_sweep(struct ledger *ledger, struct idem_hand *hand, unsigned max)
 	if (r < 0)
 		return r;
 	r = store_cursor_seek(cursor, hand->key, sizeof(hand->key), &key,
-	    &value);
+	                      &value);
 	while (r == 0 && max-- > 0) {
 		bool is_expired = value.len != VALUE_SIZE ||
-		    be64_get(value.data + 24) <= ledger->now_ms;
+		                  be64_get(value.data + 24) <= ledger->now_ms;
 
 		if (is_expired)
 			r = store_cursor_delete(cursor);

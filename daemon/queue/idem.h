@@ -26,13 +26,13 @@ enum idem_answer {
 
 /* Where message->key is NULL it is new, always. */
 int idem_ask(struct ledger *ledger, const struct message *message,
-    enum idem_answer *ret_answer, uint64_t *ret_id);
+             enum idem_answer *ret_answer, uint64_t *ret_id);
 /* After IDEM_NEW: the key belongs to this message from now on. */
 int idem_claim(struct ledger *ledger, const struct message *message);
 
 /* -ENOENT: no message with this key. For readers. */
 int idem_find(struct store_txn *txn, uint32_t uid, const char *key,
-    uint64_t now_ms, uint64_t *ret_id);
+              uint64_t now_ms, uint64_t *ret_id);
 
 #define IDEM_KEY_SIZE 20
 struct idem_hand {

@@ -15,7 +15,7 @@
 
 #include "queue/queue.h"
 
-#define FILE_NAME "inflight"
+#define FILE_NAME  "inflight"
 #define FILE_MAGIC 0x72656c6179696e01ull
 
 /* Only this machine reads it, and only until it boots again. */
@@ -35,8 +35,8 @@ struct file {
 };
 static_assert(sizeof(struct slot) == 16, "slots do not straddle lines");
 static_assert(sizeof(struct file) ==
-	64 + 16 * INFLIGHT_SLOTS + 8 * INFLIGHT_BLAMED,
-    "file layout");
+                  64 + 16 * INFLIGHT_SLOTS + 8 * INFLIGHT_BLAMED,
+              "file layout");
 
 struct inflight {
 	struct file *file;
@@ -69,7 +69,7 @@ int inflight_open(struct inflight **ret_inflight, const char *directory)
 	if (r < 0)
 		goto out;
 	map = mmap(NULL, sizeof(struct file), PROT_READ | PROT_WRITE,
-	    MAP_SHARED, fd, 0);
+	           MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED) {
 		r = -errno;
 		goto out;
@@ -94,14 +94,14 @@ void inflight_close(struct inflight *inflight)
 }
 
 bool inflight_is_of(const struct inflight *inflight,
-    const unsigned char owner[INFLIGHT_OWNER_SIZE])
+                    const unsigned char owner[INFLIGHT_OWNER_SIZE])
 {
 	return inflight->file->magic == FILE_MAGIC &&
-	    memcmp(inflight->file->owner, owner, INFLIGHT_OWNER_SIZE) == 0;
+	       memcmp(inflight->file->owner, owner, INFLIGHT_OWNER_SIZE) == 0;
 }
 
 unsigned inflight_list(const struct inflight *inflight,
-    struct inflight_mark *marks)
+                       struct inflight_mark *marks)
 {
 	unsigned count = 0;
 
@@ -120,7 +120,7 @@ unsigned inflight_list(const struct inflight *inflight,
 }
 
 void inflight_reset(struct inflight *inflight,
-    const unsigned char owner[INFLIGHT_OWNER_SIZE])
+                    const unsigned char owner[INFLIGHT_OWNER_SIZE])
 {
 	for (unsigned i = 0; i < INFLIGHT_SLOTS; i++) {
 		atomic_store(&inflight->file->slots[i].id, 0);
@@ -133,11 +133,11 @@ void inflight_reset(struct inflight *inflight,
 }
 
 unsigned inflight_slot_fill(struct inflight *inflight, uint64_t id,
-    uint16_t part)
+                            uint16_t part)
 {
 	for (unsigned tried = 0; tried < INFLIGHT_SLOTS; tried++) {
-		unsigned i = atomic_fetch_add(&inflight->next, 1) %
-		    INFLIGHT_SLOTS;
+		unsigned i =
+		    atomic_fetch_add(&inflight->next, 1) % INFLIGHT_SLOTS;
 		struct slot *slot = &inflight->file->slots[i];
 
 		if (atomic_exchange(&inflight->is_taken[i], true))
@@ -165,13 +165,13 @@ void inflight_blame(struct inflight *inflight, uint64_t id)
 		uint64_t nobody = 0;
 
 		if (atomic_compare_exchange_strong(&inflight->file->blamed[i],
-			&nobody, id))
+		                                   &nobody, id))
 			return;
 	}
 }
 
 unsigned inflight_list_blamed(const struct inflight *inflight,
-    uint64_t ids[INFLIGHT_BLAMED])
+                              uint64_t ids[INFLIGHT_BLAMED])
 {
 	unsigned count = 0;
 

@@ -13,9 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define INFLIGHT_SLOTS 4096
+#define INFLIGHT_SLOTS      4096
 #define INFLIGHT_OWNER_SIZE 16
-#define INFLIGHT_BLAMED 8
+#define INFLIGHT_BLAMED     8
 
 struct inflight;
 
@@ -30,21 +30,21 @@ void inflight_close(struct inflight *inflight);
 
 /* Was it made for this store? */
 bool inflight_is_of(const struct inflight *inflight,
-    const unsigned char owner[INFLIGHT_OWNER_SIZE]);
+                    const unsigned char owner[INFLIGHT_OWNER_SIZE]);
 /* What the last process left; marks has room for INFLIGHT_SLOTS. */
 unsigned inflight_list(const struct inflight *inflight,
-    struct inflight_mark *marks);
+                       struct inflight_mark *marks);
 /* Empties all slots, for this store. */
 void inflight_reset(struct inflight *inflight,
-    const unsigned char owner[INFLIGHT_OWNER_SIZE]);
+                    const unsigned char owner[INFLIGHT_OWNER_SIZE]);
 
 unsigned inflight_slot_fill(struct inflight *inflight, uint64_t id,
-    uint16_t part);
+                            uint16_t part);
 void inflight_slot_clear(struct inflight *inflight, unsigned slot);
 
 /* Async-signal-safe: this message was in hand when we crashed. */
 void inflight_blame(struct inflight *inflight, uint64_t id);
 unsigned inflight_list_blamed(const struct inflight *inflight,
-    uint64_t ids[INFLIGHT_BLAMED]);
+                              uint64_t ids[INFLIGHT_BLAMED]);
 
 #endif

@@ -22,15 +22,15 @@ struct submission *submission_new(void)
 }
 
 struct queue_quota queue_quota_of(const struct settings *settings,
-    const struct submitter_rule *rule)
+                                  const struct submitter_rule *rule)
 {
 	bool has_share = rule->share_percent > 0 && rule->share_percent < 100;
 
 	return (struct queue_quota){
 		.messages = rule->queued,
 		.bytes = has_share ? settings->queue.maximum_bytes / 100 *
-			    rule->share_percent
-				   : 0,
+		                         rule->share_percent
+		                   : 0,
 	};
 }
 
@@ -64,8 +64,9 @@ void upload_free(struct upload *upload)
 
 struct settlement *settlement_new(unsigned recipient_count)
 {
-	struct settlement *settlement = xcalloc(1, sizeof(*settlement) +
-	    recipient_count * sizeof(settlement->recipients[0]));
+	struct settlement *settlement =
+	    xcalloc(1, sizeof(*settlement) +
+	                   recipient_count * sizeof(settlement->recipients[0]));
 
 	settlement->job.kind = QUEUE_SETTLE;
 	settlement->inflight_slot = INFLIGHT_NONE;
@@ -123,12 +124,13 @@ void report_free(struct report *report)
 }
 
 void report_add_subject(struct report *report, uint64_t id, uint64_t due_ms,
-    const struct reported *recipients, unsigned count)
+                        const struct reported *recipients, unsigned count)
 {
 	struct report_subject *subject;
 
-	report->subjects = xrealloc(report->subjects,
-	    (report->subject_count + 1) * sizeof(*report->subjects));
+	report->subjects =
+	    xrealloc(report->subjects,
+	             (report->subject_count + 1) * sizeof(*report->subjects));
 	subject = &report->subjects[report->subject_count++];
 	*subject = (struct report_subject){
 		.id = id,

@@ -57,10 +57,10 @@ struct lane *lane_from_row(uint32_t id, const struct store_bytes *row)
 	if (unpack_number(&unpacker, UINT64_MAX) != ROW_VERSION)
 		unpacker.is_bad = true;
 	fields.key.relay = (uint32_t)unpack_number(&unpacker, UINT32_MAX);
-	fields.key.priority = (enum priority)unpack_number(&unpacker,
-	    PRIORITY_BULK);
-	fields.key.submitter_class = (uint32_t)unpack_number(&unpacker,
-	    UINT32_MAX);
+	fields.key.priority =
+	    (enum priority)unpack_number(&unpacker, PRIORITY_BULK);
+	fields.key.submitter_class =
+	    (uint32_t)unpack_number(&unpacker, UINT32_MAX);
 	domain = unpack_text(&unpacker);
 	fields.generation = (uint32_t)unpack_number(&unpacker, UINT32_MAX);
 	fields.waiting = unpack_number(&unpacker, UINT64_MAX);
@@ -87,7 +87,7 @@ struct lane *lane_from_row(uint32_t id, const struct store_bytes *row)
 }
 
 int lane_row_parse(struct lane_info *ret_info, uint32_t id,
-    const struct store_bytes *row)
+                   const struct store_bytes *row)
 {
 	struct lane *lane = lane_from_row(id, row);
 

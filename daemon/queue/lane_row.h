@@ -19,6 +19,6 @@ struct lane *lane_from_row(uint32_t id, const struct store_bytes *row);
 
 /* For readers: the row as others see it; domain is filled. 0 or -EBADMSG. */
 int lane_row_parse(struct lane_info *ret_info, uint32_t id,
-    const struct store_bytes *row);
+                   const struct store_bytes *row);
 
 #endif

@@ -13,12 +13,12 @@
 #include "queue/ledger.h"
 #include "runtime/xalloc.h"
 
-#define BUCKETS 1024
+#define BUCKETS       1024
 #define WAKE_KEY_SIZE 12
 /* relay, priority (with a bit for large), submitter class; then the domain */
 #define KEY_HEAD_SIZE 9
-#define KEY_LARGE 0x80
-#define KEY_SIZE_MAX (KEY_HEAD_SIZE + LANE_DOMAIN_MAX)
+#define KEY_LARGE     0x80
+#define KEY_SIZE_MAX  (KEY_HEAD_SIZE + LANE_DOMAIN_MAX)
 
 TAILQ_HEAD(lane_uses, lane);
 LIST_HEAD(lane_bucket, lane);
@@ -40,14 +40,14 @@ struct key_bytes {
 static void encode_key(struct key_bytes *ret, const struct lane_key *key);
 static struct lane_bucket *id_bucket(struct lanes *lanes, uint32_t id);
 static struct lane_bucket *key_bucket(struct lanes *lanes,
-    const struct key_bytes *key);
+                                      const struct key_bytes *key);
 static bool keys_are_equal(const struct lane_key *a, const struct lane_key *b);
 static struct lane *lookup_id(struct lanes *lanes, uint32_t id);
 static int make_room(struct ledger *ledger);
 static int make_lane(struct ledger *ledger, const struct lane_key *key,
-    const struct key_bytes *bytes, struct lane **ret_lane);
+                     const struct key_bytes *bytes, struct lane **ret_lane);
 static int load_lane(struct ledger *ledger, uint32_t id,
-    struct lane **ret_lane);
+                     struct lane **ret_lane);
 static void remember(struct lanes *lanes, struct lane *lane);
 static void forget(struct lanes *lanes, struct lane *lane);
 static void use(struct lanes *lanes, struct lane *lane);
@@ -85,7 +85,7 @@ void lanes_forget(struct lanes *lanes)
 /* ---------------------------------------------------------------- finding */
 
 int lanes_open(struct ledger *ledger, const struct lane_key *key,
-    struct lane **ret_lane)
+               struct lane **ret_lane)
 {
 	struct lanes *lanes = ledger->lanes;
 	struct key_bytes bytes;
@@ -102,11 +102,11 @@ int lanes_open(struct ledger *ledger, const struct lane_key *key,
 		}
 	}
 	r = store_get(ledger->txn, TABLE_LANE_KEY, bytes.bytes, bytes.len,
-	    &row);
+	              &row);
 	if (r == 0)
 		return row.len == 4
-		    ? load_lane(ledger, be32_get(row.data), ret_lane)
-		    : -EBADMSG;
+		           ? load_lane(ledger, be32_get(row.data), ret_lane)
+		           : -EBADMSG;
 	if (r != -ENOENT)
 		return r;
 	return make_lane(ledger, key, &bytes, ret_lane);
@@ -134,7 +134,7 @@ static struct lane *lookup_id(struct lanes *lanes, uint32_t id)
 }
 
 static int make_lane(struct ledger *ledger, const struct lane_key *key,
-    const struct key_bytes *bytes, struct lane **ret_lane)
+                     const struct key_bytes *bytes, struct lane **ret_lane)
 {
 	unsigned char id_bytes[4];
 	struct lane *lane;
@@ -151,7 +151,7 @@ static int make_lane(struct ledger *ledger, const struct lane_key *key,
 	if (r != -ENOENT)
 		return r;
 	r = store_put(ledger->txn, TABLE_LANE_KEY, bytes->bytes, bytes->len,
-	    id_bytes, 4);
+	              id_bytes, 4);
 	if (r < 0)
 		return r;
 
@@ -235,8 +235,8 @@ static void encode_key(struct key_bytes *ret, const struct lane_key *key)
 
 	assert(len < LANE_DOMAIN_MAX);
 	be32_put(ret->bytes, key->relay);
-	ret->bytes[4] = (unsigned char)key->priority |
-	    (key->is_large ? KEY_LARGE : 0);
+	ret->bytes[4] =
+	    (unsigned char)key->priority | (key->is_large ? KEY_LARGE : 0);
 	be32_put(ret->bytes + 5, key->submitter_class);
 	memcpy(ret->bytes + KEY_HEAD_SIZE, key->domain, len);
 	ret->len = KEY_HEAD_SIZE + len;
@@ -248,7 +248,7 @@ static struct lane_bucket *id_bucket(struct lanes *lanes, uint32_t id)
 }
 
 static struct lane_bucket *key_bucket(struct lanes *lanes,
-    const struct key_bytes *key)
+                                      const struct key_bytes *key)
 {
 	return &lanes->by_key[hash_bytes(key->bytes, key->len) % BUCKETS];
 }
@@ -256,9 +256,8 @@ static struct lane_bucket *key_bucket(struct lanes *lanes,
 static bool keys_are_equal(const struct lane_key *a, const struct lane_key *b)
 {
 	return a->relay == b->relay && a->priority == b->priority &&
-	    a->submitter_class == b->submitter_class &&
-	    a->is_large == b->is_large &&
-	    strcmp(a->domain, b->domain) == 0;
+	       a->submitter_class == b->submitter_class &&
+	       a->is_large == b->is_large && strcmp(a->domain, b->domain) == 0;
 }
 
 /* --------------------------------------------------------------- counting */
@@ -271,7 +270,7 @@ void lane_add_waiting(struct lane *lane, uint64_t size_bytes)
 }
 
 void lane_drop_waiting(struct ledger *ledger, struct lane *lane,
-    uint64_t size_bytes)
+                       uint64_t size_bytes)
 {
 	ledger_decrease(&lane->waiting, 1);
 	ledger_decrease(&lane->waiting_bytes, size_bytes);
@@ -361,14 +360,14 @@ static int write_lane(struct ledger *ledger, struct lane *lane)
 		return r;
 	be32_put(key, lane->id);
 	r = store_put(ledger->txn, TABLE_LANE, key, sizeof(key),
-	    ledger->scratch.bytes, ledger->scratch.len);
+	              ledger->scratch.bytes, ledger->scratch.len);
 	if (r == 0)
 		lane->is_dirty = false;
 	return r;
 }
 
 static void encode_wake(unsigned char key[WAKE_KEY_SIZE], uint64_t due_ms,
-    uint32_t lane)
+                        uint32_t lane)
 {
 	be64_put(key, due_ms);
 	be32_put(key + 8, lane);
@@ -394,8 +393,7 @@ static int write_wake(struct ledger *ledger, struct lane *lane)
 	}
 	if (lane->wake_ms != LANE_NEVER) {
 		encode_wake(key, lane->wake_ms, lane->id);
-		r = store_put(ledger->txn, TABLE_WAKE, key, sizeof(key), "",
-		    0);
+		r = store_put(ledger->txn, TABLE_WAKE, key, sizeof(key), "", 0);
 		if (r < 0)
 			return r;
 	}
@@ -446,7 +444,7 @@ int lanes_sweep(struct ledger *ledger, unsigned max)
 			return r;
 		if (lanes->sweep_after < UINT32_MAX)
 			r = store_cursor_seek(cursor, after, sizeof(after),
-			    &key, NULL);
+			                      &key, NULL);
 		else
 			r = -ENOENT;
 		if (r == 0 && key.len == 4)

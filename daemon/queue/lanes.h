@@ -54,13 +54,13 @@ void lanes_free(struct lanes *lanes);
  * the next call. Else the store's errors, -EBADMSG for a damaged row.
  */
 int lanes_open(struct ledger *ledger, const struct lane_key *key,
-    struct lane **ret_lane);
+               struct lane **ret_lane);
 int lanes_find(struct ledger *ledger, uint32_t id, struct lane **ret_lane);
 
 /* Parts that came to or left the lane; the bytes are those of the message. */
 void lane_add_waiting(struct lane *lane, uint64_t size_bytes);
 void lane_drop_waiting(struct ledger *ledger, struct lane *lane,
-    uint64_t size_bytes);
+                       uint64_t size_bytes);
 void lane_note_fresh(struct lane *lane);
 void lane_forget_fresh(struct lane *lane);
 void lane_add_held(struct lane *lane);

@@ -122,14 +122,14 @@ uint64_t ledger_next_id(struct ledger *ledger)
 }
 
 void ledger_notice(struct ledger *ledger, enum part_event event, uint64_t id,
-    const struct message_part *part)
+                   const struct message_part *part)
 {
 	if (ledger->notice_count == ledger->notice_size) {
-		ledger->notice_size = ledger->notice_size > 0
-		    ? 2 * ledger->notice_size
-		    : 256;
-		ledger->notices = xrealloc(ledger->notices,
-		    ledger->notice_size * sizeof(*ledger->notices));
+		ledger->notice_size =
+		    ledger->notice_size > 0 ? 2 * ledger->notice_size : 256;
+		ledger->notices =
+		    xrealloc(ledger->notices,
+		             ledger->notice_size * sizeof(*ledger->notices));
 	}
 	ledger->notices[ledger->notice_count++] = (struct part_notice){
 		.event = event,

@@ -46,14 +46,14 @@ struct ledger {
 	struct record scratch;
 	/* Of the transaction under way. */
 	struct store_txn *txn;
-	uint64_t now_ms;  /* queue time */
+	uint64_t now_ms; /* queue time */
 	uint64_t wall_ms;
 	struct totals totals;
 	struct totals committed; /* as on disk */
 	struct part_notice *notices;
 	size_t notice_count;
 	size_t notice_size;
-	bool has_reports; /* some are owed, or earlier than before */
+	bool has_reports;    /* some are owed, or earlier than before */
 	uint64_t used_bytes; /* as of the last commit */
 };
 
@@ -70,7 +70,7 @@ uint64_t ledger_next_id(struct ledger *ledger);
 
 /* Sent to the scheduler after the commit. */
 void ledger_notice(struct ledger *ledger, enum part_event event, uint64_t id,
-    const struct message_part *part);
+                   const struct message_part *part);
 
 /* Counts come from disk: one that is wrong there must not end the daemon. */
 void ledger_decrease(uint64_t *count, uint64_t by);

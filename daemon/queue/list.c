@@ -48,20 +48,21 @@ struct lister {
 static void choose_columns(struct lister *lister);
 static bool is_state_narrow(struct lister *lister);
 static int walk_state(struct lister *lister, uint64_t before,
-    enum step *ret_step);
+                      enum step *ret_step);
 static int walk_messages(struct lister *lister, uint64_t before, uint64_t end,
-    enum step *ret_step);
+                         enum step *ret_step);
 static int walk_columns(struct lister *lister, uint64_t before,
-    enum step *ret_step);
+                        enum step *ret_step);
 static int look_in_block(struct lister *lister, uint64_t last_id,
-    const struct store_bytes *ids, uint64_t before, enum step *ret_step);
+                         const struct store_bytes *ids, uint64_t before,
+                         enum step *ret_step);
 static int look_at(struct lister *lister, uint64_t id,
-    const struct store_bytes *row, enum step *ret_step);
+                   const struct store_bytes *row, enum step *ret_step);
 static bool matches(struct lister *lister, const struct message *message);
 
 int list_messages(struct store_txn *txn, const struct queue_filter *filter,
-    uint64_t before, struct message **messages, unsigned max,
-    uint64_t *ret_next)
+                  uint64_t before, struct message **messages, unsigned max,
+                  uint64_t *ret_next)
 {
 	struct lister lister = {
 		.txn = txn,
@@ -104,7 +105,8 @@ static void want(struct lister *lister, enum filter_field field, uint16_t print)
 }
 
 static void want_address(struct lister *lister, const char *address,
-    enum filter_field field, enum filter_field domain_field)
+                         enum filter_field field,
+                         enum filter_field domain_field)
 {
 	if (address == NULL)
 		return;
@@ -119,17 +121,17 @@ static void choose_columns(struct lister *lister)
 	const struct queue_filter *filter = lister->filter;
 
 	want_address(lister, filter->recipient, FILTER_RECIPIENT,
-	    FILTER_RECIPIENT_DOMAIN);
+	             FILTER_RECIPIENT_DOMAIN);
 	want_address(lister, filter->sender, FILTER_SENDER,
-	    FILTER_SENDER_DOMAIN);
+	             FILTER_SENDER_DOMAIN);
 	if (filter->tag != NULL)
 		want(lister, FILTER_TAG, filter_print_text(filter->tag));
 	if (filter->has_relay)
 		want(lister, FILTER_RELAY,
-		    filter_print_number(filter->relay_id));
+		     filter_print_number(filter->relay_id));
 	if (filter->has_uid)
 		want(lister, FILTER_SUBMITTER,
-		    filter_print_number(filter->uid));
+		     filter_print_number(filter->uid));
 }
 
 /* Are the rows of the state the shorter way? */
@@ -141,14 +143,14 @@ static bool is_state_narrow(struct lister *lister)
 	if (!lister->filter->has_state || state == MESSAGE_DELIVERED)
 		return false;
 	return lister->wanted_count == 0 ||
-	    totals_load(&totals, lister->txn) < 0 ||
-	    totals.messages[state] <= LOOKS_MAX;
+	       totals_load(&totals, lister->txn) < 0 ||
+	       totals.messages[state] <= LOOKS_MAX;
 }
 
 /* ------------------------------------------------------------- three ways */
 
 static int walk_state(struct lister *lister, uint64_t before,
-    enum step *ret_step)
+                      enum step *ret_step)
 {
 	enum message_state state = lister->filter->state;
 	struct store_cursor *cursor = NULL;
@@ -162,7 +164,7 @@ static int walk_state(struct lister *lister, uint64_t before,
 	state_key_put(below, state, before);
 	r = store_cursor_seek_below(cursor, below, sizeof(below), &key, NULL);
 	while (r == 0 && key.len == STATE_KEY_SIZE && key.data[0] == state &&
-	    *ret_step == STEP_ON) {
+	       *ret_step == STEP_ON) {
 		r = look_at(lister, be64_get(key.data + 1), NULL, ret_step);
 		if (r == 0)
 			r = store_cursor_previous(cursor, &key, NULL);
@@ -173,7 +175,7 @@ static int walk_state(struct lister *lister, uint64_t before,
 
 /* Ids below `before` and above `end`. */
 static int walk_messages(struct lister *lister, uint64_t before, uint64_t end,
-    enum step *ret_step)
+                         enum step *ret_step)
 {
 	struct store_cursor *cursor = NULL;
 	struct store_bytes key, row;
@@ -196,7 +198,7 @@ static int walk_messages(struct lister *lister, uint64_t before, uint64_t end,
 
 /* First the records that are in no closed block, then the blocks. */
 static int walk_columns(struct lister *lister, uint64_t before,
-    enum step *ret_step)
+                        enum step *ret_step)
 {
 	struct store_cursor *cursor = NULL;
 	unsigned char name[FILTER_KEY_SIZE];
@@ -220,11 +222,11 @@ static int walk_columns(struct lister *lister, uint64_t before,
 		name[0] = FILTER_ID + 1;
 		be64_put(name + 1, 0);
 		r = store_cursor_seek_below(cursor, name, sizeof(name), &key,
-		    &ids);
+		                            &ids);
 	}
 	while (r == 0 && key.data[0] == FILTER_ID && *ret_step == STEP_ON) {
 		r = look_in_block(lister, be64_get(key.data + 1), &ids, before,
-		    ret_step);
+		                  ret_step);
 		if (r == 0)
 			r = store_cursor_previous(cursor, &key, &ids);
 	}
@@ -233,7 +235,8 @@ static int walk_columns(struct lister *lister, uint64_t before,
 }
 
 static int look_in_block(struct lister *lister, uint64_t last_id,
-    const struct store_bytes *ids, uint64_t before, enum step *ret_step)
+                         const struct store_bytes *ids, uint64_t before,
+                         enum step *ret_step)
 {
 	struct store_bytes columns[FILTER_FIELDS];
 	size_t count = ids->len / 8;
@@ -245,7 +248,7 @@ static int look_in_block(struct lister *lister, uint64_t last_id,
 		name[0] = (unsigned char)lister->wanted[i].field;
 		be64_put(name + 1, last_id);
 		r = store_get(lister->txn, TABLE_FILTER, name, sizeof(name),
-		    &columns[i]);
+		              &columns[i]);
 		if (r < 0 || columns[i].len != 2 * count)
 			return r < 0 && r != -ENOENT ? r : -EBADMSG;
 	}
@@ -255,9 +258,9 @@ static int look_in_block(struct lister *lister, uint64_t last_id,
 		int r;
 
 		while (i < lister->wanted_count &&
-		    filter_print_matches(
-			be16_get(columns[i].data + 2 * (e - 1)),
-			lister->wanted[i].print))
+		       filter_print_matches(
+			   be16_get(columns[i].data + 2 * (e - 1)),
+			   lister->wanted[i].print))
 			i++;
 		if (i < lister->wanted_count)
 			continue;
@@ -279,15 +282,15 @@ static int look_in_block(struct lister *lister, uint64_t last_id,
 /* --------------------------------------------------------------- records */
 
 static int look_at(struct lister *lister, uint64_t id,
-    const struct store_bytes *row, enum step *ret_step)
+                   const struct store_bytes *row, enum step *ret_step)
 {
 	struct message *message = NULL;
 	int r;
 
 	lister->last_id = id;
 	r = row != NULL
-	    ? message_rows_decode(&message, lister->txn, id, row, false)
-	    : message_rows_read(&message, lister->txn, id, false);
+	        ? message_rows_decode(&message, lister->txn, id, row, false)
+	        : message_rows_read(&message, lister->txn, id, false);
 	/* Purged since the column was written: not to be shown. */
 	if (r < 0 && r != -ENOENT && r != -EBADMSG)
 		return r;
@@ -295,8 +298,8 @@ static int look_at(struct lister *lister, uint64_t id,
 		message = message_new_stand_in(id);
 		r = 0;
 	}
-	if (r == 0 && message->submitted_ms + SINCE_SLACK_MS <
-		lister->filter->since_ms)
+	if (r == 0 &&
+	    message->submitted_ms + SINCE_SLACK_MS < lister->filter->since_ms)
 		*ret_step = STEP_END;
 	if (r == 0 && matches(lister, message)) {
 		lister->messages[lister->count++] = message;
@@ -339,7 +342,7 @@ static bool has_relay(struct lister *lister, const struct message *message)
 
 		be32_put(key, message->parts[i].lane);
 		if (store_get(lister->txn, TABLE_LANE, key, sizeof(key),
-			&row) == 0 &&
+		              &row) == 0 &&
 		    lane_row_parse(&info, message->parts[i].lane, &row) == 0 &&
 		    info.key.relay == filter->relay_id)
 			return true;

@@ -14,7 +14,7 @@
 
 /* As queue_list(). */
 int list_messages(struct store_txn *txn, const struct queue_filter *filter,
-    uint64_t before, struct message **messages, unsigned max,
-    uint64_t *ret_next);
+                  uint64_t before, struct message **messages, unsigned max,
+                  uint64_t *ret_next);
 
 #endif

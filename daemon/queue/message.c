@@ -16,8 +16,8 @@ struct message_arena {
 
 static const char *const state_names[MESSAGE_STATES] = {
 	[MESSAGE_RECEIVING] = "receiving", [MESSAGE_QUEUED] = "queued",
-	[MESSAGE_HELD] = "held",	   [MESSAGE_PARKED] = "parked",
-	[MESSAGE_FAILED] = "failed",	   [MESSAGE_EXPIRED] = "expired",
+	[MESSAGE_HELD] = "held",           [MESSAGE_PARKED] = "parked",
+	[MESSAGE_FAILED] = "failed",       [MESSAGE_EXPIRED] = "expired",
 	[MESSAGE_CANCELLED] = "cancelled", [MESSAGE_PARTIAL] = "partial",
 	[MESSAGE_DELIVERED] = "delivered",
 };

@@ -46,34 +46,34 @@ enum message_state {
 #define MESSAGE_STATES 9
 
 /* message.flags, on disk */
-#define MESSAGE_8BIT 0x0001u          /* body has octets above 127 */
-#define MESSAGE_SMTPUTF8 0x0002u      /* envelope or header needs RFC 6531 */
-#define MESSAGE_ADD_DATE 0x0004u      /* composed at delivery: missing Date */
+#define MESSAGE_8BIT           0x0001u /* body has octets above 127 */
+#define MESSAGE_SMTPUTF8       0x0002u /* envelope or header needs RFC 6531 */
+#define MESSAGE_ADD_DATE       0x0004u /* composed at delivery: missing Date */
 #define MESSAGE_ADD_MESSAGE_ID 0x0008u
-#define MESSAGE_ADD_FROM 0x0010u
-#define MESSAGE_LONG_LINES 0x0020u    /* a line over 998 octets */
-#define MESSAGE_RET_FULL 0x0040u      /* RFC 3461 4.3 */
-#define MESSAGE_RET_HDRS 0x0080u
-#define MESSAGE_BODY_GONE 0x0100u     /* its pieces have been deleted */
-#define MESSAGE_LMTP 0x0200u          /* came by LMTP: for Received */
-#define MESSAGE_IS_BOUNCE 0x0400u
-#define MESSAGE_FROM_TCP 0x0800u      /* no credentials behind it */
-#define MESSAGE_8BIT_DECLARED 0x1000u /* BODY=8BITMIME was said */
-#define MESSAGE_HTTP 0x2000u          /* came by the control API */
-#define MESSAGE_NULL_REFUSED 0x4000u  /* a relay refused the null sender */
+#define MESSAGE_ADD_FROM       0x0010u
+#define MESSAGE_LONG_LINES     0x0020u /* a line over 998 octets */
+#define MESSAGE_RET_FULL       0x0040u /* RFC 3461 4.3 */
+#define MESSAGE_RET_HDRS       0x0080u
+#define MESSAGE_BODY_GONE      0x0100u /* its pieces have been deleted */
+#define MESSAGE_LMTP           0x0200u /* came by LMTP: for Received */
+#define MESSAGE_IS_BOUNCE      0x0400u
+#define MESSAGE_FROM_TCP       0x0800u /* no credentials behind it */
+#define MESSAGE_8BIT_DECLARED  0x1000u /* BODY=8BITMIME was said */
+#define MESSAGE_HTTP           0x2000u /* came by the control API */
+#define MESSAGE_NULL_REFUSED   0x4000u /* a relay refused the null sender */
 
 /* recipient.flags, on disk */
 #define RECIPIENT_MAYBE_DUPLICATE 0x01u
-#define RECIPIENT_HAS_NOTIFY 0x02u
-#define RECIPIENT_REPORT_OWED 0x04u /* the sender is to hear of it */
-#define RECIPIENT_DELAY_TOLD 0x08u  /* or is about to be */
-#define RECIPIENT_RELAY_FAULT 0x10u /* expired while its relay was at fault */
+#define RECIPIENT_HAS_NOTIFY      0x02u
+#define RECIPIENT_REPORT_OWED     0x04u /* the sender is to hear of it */
+#define RECIPIENT_DELAY_TOLD      0x08u /* or is about to be */
+#define RECIPIENT_RELAY_FAULT     0x10u /* expired in its relay's outage */
 
 /* recipient.notify: RFC 3461 4.1 */
-#define NOTIFY_NEVER 0x01u
+#define NOTIFY_NEVER   0x01u
 #define NOTIFY_SUCCESS 0x02u
 #define NOTIFY_FAILURE 0x04u
-#define NOTIFY_DELAY 0x08u
+#define NOTIFY_DELAY   0x08u
 
 /* The last word of the far side about one recipient; text NULL: none yet. */
 struct message_reply {
@@ -129,7 +129,7 @@ enum timeline_kind {
 	TIMELINE_BOUNCED = 11,
 	TIMELINE_REROUTED = 12,
 	TIMELINE_RESENT = 13,
-	TIMELINE_DROPPED = 14, /* entries left out of a very long story */
+	TIMELINE_DROPPED = 14,  /* entries left out of a very long story */
 	TIMELINE_UNSIGNED = 15, /* sent without a DKIM-Signature it had */
 	/* In the feed only, of relays: trouble that lasts, and its end. */
 	TIMELINE_TROUBLE = 16,
@@ -148,17 +148,17 @@ struct timeline_entry {
 	uint16_t code;
 	uint16_t enhanced[3];
 	uint32_t duration_ms; /* of DROPPED: the number of entries left out */
-	const char *relay; /* these four: NULL where they say nothing */
+	const char *relay;    /* these four: NULL where they say nothing */
 	const char *host;
 	const char *tls;
-	const char *text; /* reply, reason, who asked for it */
+	const char *text;           /* reply, reason, who asked for it */
 	const uint16_t *recipients; /* indexes */
 	unsigned recipient_count;
 };
 
 /* Very long stories keep the first 4 and the last 60 entries. */
 #define TIMELINE_KEEP_FIRST 4
-#define TIMELINE_KEEP_LAST 60
+#define TIMELINE_KEEP_LAST  60
 
 struct message {
 	uint64_t id;      /* 0 until the committer gave one */
@@ -168,24 +168,24 @@ struct message {
 	enum priority priority;
 	uint32_t uid, gid; /* the submitter, by the kernel's word */
 	uint64_t submitted_ms;
-	uint64_t ended_ms;    /* 0: not yet */
-	uint64_t release_ms;  /* wall; not relayed before it; 0: at once */
-	uint64_t deadline_ms; /* wall; not relayed after it; 0: none */
+	uint64_t ended_ms;      /* 0: not yet */
+	uint64_t release_ms;    /* wall; not relayed before it; 0: at once */
+	uint64_t deadline_ms;   /* wall; not relayed after it; 0: none */
 	uint64_t hold_until_ms; /* wall; 0: no end */
-	uint64_t report_ms;   /* queue time its report is due; 0: none owed */
-	uint16_t crashes;     /* of ours with it in hand, in a row */
-	uint64_t header_len;  /* octets of the header block, CRLFs included */
-	uint64_t size;        /* octets of header block, empty line and body */
+	uint64_t report_ms;     /* queue time its report is due; 0: none owed */
+	uint16_t crashes;       /* of ours with it in hand, in a row */
+	uint64_t header_len;    /* octets of the header block, CRLFs included */
+	uint64_t size; /* octets of header block, empty line and body */
 	/* SHA-256 over header block and body, cut; all zero: not known */
 	unsigned char body_hash[16];
-	const char *sender;   /* "" is the null sender */
+	const char *sender;      /* "" is the null sender */
 	const char *envelope_id; /* ENVID decoded; these six may be NULL */
 	const char *tag;
 	const char *key;
 	const char *meta;
 	const char *message_id; /* with its angle brackets; also if composed */
 	const char *hold_reason;
-	const char *helo;     /* what the client called itself */
+	const char *helo; /* what the client called itself */
 	struct message_recipient *recipients;
 	unsigned recipient_count;
 	struct message_part *parts; /* those that wait or are held */
@@ -223,6 +223,6 @@ int message_state_parse(const char *word, enum message_state *ret_state);
 const char *recipient_state_name(enum recipient_state state);
 
 struct message_part *message_find_part(struct message *message,
-    uint16_t number);
+                                       uint16_t number);
 
 #endif

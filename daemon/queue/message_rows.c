@@ -14,20 +14,20 @@
 
 static bool has_rows_of_its_own(const struct message *message);
 static void rcpt_key_put(unsigned char key[RCPT_KEY_SIZE], uint64_t id,
-    unsigned index);
+                         unsigned index);
 static int read_recipients(struct store_txn *txn, struct message *message);
 static int set_shared(struct ledger *ledger, uint64_t body_id, uint32_t before,
-    uint32_t others);
+                      uint32_t others);
 static int shared_with(struct ledger *ledger, uint64_t body_id,
-    uint32_t *ret_others);
+                       uint32_t *ret_others);
 static int delete_prefix(struct ledger *ledger, enum store_table table,
-    uint64_t prefix, size_t key_len);
+                         uint64_t prefix, size_t key_len);
 static bool is_body_wanted(const struct message *message);
 static int write_state(struct ledger *ledger, const struct message *message,
-    enum message_state before);
+                       enum message_state before);
 
 void state_key_put(unsigned char key[STATE_KEY_SIZE], enum message_state state,
-    uint64_t id)
+                   uint64_t id)
 {
 	key[0] = (unsigned char)state;
 	be64_put(key + 1, id);
@@ -39,7 +39,7 @@ static bool has_rows_of_its_own(const struct message *message)
 }
 
 static void rcpt_key_put(unsigned char key[RCPT_KEY_SIZE], uint64_t id,
-    unsigned index)
+                         unsigned index)
 {
 	be64_put(key, id);
 	be16_put(key + 8, (uint16_t)index);
@@ -48,7 +48,7 @@ static void rcpt_key_put(unsigned char key[RCPT_KEY_SIZE], uint64_t id,
 /* ---------------------------------------------------------------- reading */
 
 int message_rows_read(struct message **ret_message, struct store_txn *txn,
-    uint64_t id, bool is_with_story)
+                      uint64_t id, bool is_with_story)
 {
 	unsigned char key[8];
 	struct store_bytes row;
@@ -62,7 +62,8 @@ int message_rows_read(struct message **ret_message, struct store_txn *txn,
 }
 
 int message_rows_decode(struct message **ret_message, struct store_txn *txn,
-    uint64_t id, const struct store_bytes *row, bool is_with_story)
+                        uint64_t id, const struct store_bytes *row,
+                        bool is_with_story)
 {
 	struct message *message = NULL;
 	int r;
@@ -107,8 +108,8 @@ static int read_recipients(struct store_txn *txn, struct message *message)
 int message_rows_append(struct ledger *ledger, const struct message *message)
 {
 	unsigned char key[8], state_key[STATE_KEY_SIZE], until[8];
-	bool has_end = message->state == MESSAGE_HELD &&
-	    message->hold_until_ms != 0;
+	bool has_end =
+	    message->state == MESSAGE_HELD && message->hold_until_ms != 0;
 	int r;
 
 	r = record_encode(&ledger->scratch, message);
@@ -116,9 +117,10 @@ int message_rows_append(struct ledger *ledger, const struct message *message)
 		return r;
 	be64_put(key, message->id);
 	r = store_append(ledger->txn, TABLE_MSG, key, sizeof(key),
-	    ledger->scratch.bytes, ledger->scratch.len);
+	                 ledger->scratch.bytes, ledger->scratch.len);
 	for (unsigned i = 0; r == 0 && has_rows_of_its_own(message) &&
-	    i < message->recipient_count; i++)
+	                     i < message->recipient_count;
+	     i++)
 		r = message_rows_write_recipient(ledger, message, i);
 	if (r < 0)
 		return r;
@@ -128,12 +130,12 @@ int message_rows_append(struct ledger *ledger, const struct message *message)
 	state_key_put(state_key, message->state, message->id);
 	be64_put(until, message->hold_until_ms);
 	ledger->totals.messages[message->state]++;
-	return store_put(ledger->txn, TABLE_STATE, state_key,
-	    sizeof(state_key), until, has_end ? sizeof(until) : 0);
+	return store_put(ledger->txn, TABLE_STATE, state_key, sizeof(state_key),
+	                 until, has_end ? sizeof(until) : 0);
 }
 
 int message_rows_write_recipient(struct ledger *ledger,
-    const struct message *message, unsigned index)
+                                 const struct message *message, unsigned index)
 {
 	unsigned char key[RCPT_KEY_SIZE];
 	int r;
@@ -141,16 +143,16 @@ int message_rows_write_recipient(struct ledger *ledger,
 	if (!has_rows_of_its_own(message))
 		return 0;
 	r = record_encode_recipient(&ledger->scratch,
-	    &message->recipients[index]);
+	                            &message->recipients[index]);
 	if (r < 0)
 		return r;
 	rcpt_key_put(key, message->id, index);
 	return store_put(ledger->txn, TABLE_RCPT, key, sizeof(key),
-	    ledger->scratch.bytes, ledger->scratch.len);
+	                 ledger->scratch.bytes, ledger->scratch.len);
 }
 
 int message_rows_write(struct ledger *ledger, struct message *message,
-    enum message_state before)
+                       enum message_state before)
 {
 	enum message_state state = message_state_of(message);
 	unsigned char key[8];
@@ -180,7 +182,7 @@ int message_rows_write(struct ledger *ledger, struct message *message,
 		return r;
 	be64_put(key, message->id);
 	return store_put(ledger->txn, TABLE_MSG, key, sizeof(key),
-	    ledger->scratch.bytes, ledger->scratch.len);
+	                 ledger->scratch.bytes, ledger->scratch.len);
 }
 
 /* Of what failed or expired for somebody, for resending and looking at; and
@@ -217,7 +219,7 @@ int message_rows_drop_body(struct ledger *ledger, struct message *message)
  * body kept of a message that failed may go.
  */
 static int write_state(struct ledger *ledger, const struct message *message,
-    enum message_state before)
+                       enum message_state before)
 {
 	unsigned char key[STATE_KEY_SIZE], time[8];
 	uint64_t time_ms = 0;
@@ -238,18 +240,18 @@ static int write_state(struct ledger *ledger, const struct message *message,
 	if (message->state == MESSAGE_HELD)
 		time_ms = message->hold_until_ms;
 	else if (message->ended_ms != 0 && message->body_id != 0)
-		time_ms = message->ended_ms +
-		    ledger->limits.keep_failed_bodies_ms;
+		time_ms =
+		    message->ended_ms + ledger->limits.keep_failed_bodies_ms;
 	state_key_put(key, message->state, message->id);
 	be64_put(time, time_ms);
 	return store_put(ledger->txn, TABLE_STATE, key, sizeof(key), time,
-	    time_ms > 0 ? sizeof(time) : 0);
+	                 time_ms > 0 ? sizeof(time) : 0);
 }
 
 /* --------------------------------------------------------------- deleting */
 
 int message_rows_purge(struct ledger *ledger, uint64_t id,
-    const struct record_summary *summary)
+                       const struct record_summary *summary)
 {
 	unsigned char key[STATE_KEY_SIZE], id_key[8];
 	int r = 0;
@@ -259,7 +261,7 @@ int message_rows_purge(struct ledger *ledger, uint64_t id,
 		r = body_rows_delete(ledger, summary->body_id);
 	if (r == 0 && summary->body_id != 0)
 		r = accounts_drop(ledger, summary->uid, 0,
-		    summary->size + ACCOUNT_MESSAGE_BYTES);
+		                  summary->size + ACCOUNT_MESSAGE_BYTES);
 	if (r == 0 && summary->recipient_count > RECORD_RECIPIENTS_INSIDE)
 		r = delete_prefix(ledger, TABLE_RCPT, id, RCPT_KEY_SIZE);
 	if (r == 0 && summary->state != MESSAGE_DELIVERED) {
@@ -286,7 +288,7 @@ int body_rows_share(struct ledger *ledger, uint64_t body_id)
 
 /* others: how many more than one had it, and have it. */
 static int set_shared(struct ledger *ledger, uint64_t body_id, uint32_t before,
-    uint32_t others)
+                      uint32_t others)
 {
 	unsigned char key[8], count[4];
 
@@ -294,13 +296,14 @@ static int set_shared(struct ledger *ledger, uint64_t body_id, uint32_t before,
 	be32_put(count, others);
 	if (others > 0)
 		return store_put(ledger->txn, TABLE_SHARED, key, sizeof(key),
-		    count, sizeof(count));
-	return before == 0 ? 0 : store_delete(ledger->txn, TABLE_SHARED, key,
-	    sizeof(key));
+		                 count, sizeof(count));
+	return before == 0
+	           ? 0
+	           : store_delete(ledger->txn, TABLE_SHARED, key, sizeof(key));
 }
 
 int body_rows_set_owners(struct ledger *ledger, uint64_t body_id,
-    uint32_t owners)
+                         uint32_t owners)
 {
 	uint32_t others = 0;
 	int r;
@@ -313,7 +316,7 @@ int body_rows_set_owners(struct ledger *ledger, uint64_t body_id,
 
 /* How many other messages have the body. */
 static int shared_with(struct ledger *ledger, uint64_t body_id,
-    uint32_t *ret_others)
+                       uint32_t *ret_others)
 {
 	struct store_bytes row;
 	unsigned char key[8];
@@ -343,7 +346,7 @@ int body_rows_delete(struct ledger *ledger, uint64_t body_id)
 }
 
 static int delete_prefix(struct ledger *ledger, enum store_table table,
-    uint64_t prefix, size_t key_len)
+                         uint64_t prefix, size_t key_len)
 {
 	struct store_cursor *cursor = NULL;
 	struct store_bytes key;

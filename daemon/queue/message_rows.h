@@ -22,14 +22,15 @@ struct record_summary;
 /* state (1), id (8) */
 #define STATE_KEY_SIZE 9
 void state_key_put(unsigned char key[STATE_KEY_SIZE], enum message_state state,
-    uint64_t id);
+                   uint64_t id);
 
 /* 0, -ENOENT, -EBADMSG, -ENOMEM. */
 int message_rows_read(struct message **ret_message, struct store_txn *txn,
-    uint64_t id, bool is_with_story);
+                      uint64_t id, bool is_with_story);
 /* The same from the bytes of the msg row, found already. */
 int message_rows_decode(struct message **ret_message, struct store_txn *txn,
-    uint64_t id, const struct store_bytes *row, bool is_with_story);
+                        uint64_t id, const struct store_bytes *row,
+                        bool is_with_story);
 
 /* A new message, with all its recipients. */
 int message_rows_append(struct ledger *ledger, const struct message *message);
@@ -40,23 +41,23 @@ int message_rows_append(struct ledger *ledger, const struct message *message);
  * Recipients that changed are written before by ..._write_recipient().
  */
 int message_rows_write(struct ledger *ledger, struct message *message,
-    enum message_state before);
+                       enum message_state before);
 int message_rows_write_recipient(struct ledger *ledger,
-    const struct message *message, unsigned index);
+                                 const struct message *message, unsigned index);
 
 /* The body goes; the record is the caller's to write. */
 int message_rows_drop_body(struct ledger *ledger, struct message *message);
 
 /* All rows of a message whose story is over. */
 int message_rows_purge(struct ledger *ledger, uint64_t id,
-    const struct record_summary *summary);
+                       const struct record_summary *summary);
 
 /* One more message has this body. */
 int body_rows_share(struct ledger *ledger, uint64_t body_id);
 
 /* So many messages have it, at least one. */
 int body_rows_set_owners(struct ledger *ledger, uint64_t body_id,
-    uint32_t owners);
+                         uint32_t owners);
 
 /* One message less has it; deletes the pieces with the last. */
 int body_rows_delete(struct ledger *ledger, uint64_t body_id);

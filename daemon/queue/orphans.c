@@ -56,7 +56,7 @@ static void add_body(struct sweep *sweep, uint64_t body_id)
 	if (sweep->count == sweep->room) {
 		sweep->room = sweep->room == 0 ? 64 : sweep->room * 2;
 		sweep->bodies = xrealloc(sweep->bodies,
-		    sweep->room * sizeof(*sweep->bodies));
+		                         sweep->room * sizeof(*sweep->bodies));
 	}
 	sweep->bodies[sweep->count++] = (struct owned){ .body_id = body_id };
 }
@@ -73,7 +73,7 @@ static int list_bodies(struct sweep *sweep)
 	if (r < 0)
 		return r;
 	while ((r = store_cursor_seek(cursor, from, sizeof(from), &key,
-		    NULL)) == 0) {
+	                              NULL)) == 0) {
 		uint64_t body_id = be64_get(key.data);
 
 		add_body(sweep, body_id);
@@ -98,7 +98,7 @@ static struct owned *find(const struct sweep *sweep, uint64_t body_id)
 	if (sweep->count == 0)
 		return NULL;
 	return bsearch(&body_id, sweep->bodies, sweep->count,
-	    sizeof(*sweep->bodies), compare);
+	               sizeof(*sweep->bodies), compare);
 }
 
 /* -EBADMSG: some record is damaged. */
@@ -156,7 +156,7 @@ static int settle_body(struct sweep *sweep, const struct owned *body)
 	if (body->is_under_way)
 		return 0;
 	r = body_rows_set_owners(ledger, body->body_id,
-	    body->owners > 0 ? body->owners : 1);
+	                         body->owners > 0 ? body->owners : 1);
 	if (r == 0 && body->owners == 0)
 		r = body_rows_delete(ledger, body->body_id);
 	return r;
@@ -188,9 +188,9 @@ static int count_messages(struct ledger *ledger)
 		if (r < 0)
 			break;
 		r = accounts_add(ledger, summary.uid, summary.ended_ms == 0,
-		    summary.body_id != 0
-			? summary.size + ACCOUNT_MESSAGE_BYTES
-			: 0);
+		                 summary.body_id != 0
+		                     ? summary.size + ACCOUNT_MESSAGE_BYTES
+		                     : 0);
 		if (r < 0)
 			break;
 	}

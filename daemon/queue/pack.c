@@ -67,8 +67,8 @@ void pack_text(struct packer *packer, const char *text)
 	}
 	len = strlen(text);
 	first = packer->text_count > PACK_WINDOW
-	    ? packer->text_count - PACK_WINDOW
-	    : 0;
+	            ? packer->text_count - PACK_WINDOW
+	            : 0;
 	for (unsigned i = first; i < packer->text_count; i++) {
 		unsigned slot = i % PACK_WINDOW;
 
@@ -91,7 +91,7 @@ int pack_end(struct packer *packer)
 
 	if (make_room(packer, CHECK_SIZE)) {
 		be32_put(into->bytes + into->len,
-		    check_sum(into->bytes, into->len));
+		         check_sum(into->bytes, into->len));
 		into->len += CHECK_SIZE;
 	}
 	return packer->error;
@@ -209,11 +209,10 @@ const char *unpack_text(struct unpacker *unpacker)
 static bool remember_text(struct unpacker *unpacker, const char *text)
 {
 	if (unpacker->text_count == unpacker->text_size) {
-		size_t size = unpacker->text_size > 0
-		    ? 2 * unpacker->text_size
-		    : 32;
-		const char **texts = realloc(unpacker->texts,
-		    size * sizeof(*texts));
+		size_t size =
+		    unpacker->text_size > 0 ? 2 * unpacker->text_size : 32;
+		const char **texts =
+		    realloc(unpacker->texts, size * sizeof(*texts));
 
 		if (texts == NULL) {
 			unpacker->is_out_of_memory = true;

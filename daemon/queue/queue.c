@@ -25,7 +25,7 @@
 #define MAP_BYTES_MIN (64ull << 30)
 
 /* New mail is refused while so much of it waits for the committer. */
-#define PENDING_JOBS_MAX 8192
+#define PENDING_JOBS_MAX  8192
 #define PENDING_BYTES_MAX (64ull << 20)
 /* A commit that takes so long means that the disk stalls. */
 #define STALL_MS 5000
@@ -33,7 +33,7 @@
 #define WORK_MAX_MS (10 * 60 * 1000)
 
 static int open_parts(struct queue *queue, const struct settings *settings,
-    char **ret_error);
+                      char **ret_error);
 static int start_committer(struct queue *queue);
 static int make_directory(const char *path, char **ret_error);
 static int sync_parent(const char *path);
@@ -45,7 +45,7 @@ static uint64_t stalled_for_ms(const struct queue *queue);
 /* ------------------------------------------------------------- life cycle */
 
 int queue_open(struct queue **ret_queue, const struct settings *settings,
-    char **ret_error)
+               char **ret_error)
 {
 	struct queue *queue = xcalloc(1, sizeof(*queue));
 	int r;
@@ -61,7 +61,7 @@ int queue_open(struct queue **ret_queue, const struct settings *settings,
 }
 
 static int open_parts(struct queue *queue, const struct settings *settings,
-    char **ret_error)
+                      char **ret_error)
 {
 	const char *directory = settings->queue.directory;
 	struct recovery_result result;
@@ -71,7 +71,7 @@ static int open_parts(struct queue *queue, const struct settings *settings,
 	if (r < 0)
 		return r;
 	r = store_open(&queue->store, directory,
-	    map_bytes_for(settings->queue.maximum_bytes), ret_error);
+	               map_bytes_for(settings->queue.maximum_bytes), ret_error);
 	if (r < 0)
 		return r;
 	r = inflight_open(&queue->inflight, directory);
@@ -96,7 +96,8 @@ static int open_parts(struct queue *queue, const struct settings *settings,
 	atomic_store(&queue->gauges.turned_ms, boot_now_ms());
 	if (result.swept_bodies > 0 || result.marked_messages > 0 ||
 	    result.was_power_cut)
-		log_message(LOG_LEVEL_WARNING, "recovered",
+		log_message(
+		    LOG_LEVEL_WARNING, "recovered",
 		    "%u half-received bodies swept, %u messages in flight "
 		    "marked%s",
 		    result.swept_bodies, result.marked_messages,
@@ -104,12 +105,13 @@ static int open_parts(struct queue *queue, const struct settings *settings,
 			? ", the machine went down: what was due is in doubt"
 			: "");
 	if (result.crashes > 0)
-		log_message(LOG_LEVEL_ERR, "crashed",
+		log_message(
+		    LOG_LEVEL_ERR, "crashed",
 		    "relais crashed while it worked on %u messages; %u of "
 		    "them are parked, as that was the third time",
 		    result.crashes, result.parked_messages);
-	return committer_new(&queue->committer, &queue->ledger,
-	    queue->inflight, &queue->gauges);
+	return committer_new(&queue->committer, &queue->ledger, queue->inflight,
+	                     &queue->gauges);
 }
 
 static int make_directory(const char *path, char **ret_error)
@@ -161,16 +163,17 @@ void queue_apply_settings(struct queue *queue, const struct settings *settings)
 	const struct settings_queue *wanted = &settings->queue;
 	uint64_t most = store_map_bytes(queue->store) / 5 * 4;
 
-	atomic_store(&queue->gauges.maximum_bytes,
-	    wanted->maximum_bytes < most ? wanted->maximum_bytes : most);
+	atomic_store(&queue->gauges.maximum_bytes, wanted->maximum_bytes < most
+	                                               ? wanted->maximum_bytes
+	                                               : most);
 	atomic_store(&queue->gauges.keep_finished_ms,
-	    1000ull * wanted->keep_finished_s);
+	             1000ull * wanted->keep_finished_s);
 	atomic_store(&queue->gauges.keep_failed_bodies_ms,
-	    1000ull * wanted->keep_failed_bodies_s);
+	             1000ull * wanted->keep_failed_bodies_s);
 	atomic_store(&queue->gauges.gather_ms,
-	    1000ull * settings->bounces.gather_s);
+	             1000ull * settings->bounces.gather_s);
 	atomic_store(&queue->gauges.summary_ms,
-	    1000ull * settings->bounces.summary_s);
+	             1000ull * settings->bounces.summary_s);
 }
 
 int queue_start(struct queue *queue)
@@ -200,7 +203,7 @@ void queue_stop(struct queue *queue)
 	r = recovery_note_clean_end(&queue->ledger);
 	if (r < 0)
 		log_message(LOG_LEVEL_WARNING, "no_clean_mark", "%s",
-		    strerror(-r));
+		            strerror(-r));
 }
 
 int queue_copy(struct queue *queue, int fd)
@@ -225,7 +228,7 @@ void queue_free(struct queue *queue)
 /* ---------------------------------------------------------------- notices */
 
 void queue_listen_parts(struct queue *queue, struct mailbox *mailbox,
-    void (*open)(struct letter *letter), void *context)
+                        void (*open)(struct letter *letter), void *context)
 {
 	committer_listen_parts(queue->committer, mailbox, open, context);
 }
@@ -246,7 +249,7 @@ void queue_feed_listen_again(struct feed_listener *listener)
 }
 
 void queue_listen_reports(struct queue *queue, struct mailbox *mailbox,
-    struct letter *letter)
+                          struct letter *letter)
 {
 	committer_listen_reports(queue->committer, mailbox, letter);
 }
@@ -292,7 +295,7 @@ int queue_may_accept(struct queue *queue, uint64_t size_bytes)
 	    pending >= PENDING_BYTES_MAX)
 		return -EBUSY;
 	wanted = atomic_load(&gauges->used_bytes) + pending + size_bytes +
-	    store_reserve_bytes(maximum);
+	         store_reserve_bytes(maximum);
 	if (atomic_load(&gauges->is_full) || wanted > maximum)
 		return -ENOSPC;
 	return 0;

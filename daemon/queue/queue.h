@@ -43,7 +43,7 @@ struct lane_key {
  * On error `*ret_error` is a sentence for the log; the caller frees it.
  */
 int queue_open(struct queue **ret_queue, const struct settings *settings,
-    char **ret_error);
+               char **ret_error);
 
 /* New limits of the settings (retention, maximum); main loop. */
 void queue_apply_settings(struct queue *queue, const struct settings *settings);
@@ -68,8 +68,8 @@ int queue_copy(struct queue *queue, int fd);
  * notice, and then lets the jobs go home.
  */
 enum part_event {
-	PART_NOW_FRESH,   /* waits, row in fresh: keep it in memory */
-	PART_NOW_SCHED,   /* waits in sched, due at due_ms */
+	PART_NOW_FRESH, /* waits, row in fresh: keep it in memory */
+	PART_NOW_SCHED, /* waits in sched, due at due_ms */
 	/*
 	 * Waits no more as it did: its attempt is on disk and the claim is
 	 * over, or a change (hold, cancel, park, reroute) took its row away.
@@ -98,7 +98,7 @@ struct queue_notice {
  * with queue_notice_free(). Before queue_start().
  */
 void queue_listen_parts(struct queue *queue, struct mailbox *mailbox,
-    void (*open)(struct letter *letter), void *context);
+                        void (*open)(struct letter *letter), void *context);
 void queue_notice_free(struct queue_notice *notice);
 
 /*
@@ -124,19 +124,19 @@ void queue_feed_listen_again(struct feed_listener *listener);
  * an earlier one; then queue_reports_listen_again() before they are read.
  */
 void queue_listen_reports(struct queue *queue, struct mailbox *mailbox,
-    struct letter *letter);
+                          struct letter *letter);
 void queue_reports_listen_again(struct queue *queue);
 
 /* ------------------------------------------------------------------ jobs */
 
 enum queue_job_kind {
-	QUEUE_SUBMIT,  /* struct submission */
-	QUEUE_UPLOAD,  /* struct upload */
-	QUEUE_DISCARD, /* struct upload, whose body nobody will submit */
-	QUEUE_SETTLE,  /* struct settlement */
-	QUEUE_CHANGE,  /* struct change */
+	QUEUE_SUBMIT,   /* struct submission */
+	QUEUE_UPLOAD,   /* struct upload */
+	QUEUE_DISCARD,  /* struct upload, whose body nobody will submit */
+	QUEUE_SETTLE,   /* struct settlement */
+	QUEUE_CHANGE,   /* struct change */
 	QUEUE_REMEMBER, /* struct relay_memory */
-	QUEUE_REPORT,  /* struct report, report.h */
+	QUEUE_REPORT,   /* struct report, report.h */
 };
 
 /* First member of every job. */
@@ -173,7 +173,7 @@ struct queue_quota {
 	uint64_t bytes;    /* see accounts.h */
 };
 struct queue_quota queue_quota_of(const struct settings *settings,
-    const struct submitter_rule *rule);
+                                  const struct submitter_rule *rule);
 
 /* Where a new message's recipients go; recipients[i].part is an index here. */
 struct submission_part {
@@ -223,7 +223,7 @@ void submission_free(struct submission *submission);
  * QUEUE_DISCARD deletes what was stored of body_id.
  */
 #define QUEUE_SLICE_PIECES 16
-#define QUEUE_SLICE_MAX (QUEUE_SLICE_PIECES * BODY_PIECE_MAX)
+#define QUEUE_SLICE_MAX    (QUEUE_SLICE_PIECES * BODY_PIECE_MAX)
 struct upload {
 	struct queue_job job;
 	uint64_t body_id;
@@ -246,7 +246,7 @@ struct settlement_recipient {
 	bool is_maybe_duplicate;
 	bool is_report_owed; /* the sender is to hear of it */
 	bool is_relay_fault; /* it expired while the relay was at fault */
-	uint64_t due_ms; /* queue time */
+	uint64_t due_ms;     /* queue time */
 	struct verdict verdict;
 };
 
@@ -267,9 +267,9 @@ struct settlement {
 	char *relay; /* malloc'ed, freed with the settlement; may be NULL */
 	char *host;
 	char *tls;
-	unsigned inflight_slot; /* cleared once committed; INFLIGHT_NONE */
+	unsigned inflight_slot;  /* cleared once committed; INFLIGHT_NONE */
 	bool has_lost_signature; /* told once a relay: TIMELINE_UNSIGNED */
-	bool is_null_refused; /* goes on with MESSAGE_NULL_REFUSED */
+	bool is_null_refused;    /* goes on with MESSAGE_NULL_REFUSED */
 	unsigned recipient_count;
 	struct settlement_recipient recipients[];
 };
@@ -279,9 +279,9 @@ void settlement_free(struct settlement *settlement);
 enum change_kind {
 	CHANGE_HOLD,
 	CHANGE_RELEASE,
-	CHANGE_RETRY,  /* what waits becomes due at once */
-	CHANGE_CANCEL, /* what waits ends as cancelled */
-	CHANGE_PARK,   /* set aside: needs a human; the reason says why */
+	CHANGE_RETRY,   /* what waits becomes due at once */
+	CHANGE_CANCEL,  /* what waits ends as cancelled */
+	CHANGE_PARK,    /* set aside: needs a human; the reason says why */
 	CHANGE_REROUTE, /* move parts to the lanes given */
 	/* What failed or expired goes out again as another message. */
 	CHANGE_RESEND,
@@ -352,7 +352,7 @@ void queue_reader_free(struct queue_reader *reader);
 
 /* The whole record with recipients and story; -ENOENT, -EBADMSG, -ENOMEM. */
 int queue_read_message(struct queue_reader *reader, uint64_t id,
-    struct message **ret_message);
+                       struct message **ret_message);
 
 /*
  * Piece `piece` of a body, copied to `into` (BODY_PIECE_MAX octets). Piece 0
@@ -360,7 +360,7 @@ int queue_read_message(struct queue_reader *reader, uint64_t id,
  * of the body behind it. -ENOENT: no such piece (the last was before it).
  */
 int queue_read_piece(struct queue_reader *reader, uint64_t body_id,
-    uint32_t piece, char *into, size_t *ret_len);
+                     uint32_t piece, char *into, size_t *ret_len);
 
 /* Lane of an id, its domain copied. -ENOENT. */
 #define LANE_DOMAIN_MAX 256
@@ -372,10 +372,10 @@ struct lane_info {
 	uint64_t waiting_bytes;
 };
 int queue_read_lane(struct queue_reader *reader, uint32_t lane,
-    struct lane_info *ret_info);
+                    struct lane_info *ret_info);
 /* Lanes with an id above `after`; fills up to `max`; returns the number. */
 int queue_read_lanes(struct queue_reader *reader, uint32_t after,
-    struct lane_info *infos, unsigned max);
+                     struct lane_info *infos, unsigned max);
 
 struct part_row {
 	uint64_t id;
@@ -386,22 +386,22 @@ struct part_row {
 };
 /* Rows of fresh above (after_id, after_part), up to max; the number. */
 int queue_read_fresh(struct queue_reader *reader, uint64_t after_id,
-    uint16_t after_part, struct part_row *rows, unsigned max);
+                     uint16_t after_part, struct part_row *rows, unsigned max);
 /*
  * Rows of sched of one lane from (from_due, from_id, from_part) inclusive up
  * to due `until_ms`; returns the number. *ret_next_due: the due of the first
  * row not given, UINT64_MAX without one.
  */
 int queue_read_due(struct queue_reader *reader, uint32_t lane,
-    const struct part_row *from, uint64_t until_ms, struct part_row *rows,
-    unsigned max, uint64_t *ret_next_due);
+                   const struct part_row *from, uint64_t until_ms,
+                   struct part_row *rows, unsigned max, uint64_t *ret_next_due);
 struct wake_row {
 	uint64_t due_ms;
 	uint32_t lane;
 };
 /* The earliest lanes of wake from (due, lane) inclusive; the number. */
 int queue_read_wake(struct queue_reader *reader, const struct wake_row *from,
-    struct wake_row *rows, unsigned max);
+                    struct wake_row *rows, unsigned max);
 
 /*
  * Reports that are due up to `until_ms`, from (due, id) inclusive, up to max;
@@ -413,16 +413,17 @@ struct report_row {
 	uint64_t id;
 };
 int queue_read_reports(struct queue_reader *reader,
-    const struct report_row *from, uint64_t until_ms, struct report_row *rows,
-    unsigned max, uint64_t *ret_next_due);
+                       const struct report_row *from, uint64_t until_ms,
+                       struct report_row *rows, unsigned max,
+                       uint64_t *ret_next_due);
 
 /* The message that a submitter's key belongs to; -ENOENT without. */
 int queue_read_key(struct queue_reader *reader, uint32_t uid, const char *key,
-    uint64_t *ret_id);
+                   uint64_t *ret_id);
 
 /* 0 and the bytes, or -ENOENT. */
 int queue_read_relay(struct queue_reader *reader, uint32_t relay,
-    struct relay_memory *ret_memory);
+                     struct relay_memory *ret_memory);
 
 /* What a list shows; unset fields match everything. */
 struct queue_filter {
@@ -445,8 +446,8 @@ struct queue_filter {
  * caller frees the records.
  */
 int queue_list(struct queue_reader *reader, const struct queue_filter *filter,
-    uint64_t before, struct message **messages, unsigned max,
-    uint64_t *ret_next);
+               uint64_t before, struct message **messages, unsigned max,
+               uint64_t *ret_next);
 
 struct feed_row {
 	uint64_t sequence;
@@ -459,7 +460,7 @@ struct feed_row {
  * on; *ret_oldest is then the oldest there is.
  */
 int queue_read_feed(struct queue_reader *reader, uint64_t after,
-    struct feed_row *rows, unsigned max, uint64_t *ret_oldest);
+                    struct feed_row *rows, unsigned max, uint64_t *ret_oldest);
 
 struct queue_counts {
 	uint64_t messages[MESSAGE_STATES];
@@ -468,10 +469,10 @@ struct queue_counts {
 	uint64_t bytes_maximum; /* where new mail is refused */
 	uint64_t disk_free;
 	uint64_t last_sequence;
-	uint64_t oldest_kept_ms; /* real retention: oldest record's time */
+	uint64_t oldest_kept_ms;   /* real retention: oldest record's time */
 	uint64_t stalled_since_ms; /* wall; 0: the disk answers */
 	bool is_full;
-	uint64_t commits;   /* since start */
+	uint64_t commits; /* since start */
 	uint64_t committed_jobs;
 };
 int queue_read_counts(struct queue_reader *reader, struct queue_counts *ret);

@@ -20,7 +20,6 @@ struct queue {
 	bool is_running;
 };
 
-
 /* Wall clock; 0: the disk answers. */
 uint64_t queue_stalled_since_ms(const struct queue *queue);
 

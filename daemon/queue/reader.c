@@ -32,9 +32,11 @@ struct queue_reader {
 };
 
 static int walk_rows(struct store_txn *txn, enum store_table table,
-    const void *from, size_t from_len,
-    bool (*on_row)(void *context, const struct store_bytes *key,
-	const struct store_bytes *value), void *context);
+                     const void *from, size_t from_len,
+                     bool (*on_row)(void *context,
+                                    const struct store_bytes *key,
+                                    const struct store_bytes *value),
+                     void *context);
 
 int queue_reader_new(struct queue_reader **ret_reader, struct queue *queue)
 {
@@ -62,7 +64,7 @@ void queue_reader_free(struct queue_reader *reader)
 }
 
 int queue_read_message(struct queue_reader *reader, uint64_t id,
-    struct message **ret_message)
+                       struct message **ret_message)
 {
 	int r = store_reader_begin(reader->txn);
 
@@ -74,7 +76,7 @@ int queue_read_message(struct queue_reader *reader, uint64_t id,
 }
 
 int queue_read_piece(struct queue_reader *reader, uint64_t body_id,
-    uint32_t piece, char *into, size_t *ret_len)
+                     uint32_t piece, char *into, size_t *ret_len)
 {
 	unsigned char key[BODY_KEY_SIZE];
 	struct store_bytes value;
@@ -99,7 +101,7 @@ int queue_read_piece(struct queue_reader *reader, uint64_t body_id,
 /* ------------------------------------------------------------------ lanes */
 
 int queue_read_lane(struct queue_reader *reader, uint32_t lane,
-    struct lane_info *ret_info)
+                    struct lane_info *ret_info)
 {
 	struct store_bytes row;
 	unsigned char key[4];
@@ -120,9 +122,11 @@ int queue_read_lane(struct queue_reader *reader, uint32_t lane,
 
 /* Calls on_row from the key on until it says no. 0 or -errno. */
 static int walk_rows(struct store_txn *txn, enum store_table table,
-    const void *from, size_t from_len,
-    bool (*on_row)(void *context, const struct store_bytes *key,
-	const struct store_bytes *value), void *context)
+                     const void *from, size_t from_len,
+                     bool (*on_row)(void *context,
+                                    const struct store_bytes *key,
+                                    const struct store_bytes *value),
+                     void *context)
 {
 	struct store_cursor *cursor = NULL;
 	struct store_bytes key, value;
@@ -147,7 +151,7 @@ struct lane_walk {
 };
 
 static bool on_lane(void *context, const struct store_bytes *key,
-    const struct store_bytes *value)
+                    const struct store_bytes *value)
 {
 	struct lane_walk *walk = context;
 	uint32_t id = be32_get(key->data);
@@ -160,7 +164,7 @@ static bool on_lane(void *context, const struct store_bytes *key,
 }
 
 int queue_read_lanes(struct queue_reader *reader, uint32_t after,
-    struct lane_info *infos, unsigned max)
+                     struct lane_info *infos, unsigned max)
 {
 	struct lane_walk walk = { .infos = infos, .max = max };
 	unsigned char from[4];
@@ -170,7 +174,7 @@ int queue_read_lanes(struct queue_reader *reader, uint32_t after,
 		return 0;
 	be32_put(from, after + 1);
 	r = walk_rows(reader->txn, TABLE_LANE, from, sizeof(from), on_lane,
-	    &walk);
+	              &walk);
 	return r < 0 ? r : (int)walk.count;
 }
 
@@ -185,7 +189,7 @@ struct part_walk {
 };
 
 static bool on_fresh(void *context, const struct store_bytes *key,
-    const struct store_bytes *value)
+                     const struct store_bytes *value)
 {
 	struct part_walk *walk = context;
 
@@ -201,7 +205,7 @@ static bool on_fresh(void *context, const struct store_bytes *key,
 }
 
 int queue_read_fresh(struct queue_reader *reader, uint64_t after_id,
-    uint16_t after_part, struct part_row *rows, unsigned max)
+                     uint16_t after_part, struct part_row *rows, unsigned max)
 {
 	struct part_walk walk = { .rows = rows, .max = max };
 	unsigned char from[FRESH_KEY_SIZE + 1];
@@ -211,12 +215,12 @@ int queue_read_fresh(struct queue_reader *reader, uint64_t after_id,
 	fresh_key_put(from, after_id, after_part);
 	from[FRESH_KEY_SIZE] = 0;
 	r = walk_rows(reader->txn, TABLE_FRESH, from, sizeof(from), on_fresh,
-	    &walk);
+	              &walk);
 	return r < 0 ? r : (int)walk.count;
 }
 
 static bool on_sched(void *context, const struct store_bytes *key,
-    const struct store_bytes *value)
+                     const struct store_bytes *value)
 {
 	struct part_walk *walk = context;
 	uint64_t due_ms;
@@ -239,8 +243,8 @@ static bool on_sched(void *context, const struct store_bytes *key,
 }
 
 int queue_read_due(struct queue_reader *reader, uint32_t lane,
-    const struct part_row *from, uint64_t until_ms, struct part_row *rows,
-    unsigned max, uint64_t *ret_next_due)
+                   const struct part_row *from, uint64_t until_ms,
+                   struct part_row *rows, unsigned max, uint64_t *ret_next_due)
 {
 	struct part_walk walk = {
 		.rows = rows,
@@ -254,7 +258,7 @@ int queue_read_due(struct queue_reader *reader, uint32_t lane,
 
 	sched_key_put(key, lane, from->due_ms, from->id, from->part);
 	r = walk_rows(reader->txn, TABLE_SCHED, key, sizeof(key), on_sched,
-	    &walk);
+	              &walk);
 	if (r < 0)
 		return r;
 	*ret_next_due = walk.next_due_ms;
@@ -267,7 +271,7 @@ struct wake_walk {
 };
 
 static bool on_wake(void *context, const struct store_bytes *key,
-    const struct store_bytes *value)
+                    const struct store_bytes *value)
 {
 	struct wake_walk *walk = context;
 
@@ -282,7 +286,7 @@ static bool on_wake(void *context, const struct store_bytes *key,
 }
 
 int queue_read_wake(struct queue_reader *reader, const struct wake_row *from,
-    struct wake_row *rows, unsigned max)
+                    struct wake_row *rows, unsigned max)
 {
 	struct wake_walk walk = { .rows = rows, .max = max };
 	unsigned char key[WAKE_KEY_SIZE];
@@ -291,14 +295,14 @@ int queue_read_wake(struct queue_reader *reader, const struct wake_row *from,
 	be64_put(key, from->due_ms);
 	be32_put(key + 8, from->lane);
 	r = walk_rows(reader->txn, TABLE_WAKE, key, sizeof(key), on_wake,
-	    &walk);
+	              &walk);
 	return r < 0 ? r : (int)walk.count;
 }
 
 /* ----------------------------------------------------------------- others */
 
 int queue_read_relay(struct queue_reader *reader, uint32_t relay,
-    struct relay_memory *ret_memory)
+                     struct relay_memory *ret_memory)
 {
 	struct store_bytes value;
 	unsigned char key[4];
@@ -321,20 +325,20 @@ int queue_read_relay(struct queue_reader *reader, uint32_t relay,
 }
 
 int queue_read_key(struct queue_reader *reader, uint32_t uid, const char *key,
-    uint64_t *ret_id)
+                   uint64_t *ret_id)
 {
 	int r = store_reader_begin(reader->txn);
 
 	if (r < 0)
 		return r;
 	r = idem_find(reader->txn, uid, key, queue_time_ms(reader->queue),
-	    ret_id);
+	              ret_id);
 	store_reader_end(reader->txn);
 	return r;
 }
 
 int queue_read_feed(struct queue_reader *reader, uint64_t after,
-    struct feed_row *rows, unsigned max, uint64_t *ret_oldest)
+                    struct feed_row *rows, unsigned max, uint64_t *ret_oldest)
 {
 	int r = store_reader_begin(reader->txn);
 
@@ -346,8 +350,8 @@ int queue_read_feed(struct queue_reader *reader, uint64_t after,
 }
 
 int queue_list(struct queue_reader *reader, const struct queue_filter *filter,
-    uint64_t before, struct message **messages, unsigned max,
-    uint64_t *ret_next)
+               uint64_t before, struct message **messages, unsigned max,
+               uint64_t *ret_next)
 {
 	int r = store_reader_begin(reader->txn);
 
@@ -392,7 +396,8 @@ int queue_read_counts(struct queue_reader *reader, struct queue_counts *ret)
 	}
 	ret->bytes_used = store_used_bytes(reader->txn);
 	store_reader_end(reader->txn);
-	ret->bytes_maximum = atomic_load(&queue->gauges.maximum_bytes) -
+	ret->bytes_maximum =
+	    atomic_load(&queue->gauges.maximum_bytes) -
 	    store_reserve_bytes(atomic_load(&queue->gauges.maximum_bytes));
 	ret->disk_free = atomic_load(&queue->gauges.disk_free);
 	ret->stalled_since_ms = queue_stalled_since_ms(queue);
@@ -412,7 +417,7 @@ struct report_walk {
 };
 
 static bool on_report(void *context, const struct store_bytes *key,
-    const struct store_bytes *value)
+                      const struct store_bytes *value)
 {
 	struct report_walk *walk = context;
 	uint64_t due_ms;
@@ -433,8 +438,9 @@ static bool on_report(void *context, const struct store_bytes *key,
 }
 
 int queue_read_reports(struct queue_reader *reader,
-    const struct report_row *from, uint64_t until_ms, struct report_row *rows,
-    unsigned max, uint64_t *ret_next_due)
+                       const struct report_row *from, uint64_t until_ms,
+                       struct report_row *rows, unsigned max,
+                       uint64_t *ret_next_due)
 {
 	struct report_walk walk = {
 		.until_ms = until_ms,
@@ -448,7 +454,7 @@ int queue_read_reports(struct queue_reader *reader,
 	be64_put(key, from->due_ms);
 	be64_put(key + 8, from->id);
 	r = walk_rows(reader->txn, TABLE_REPORT, key, sizeof(key), on_report,
-	    &walk);
+	              &walk);
 	*ret_next_due = walk.next_due;
 	return r < 0 ? r : (int)walk.count;
 }

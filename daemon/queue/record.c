@@ -14,36 +14,35 @@
 
 /* Octets that the shortest of each takes: what bounds a count. */
 #define RECIPIENT_OCTETS_MIN 13
-#define PART_OCTETS_MIN 5
-#define ENTRY_OCTETS_MIN 14
+#define PART_OCTETS_MIN      5
+#define ENTRY_OCTETS_MIN     14
 
 static void pack_head(struct packer *packer, const struct message *message);
 static void pack_recipient(struct packer *packer,
-    const struct message_recipient *recipient);
+                           const struct message_recipient *recipient);
 static void pack_part(struct packer *packer, const struct message_part *part);
 static void pack_entry(struct packer *packer, const struct message *message,
-    const struct timeline_entry *entry);
+                       const struct timeline_entry *entry);
 static void pack_code(struct packer *packer, uint16_t code,
-    const uint16_t enhanced[3]);
+                      const uint16_t enhanced[3]);
 static void pack_indexes(struct packer *packer,
-    const struct timeline_entry *entry);
+                         const struct timeline_entry *entry);
 static void unpack_head(struct unpacker *unpacker, struct message *message);
 static void unpack_recipients(struct unpacker *unpacker,
-    struct message *message);
+                              struct message *message);
 static void unpack_recipient(struct unpacker *unpacker,
-    struct message_recipient *recipient);
+                             struct message_recipient *recipient);
 static void unpack_parts(struct unpacker *unpacker, struct message *message);
 static void unpack_story(struct unpacker *unpacker, struct message *message);
 static void unpack_entry(struct unpacker *unpacker, struct message *message,
-    struct timeline_entry *entry);
+                         struct timeline_entry *entry);
 static void unpack_indexes(struct unpacker *unpacker, struct message *message,
-    struct timeline_entry *entry);
+                           struct timeline_entry *entry);
 static void unpack_code(struct unpacker *unpacker, uint16_t *ret_code,
-    uint16_t ret_enhanced[3]);
+                        uint16_t ret_enhanced[3]);
 static void *unpack_array(struct unpacker *unpacker, struct message *message,
-    size_t count, size_t size);
-static void *copy_bytes(struct message *message, const void *bytes,
-    size_t len);
+                          size_t count, size_t size);
+static void *copy_bytes(struct message *message, const void *bytes, size_t len);
 
 /* --------------------------------------------------------------- writing */
 
@@ -70,7 +69,7 @@ int record_encode(struct record *record, const struct message *message)
 }
 
 int record_encode_recipient(struct record *record,
-    const struct message_recipient *recipient)
+                            const struct message_recipient *recipient)
 {
 	struct packer packer;
 
@@ -115,7 +114,7 @@ static void pack_head(struct packer *packer, const struct message *message)
 }
 
 static void pack_recipient(struct packer *packer,
-    const struct message_recipient *recipient)
+                           const struct message_recipient *recipient)
 {
 	const struct message_reply *reply = &recipient->reply;
 
@@ -142,7 +141,7 @@ static void pack_part(struct packer *packer, const struct message_part *part)
 }
 
 static void pack_entry(struct packer *packer, const struct message *message,
-    const struct timeline_entry *entry)
+                       const struct timeline_entry *entry)
 {
 	/* From the submission on: two octets where that was a moment ago. */
 	pack_signed(packer, (int64_t)(entry->time_ms - message->submitted_ms));
@@ -150,7 +149,7 @@ static void pack_entry(struct packer *packer, const struct message *message,
 	pack_number(packer, entry->phase);
 	pack_number(packer, entry->scope);
 	pack_number(packer, (entry->is_charged ? ENTRY_IS_CHARGED : 0) |
-		(entry->is_for_all ? ENTRY_IS_FOR_ALL : 0));
+	                        (entry->is_for_all ? ENTRY_IS_FOR_ALL : 0));
 	pack_code(packer, entry->code, entry->enhanced);
 	pack_number(packer, entry->duration_ms);
 	pack_text(packer, entry->relay);
@@ -162,7 +161,7 @@ static void pack_entry(struct packer *packer, const struct message *message,
 }
 
 static void pack_code(struct packer *packer, uint16_t code,
-    const uint16_t enhanced[3])
+                      const uint16_t enhanced[3])
 {
 	pack_number(packer, code);
 	for (unsigned i = 0; i < 3; i++)
@@ -171,7 +170,7 @@ static void pack_code(struct packer *packer, uint16_t code,
 
 /* Ascending indexes as runs: how far from the end of the last, how many. */
 static void pack_indexes(struct packer *packer,
-    const struct timeline_entry *entry)
+                         const struct timeline_entry *entry)
 {
 	const uint16_t *indexes = entry->recipients;
 	unsigned next = 0;
@@ -182,7 +181,7 @@ static void pack_indexes(struct packer *packer,
 
 		assert(indexes[i] >= next);
 		while (++i < entry->recipient_count &&
-		    indexes[i] == indexes[i - 1] + 1)
+		       indexes[i] == indexes[i - 1] + 1)
 			;
 		pack_number(packer, indexes[start] - next);
 		pack_number(packer, i - start);
@@ -193,7 +192,7 @@ static void pack_indexes(struct packer *packer,
 /* --------------------------------------------------------------- reading */
 
 int record_decode(struct message **ret_message, uint64_t id, const void *bytes,
-    size_t len, bool is_with_story)
+                  size_t len, bool is_with_story)
 {
 	struct message *message = message_new();
 	struct unpacker unpacker = { 0 };
@@ -224,7 +223,7 @@ out:
 }
 
 int record_decode_recipient(struct message *message, unsigned index,
-    const void *bytes, size_t len)
+                            const void *bytes, size_t len)
 {
 	struct message_recipient recipient = { 0 };
 	struct unpacker unpacker;
@@ -248,7 +247,7 @@ int record_decode_recipient(struct message *message, unsigned index,
 }
 
 int record_peek(struct record_summary *ret_summary, const void *bytes,
-    size_t len)
+                size_t len)
 {
 	struct record_summary summary = { 0 };
 	struct unpacker unpacker;
@@ -259,14 +258,14 @@ int record_peek(struct record_summary *ret_summary, const void *bytes,
 		return r;
 	if (unpack_number(&unpacker, UINT64_MAX) != RECORD_VERSION)
 		unpacker.is_bad = true;
-	summary.state = (enum message_state)unpack_number(&unpacker,
-	    MESSAGE_DELIVERED);
+	summary.state =
+	    (enum message_state)unpack_number(&unpacker, MESSAGE_DELIVERED);
 	summary.flags = (uint32_t)unpack_number(&unpacker, UINT32_MAX);
 	summary.body_id = unpack_number(&unpacker, UINT64_MAX);
 	summary.submitted_ms = unpack_number(&unpacker, UINT64_MAX);
 	summary.ended_ms = unpack_number(&unpacker, UINT64_MAX);
-	summary.recipient_count = (unsigned)unpack_number(&unpacker,
-	    RECORD_RECIPIENTS_MAX);
+	summary.recipient_count =
+	    (unsigned)unpack_number(&unpacker, RECORD_RECIPIENTS_MAX);
 	(void)unpack_number(&unpacker, PRIORITY_BULK);
 	summary.uid = (uint32_t)unpack_number(&unpacker, UINT32_MAX);
 	for (unsigned i = 0; i < NUMBERS_BEFORE_SIZE; i++)
@@ -282,16 +281,16 @@ static void unpack_head(struct unpacker *unpacker, struct message *message)
 {
 	if (unpack_number(unpacker, UINT64_MAX) != RECORD_VERSION)
 		unpacker->is_bad = true;
-	message->state = (enum message_state)unpack_number(unpacker,
-	    MESSAGE_DELIVERED);
+	message->state =
+	    (enum message_state)unpack_number(unpacker, MESSAGE_DELIVERED);
 	message->flags = (uint32_t)unpack_number(unpacker, UINT32_MAX);
 	message->body_id = unpack_number(unpacker, UINT64_MAX);
 	message->submitted_ms = unpack_number(unpacker, UINT64_MAX);
 	message->ended_ms = unpack_number(unpacker, UINT64_MAX);
-	message->recipient_count = (unsigned)unpack_number(unpacker,
-	    RECORD_RECIPIENTS_MAX);
-	message->priority = (enum priority)unpack_number(unpacker,
-	    PRIORITY_BULK);
+	message->recipient_count =
+	    (unsigned)unpack_number(unpacker, RECORD_RECIPIENTS_MAX);
+	message->priority =
+	    (enum priority)unpack_number(unpacker, PRIORITY_BULK);
 	message->uid = (uint32_t)unpack_number(unpacker, UINT32_MAX);
 	message->gid = (uint32_t)unpack_number(unpacker, UINT32_MAX);
 	message->release_ms = unpack_number(unpacker, UINT64_MAX);
@@ -317,7 +316,7 @@ static void unpack_head(struct unpacker *unpacker, struct message *message)
 }
 
 static void unpack_recipients(struct unpacker *unpacker,
-    struct message *message)
+                              struct message *message)
 {
 	unsigned count = message->recipient_count;
 	bool is_inside = count <= RECORD_RECIPIENTS_INSIDE;
@@ -325,20 +324,20 @@ static void unpack_recipients(struct unpacker *unpacker,
 	if (is_inside && count > unpack_left(unpacker) / RECIPIENT_OCTETS_MIN)
 		unpacker->is_bad = true;
 	message->recipients = unpack_array(unpacker, message, count,
-	    sizeof(*message->recipients));
+	                                   sizeof(*message->recipients));
 	for (unsigned i = 0; is_inside && i < count && !unpacker->is_bad; i++)
 		unpack_recipient(unpacker, &message->recipients[i]);
 }
 
 static void unpack_recipient(struct unpacker *unpacker,
-    struct message_recipient *recipient)
+                             struct message_recipient *recipient)
 {
 	struct message_reply *reply = &recipient->reply;
 
 	recipient->address = unpack_text(unpacker);
 	recipient->original = unpack_text(unpacker);
-	recipient->state = (enum recipient_state)unpack_number(unpacker,
-	    RECIPIENT_CANCELLED);
+	recipient->state =
+	    (enum recipient_state)unpack_number(unpacker, RECIPIENT_CANCELLED);
 	recipient->flags = (uint8_t)unpack_number(unpacker, UINT8_MAX);
 	recipient->notify = (uint8_t)unpack_number(unpacker, UINT8_MAX);
 	recipient->part = (uint16_t)unpack_number(unpacker, UINT16_MAX);
@@ -354,11 +353,11 @@ static void unpack_recipient(struct unpacker *unpacker,
 static void unpack_parts(struct unpacker *unpacker, struct message *message)
 {
 	uint64_t max = unpack_left(unpacker) / PART_OCTETS_MIN;
-	unsigned count = (unsigned)unpack_number(unpacker,
-	    max < UINT16_MAX ? max : UINT16_MAX);
+	unsigned count = (unsigned)unpack_number(
+	    unpacker, max < UINT16_MAX ? max : UINT16_MAX);
 
-	message->parts = unpack_array(unpacker, message, count,
-	    sizeof(*message->parts));
+	message->parts =
+	    unpack_array(unpacker, message, count, sizeof(*message->parts));
 	if (unpacker->is_bad)
 		return;
 	message->part_count = count;
@@ -366,8 +365,8 @@ static void unpack_parts(struct unpacker *unpacker, struct message *message)
 		struct message_part *part = &message->parts[i];
 
 		part->number = (uint16_t)unpack_number(unpacker, UINT16_MAX);
-		part->place = (enum part_place)unpack_number(unpacker,
-		    PART_HELD);
+		part->place =
+		    (enum part_place)unpack_number(unpacker, PART_HELD);
 		part->lane = (uint32_t)unpack_number(unpacker, UINT32_MAX);
 		part->attempts = (uint16_t)unpack_number(unpacker, UINT16_MAX);
 		part->due_ms = unpack_number(unpacker, UINT64_MAX);
@@ -377,11 +376,11 @@ static void unpack_parts(struct unpacker *unpacker, struct message *message)
 static void unpack_story(struct unpacker *unpacker, struct message *message)
 {
 	uint64_t max = unpack_left(unpacker) / ENTRY_OCTETS_MIN;
-	unsigned count = (unsigned)unpack_number(unpacker,
-	    max < RECORD_TIMELINE_MAX ? max : RECORD_TIMELINE_MAX);
+	unsigned count = (unsigned)unpack_number(
+	    unpacker, max < RECORD_TIMELINE_MAX ? max : RECORD_TIMELINE_MAX);
 
-	message->timeline = unpack_array(unpacker, message, count,
-	    sizeof(*message->timeline));
+	message->timeline =
+	    unpack_array(unpacker, message, count, sizeof(*message->timeline));
 	if (unpacker->is_bad)
 		return;
 	message->timeline_count = count;
@@ -390,17 +389,17 @@ static void unpack_story(struct unpacker *unpacker, struct message *message)
 }
 
 static void unpack_entry(struct unpacker *unpacker, struct message *message,
-    struct timeline_entry *entry)
+                         struct timeline_entry *entry)
 {
 	uint64_t bits;
 
-	entry->time_ms = message->submitted_ms +
-	    (uint64_t)unpack_signed(unpacker);
-	entry->kind = (enum timeline_kind)unpack_number(unpacker,
-	    TIMELINE_RESCHEDULED);
+	entry->time_ms =
+	    message->submitted_ms + (uint64_t)unpack_signed(unpacker);
+	entry->kind =
+	    (enum timeline_kind)unpack_number(unpacker, TIMELINE_RESCHEDULED);
 	entry->phase = (enum smtp_phase)unpack_number(unpacker, PHASE_QUIT);
-	entry->scope = (enum verdict_scope)unpack_number(unpacker,
-	    SCOPE_STAGING);
+	entry->scope =
+	    (enum verdict_scope)unpack_number(unpacker, SCOPE_STAGING);
 	bits = unpack_number(unpacker, ENTRY_IS_CHARGED | ENTRY_IS_FOR_ALL);
 	entry->is_charged = (bits & ENTRY_IS_CHARGED) != 0;
 	entry->is_for_all = (bits & ENTRY_IS_FOR_ALL) != 0;
@@ -415,12 +414,12 @@ static void unpack_entry(struct unpacker *unpacker, struct message *message,
 }
 
 static void unpack_indexes(struct unpacker *unpacker, struct message *message,
-    struct timeline_entry *entry)
+                           struct timeline_entry *entry)
 {
-	unsigned count = (unsigned)unpack_number(unpacker,
-	    message->recipient_count);
-	uint16_t *indexes = unpack_array(unpacker, message, count,
-	    sizeof(*indexes));
+	unsigned count =
+	    (unsigned)unpack_number(unpacker, message->recipient_count);
+	uint16_t *indexes =
+	    unpack_array(unpacker, message, count, sizeof(*indexes));
 	unsigned filled = 0, next = 0;
 
 	while (filled < count && !unpacker->is_bad) {
@@ -440,7 +439,7 @@ static void unpack_indexes(struct unpacker *unpacker, struct message *message,
 }
 
 static void unpack_code(struct unpacker *unpacker, uint16_t *ret_code,
-    uint16_t ret_enhanced[3])
+                        uint16_t ret_enhanced[3])
 {
 	*ret_code = (uint16_t)unpack_number(unpacker, UINT16_MAX);
 	for (unsigned i = 0; i < 3; i++)
@@ -449,7 +448,7 @@ static void unpack_code(struct unpacker *unpacker, uint16_t *ret_code,
 
 /* Zeroed; NULL where the record is bad already or memory is gone. */
 static void *unpack_array(struct unpacker *unpacker, struct message *message,
-    size_t count, size_t size)
+                          size_t count, size_t size)
 {
 	void *array;
 

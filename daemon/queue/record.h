@@ -28,7 +28,7 @@
 #define RECORD_RECIPIENTS_INSIDE 50
 
 #define RECORD_RECIPIENTS_MAX 65535
-#define RECORD_TIMELINE_MAX 256
+#define RECORD_TIMELINE_MAX   256
 
 /* Bytes being made; reusable. Zero it first. */
 struct record {
@@ -41,7 +41,7 @@ void record_done(struct record *record);
 /* The bytes are record->bytes[0..len). 0 or -ENOMEM. */
 int record_encode(struct record *record, const struct message *message);
 int record_encode_recipient(struct record *record,
-    const struct message_recipient *recipient);
+                            const struct message_recipient *recipient);
 
 /*
  * Of a message with more than RECORD_RECIPIENTS_INSIDE recipients these are
@@ -49,9 +49,9 @@ int record_encode_recipient(struct record *record,
  * 0, -EBADMSG, -ENOMEM.
  */
 int record_decode(struct message **ret_message, uint64_t id, const void *bytes,
-    size_t len, bool is_with_story);
+                  size_t len, bool is_with_story);
 int record_decode_recipient(struct message *message, unsigned index,
-    const void *bytes, size_t len);
+                            const void *bytes, size_t len);
 
 /* What retention needs to know, without the rest. 0 or -EBADMSG. */
 struct record_summary {
@@ -65,6 +65,6 @@ struct record_summary {
 	uint64_t size;
 };
 int record_peek(struct record_summary *ret_summary, const void *bytes,
-    size_t len);
+                size_t len);
 
 #endif

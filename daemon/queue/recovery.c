@@ -38,25 +38,26 @@ static const char doubt_key[] = "doubt";
 static uint64_t last_moment_ms(const struct ledger *ledger);
 static int read_boot_id(char ret_boot_id[BOOT_ID_SIZE]);
 static int load_run(struct ledger *ledger, struct run *ret_run,
-    bool *ret_is_new);
+                    bool *ret_is_new);
 static int save_run(struct ledger *ledger, const struct run *run);
 static int load_doubt(struct ledger *ledger);
 static int save_doubt(struct ledger *ledger);
 static int judge_last_run(struct ledger *ledger, struct inflight *inflight,
-    struct run *run, bool is_new, struct recovery_result *result);
+                          struct run *run, bool is_new,
+                          struct recovery_result *result);
 static int apply_marks(struct ledger *ledger, struct inflight *inflight,
-    struct recovery_result *result);
+                       struct recovery_result *result);
 static int apply_mark(struct ledger *ledger, const struct inflight_mark *mark,
-    bool *ret_is_marked);
+                      bool *ret_is_marked);
 static int apply_blame(struct ledger *ledger, struct inflight *inflight,
-    struct recovery_result *result);
+                       struct recovery_result *result);
 static int count_crash(struct ledger *ledger, uint64_t id,
-    struct recovery_result *result);
+                       struct recovery_result *result);
 static int sweep_bodies(struct ledger *ledger, struct recovery_result *result);
 static int sweep_some(struct ledger *ledger, unsigned *ret_count);
 
 int recovery_run(struct ledger *ledger, struct inflight *inflight,
-    struct recovery_result *ret_result)
+                 struct recovery_result *ret_result)
 {
 	struct recovery_result result = { 0 };
 	struct run run;
@@ -111,7 +112,8 @@ int recovery_note_clean_end(struct ledger *ledger)
 /* ------------------------------------------------------------ the last run */
 
 static int judge_last_run(struct ledger *ledger, struct inflight *inflight,
-    struct run *run, bool is_new, struct recovery_result *result)
+                          struct run *run, bool is_new,
+                          struct recovery_result *result)
 {
 	char boot_id[BOOT_ID_SIZE];
 	bool is_same_boot;
@@ -166,14 +168,14 @@ static int read_boot_id(char ret_boot_id[BOOT_ID_SIZE])
 }
 
 static int load_run(struct ledger *ledger, struct run *ret_run,
-    bool *ret_is_new)
+                    bool *ret_is_new)
 {
 	struct store_bytes row;
 	int r;
 
 	memset(ret_run, 0, sizeof(*ret_run));
 	r = store_get(ledger->txn, TABLE_META, run_key, sizeof(run_key) - 1,
-	    &row);
+	              &row);
 	*ret_is_new = r == -ENOENT;
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
@@ -186,14 +188,14 @@ static int load_run(struct ledger *ledger, struct run *ret_run,
 static int save_run(struct ledger *ledger, const struct run *run)
 {
 	return store_put(ledger->txn, TABLE_META, run_key, sizeof(run_key) - 1,
-	    run, sizeof(*run));
+	                 run, sizeof(*run));
 }
 
 static int load_doubt(struct ledger *ledger)
 {
 	struct store_bytes row;
 	int r = store_get(ledger->txn, TABLE_META, doubt_key,
-	    sizeof(doubt_key) - 1, &row);
+	                  sizeof(doubt_key) - 1, &row);
 
 	ledger->doubt_ms = r == 0 && row.len == 8 ? be64_get(row.data) : 0;
 	return r == -ENOENT ? 0 : r;
@@ -205,13 +207,13 @@ static int save_doubt(struct ledger *ledger)
 
 	be64_put(row, ledger->doubt_ms);
 	return store_put(ledger->txn, TABLE_META, doubt_key,
-	    sizeof(doubt_key) - 1, row, sizeof(row));
+	                 sizeof(doubt_key) - 1, row, sizeof(row));
 }
 
 /* --------------------------------------------------------------- the marks */
 
 static int apply_marks(struct ledger *ledger, struct inflight *inflight,
-    struct recovery_result *result)
+                       struct recovery_result *result)
 {
 	struct inflight_mark *marks = xcalloc(INFLIGHT_SLOTS, sizeof(*marks));
 	unsigned count = inflight_list(inflight, marks);
@@ -231,7 +233,7 @@ static int apply_marks(struct ledger *ledger, struct inflight *inflight,
 }
 
 static int apply_mark(struct ledger *ledger, const struct inflight_mark *mark,
-    bool *ret_is_marked)
+                      bool *ret_is_marked)
 {
 	struct message *message = NULL;
 	struct timeline_entry entry = {
@@ -275,7 +277,7 @@ static int apply_mark(struct ledger *ledger, const struct inflight_mark *mark,
 /* ------------------------------------------------------------- the crashes */
 
 static int apply_blame(struct ledger *ledger, struct inflight *inflight,
-    struct recovery_result *result)
+                       struct recovery_result *result)
 {
 	uint64_t ids[INFLIGHT_BLAMED];
 	unsigned count = inflight_list_blamed(inflight, ids);
@@ -291,7 +293,7 @@ static int apply_blame(struct ledger *ledger, struct inflight *inflight,
 }
 
 static int count_crash(struct ledger *ledger, uint64_t id,
-    struct recovery_result *result)
+                       struct recovery_result *result)
 {
 	static char reason[] = "relais crashed three times while it worked on "
 			       "this message: please report it, with the log";
@@ -361,7 +363,7 @@ static int sweep_some(struct ledger *ledger, unsigned *ret_count)
 		return r;
 	r = store_cursor_first(cursor, &key, NULL);
 	while (r == 0 && count < SWEEP_MAX && key.len == STATE_KEY_SIZE &&
-	    key.data[0] == MESSAGE_RECEIVING) {
+	       key.data[0] == MESSAGE_RECEIVING) {
 		ids[count++] = be64_get(key.data + 1);
 		r = store_cursor_next(cursor, &key, NULL);
 	}

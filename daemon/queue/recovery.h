@@ -24,7 +24,7 @@ struct recovery_result {
 };
 
 int recovery_run(struct ledger *ledger, struct inflight *inflight,
-    struct recovery_result *ret_result);
+                 struct recovery_result *ret_result);
 
 /* The last commit of a run in which every job was done. */
 int recovery_note_clean_end(struct ledger *ledger);

@@ -37,6 +37,6 @@ struct report *report_new(void);
 void report_free(struct report *report); /* and its submission */
 /* The recipients are copied. */
 void report_add_subject(struct report *report, uint64_t id, uint64_t due_ms,
-    const struct reported *recipients, unsigned count);
+                        const struct reported *recipients, unsigned count);
 
 #endif

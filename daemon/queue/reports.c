@@ -19,18 +19,20 @@
 #define ENDED_MS 1000
 
 static uint64_t due_of(const struct ledger *ledger,
-    const struct message *message);
+                       const struct message *message);
 static void report_key_put(unsigned char key[REPORT_KEY_SIZE], uint64_t due_ms,
-    uint64_t id);
+                           uint64_t id);
 static int drop_row(struct ledger *ledger, uint64_t due_ms, uint64_t id);
 static int check_subject(struct ledger *ledger,
-    const struct report_subject *subject);
+                         const struct report_subject *subject);
 static int tell_subject(struct ledger *ledger, const struct report *report,
-    const struct report_subject *subject);
+                        const struct report_subject *subject);
 static int clear_marks(struct ledger *ledger, const struct report *report,
-    const struct report_subject *subject, struct message *message);
+                       const struct report_subject *subject,
+                       struct message *message);
 static void add_entry(struct message *message, uint64_t time_ms,
-    const struct submission *submission, const struct report_subject *subject);
+                      const struct submission *submission,
+                      const struct report_subject *subject);
 
 /* ------------------------------------------------------------------ owing */
 
@@ -63,7 +65,7 @@ int reports_schedule(struct ledger *ledger, struct message *message)
 }
 
 static uint64_t due_of(const struct ledger *ledger,
-    const struct message *message)
+                       const struct message *message)
 {
 	const struct ledger_limits *limits = &ledger->limits;
 	bool is_owed = false, is_summary = true;
@@ -83,19 +85,19 @@ static uint64_t due_of(const struct ledger *ledger,
 	/* All that ends within one such time has the same due. */
 	if (is_summary && limits->summary_ms > 0)
 		due_ms = (ledger->now_ms / limits->summary_ms + 1) *
-		    limits->summary_ms;
+		         limits->summary_ms;
 	else if (message_state_of(message) != MESSAGE_QUEUED &&
-	    limits->gather_ms > ENDED_MS)
+	         limits->gather_ms > ENDED_MS)
 		due_ms = ledger->now_ms + ENDED_MS;
 	else
 		due_ms = ledger->now_ms + limits->gather_ms;
 	return message->report_ms != 0 && message->report_ms < due_ms
-	    ? message->report_ms
-	    : due_ms;
+	           ? message->report_ms
+	           : due_ms;
 }
 
 static void report_key_put(unsigned char key[REPORT_KEY_SIZE], uint64_t due_ms,
-    uint64_t id)
+                           uint64_t id)
 {
 	be64_put(key, due_ms);
 	be64_put(key + 8, id);
@@ -129,7 +131,7 @@ int report_apply(struct ledger *ledger, struct report *report)
 
 /* One that is gone or damaged has nothing to be told: its row goes. */
 static int check_subject(struct ledger *ledger,
-    const struct report_subject *subject)
+                         const struct report_subject *subject)
 {
 	struct message *message = NULL;
 	int r;
@@ -152,7 +154,7 @@ static int check_subject(struct ledger *ledger,
 }
 
 static int tell_subject(struct ledger *ledger, const struct report *report,
-    const struct report_subject *subject)
+                        const struct report_subject *subject)
 {
 	struct message *message = NULL;
 	int r;
@@ -171,7 +173,8 @@ static int tell_subject(struct ledger *ledger, const struct report *report,
 }
 
 static int clear_marks(struct ledger *ledger, const struct report *report,
-    const struct report_subject *subject, struct message *message)
+                       const struct report_subject *subject,
+                       struct message *message)
 {
 	int r = 0;
 
@@ -190,14 +193,15 @@ static int clear_marks(struct ledger *ledger, const struct report *report,
 		r = reports_schedule(ledger, message);
 	if (r == 0 && report->submission != NULL && subject->count > 0) {
 		add_entry(message, ledger->wall_ms, report->submission,
-		    subject);
+		          subject);
 		r = ledger_feed(ledger, message->id, TIMELINE_BOUNCED);
 	}
 	return r < 0 ? r : message_rows_write(ledger, message, message->state);
 }
 
 static void add_entry(struct message *message, uint64_t time_ms,
-    const struct submission *submission, const struct report_subject *subject)
+                      const struct submission *submission,
+                      const struct report_subject *subject)
 {
 	struct timeline_entry entry = {
 		.time_ms = time_ms,
@@ -209,7 +213,7 @@ static void add_entry(struct message *message, uint64_t time_ms,
 
 	queue_id_format(submission->id, id);
 	text = xasprintf("told %s by message %s",
-	    submission->message->recipients[0].address, id);
+	                 submission->message->recipients[0].address, id);
 	entry.text = message_dup_text(message, text);
 	free(text);
 	for (unsigned i = 0; i < subject->count; i++)

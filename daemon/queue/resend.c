@@ -12,7 +12,7 @@
 #include "runtime/xalloc.h"
 
 int resend_apply(struct ledger *ledger, const struct change *change,
-    struct message *message)
+                 struct message *message)
 {
 	struct submission *submission = change->submission;
 	const char *reason = change->reason;
@@ -28,7 +28,7 @@ int resend_apply(struct ledger *ledger, const struct change *change,
 		return r;
 	queue_id_format(submission->id, id);
 	text = xasprintf("as %s%s%s", id, reason != NULL ? ", " : "",
-	    reason != NULL ? reason : "");
+	                 reason != NULL ? reason : "");
 	story_add_event(message, TIMELINE_RESENT, ledger->wall_ms, text);
 	free(text);
 	return ledger_feed(ledger, message->id, TIMELINE_RESENT);

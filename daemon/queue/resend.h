@@ -12,6 +12,6 @@ struct ledger;
 
 /* Adds change->submission; the message is the one of change->id. */
 int resend_apply(struct ledger *ledger, const struct change *change,
-    struct message *message);
+                 struct message *message);
 
 #endif

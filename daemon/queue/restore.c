@@ -29,7 +29,8 @@ int queue_restore(const char *directory, const char *path, char **ret_error)
 	if (access(data, F_OK) == 0) {
 		r = -EEXIST;
 		*ret_error = xasprintf("there is a queue in %s: stop relaisd "
-				       "and move it away first", directory);
+		                       "and move it away first",
+		                       directory);
 		goto out;
 	}
 	r = copy_file(path, draft);
@@ -47,7 +48,8 @@ int queue_restore(const char *directory, const char *path, char **ret_error)
 	if (r < 0) {
 		(void)unlink(draft);
 		*ret_error = xasprintf("%s was not restored: %s", path,
-		    r == -EBADMSG ? "it is no whole backup" : strerror(-r));
+		                       r == -EBADMSG ? "it is no whole backup"
+		                                     : strerror(-r));
 	}
 out:
 	free(data);
@@ -88,8 +90,7 @@ static int own_as(const char *directory, const char *path)
 
 	if (stat(directory, &status) < 0)
 		return -errno;
-	if (geteuid() == 0 &&
-	    chown(path, status.st_uid, status.st_gid) < 0)
+	if (geteuid() == 0 && chown(path, status.st_uid, status.st_gid) < 0)
 		return -errno;
 	return 0;
 }

@@ -18,20 +18,20 @@
 #include "runtime/xalloc.h"
 
 /* Fewer are not worth the pages, unless there is nothing else to do. */
-#define PURGE_WORTH 64
-#define PURGE_MAX 256
-#define LOOKS_MAX 1024
-#define STATE_LOOKS_MAX 4096
-#define LANE_LOOKS_MAX 64
-#define HOLDS_MAX 64
-#define BODIES_MAX 16
+#define PURGE_WORTH        64
+#define PURGE_MAX          256
+#define LOOKS_MAX          1024
+#define STATE_LOOKS_MAX    4096
+#define LANE_LOOKS_MAX     64
+#define HOLDS_MAX          64
+#define BODIES_MAX         16
 #define IDEM_LOOKS_PER_JOB 4
 
-#define DAY_MS (24ull * 60 * 60 * 1000)
-#define LATE_INTERVAL_MS (60 * 60 * 1000)
+#define DAY_MS             (24ull * 60 * 60 * 1000)
+#define LATE_INTERVAL_MS   (60 * 60 * 1000)
 #define BODIES_INTERVAL_MS (60 * 1000)
-#define STEP_INTERVAL_MS 1000
-#define EARLY_VAIN_MS (10 * 60 * 1000)
+#define STEP_INTERVAL_MS   1000
+#define EARLY_VAIN_MS      (10 * 60 * 1000)
 /* Who waits for the end of a message, or has just cancelled it, reads it. */
 #define EARLY_KEEP_MS 5000
 
@@ -40,7 +40,7 @@ struct retention {
 	uint64_t next_late_ms;
 	uint64_t next_bodies_ms;
 	uint64_t next_early_ms;
-	uint64_t late_after;  /* ids */
+	uint64_t late_after; /* ids */
 	uint64_t early_after;
 	uint64_t held_after;
 	unsigned char bodies_after[STATE_KEY_SIZE];
@@ -58,14 +58,14 @@ struct find {
 };
 
 static int purge_old(struct retention *retention, struct ledger *ledger,
-    unsigned jobs);
+                     unsigned jobs);
 static int purge_early(struct retention *retention, struct ledger *ledger);
 static int purge_late(struct retention *retention, struct ledger *ledger);
 static int purge_found(struct ledger *ledger, const struct find *find);
 static bool is_over(const struct ledger *ledger,
-    const struct record_summary *summary);
+                    const struct record_summary *summary);
 static int read_summary(struct ledger *ledger, uint64_t id,
-    struct record_summary *ret_summary);
+                        struct record_summary *ret_summary);
 static int release_holds(struct retention *retention, struct ledger *ledger);
 static int drop_bodies(struct retention *retention, struct ledger *ledger);
 static int drop_body(struct ledger *ledger, uint64_t id);
@@ -94,15 +94,15 @@ void retention_hurry(struct retention *retention, bool is_full)
 }
 
 int retention_run(struct retention *retention, struct ledger *ledger,
-    unsigned jobs)
+                  unsigned jobs)
 {
 	int r = 0;
 
 	if (jobs > 0 && store_count(ledger->txn, TABLE_IDEM) > 0)
 		r = idem_sweep(ledger, &retention->idem_hand,
-		    IDEM_LOOKS_PER_JOB * jobs);
-	if (r < 0 || (!retention->is_busy &&
-			 ledger->now_ms < retention->next_step_ms))
+		               IDEM_LOOKS_PER_JOB * jobs);
+	if (r < 0 ||
+	    (!retention->is_busy && ledger->now_ms < retention->next_step_ms))
 		return r;
 	retention->next_step_ms = ledger->now_ms + STEP_INTERVAL_MS;
 	retention->is_busy = false;
@@ -130,12 +130,12 @@ int retention_run(struct retention *retention, struct ledger *ledger,
 /* ------------------------------------------------------ whole messages */
 
 static bool is_over(const struct ledger *ledger,
-    const struct record_summary *summary)
+                    const struct record_summary *summary)
 {
 	return summary->ended_ms != 0 &&
-	    summary->submitted_ms + ledger->limits.keep_finished_ms <=
-	    ledger->wall_ms &&
-	    summary->ended_ms + DAY_MS <= ledger->wall_ms;
+	       summary->submitted_ms + ledger->limits.keep_finished_ms <=
+	           ledger->wall_ms &&
+	       summary->ended_ms + DAY_MS <= ledger->wall_ms;
 }
 
 static int note_late(struct ledger *ledger, uint64_t id)
@@ -148,7 +148,7 @@ static int note_late(struct ledger *ledger, uint64_t id)
 
 /* In the order of ids, from where the last walk ended. */
 static int purge_old(struct retention *retention, struct ledger *ledger,
-    unsigned jobs)
+                     unsigned jobs)
 {
 	unsigned worth = jobs == 0 ? 1 : PURGE_WORTH;
 	struct store_cursor *cursor = NULL;
@@ -174,7 +174,8 @@ static int purge_old(struct retention *retention, struct ledger *ledger,
 		} else if (is_over(ledger, summary)) {
 			find.ids[find.count++] = id;
 		} else if (summary->submitted_ms +
-			ledger->limits.keep_finished_ms > ledger->wall_ms) {
+		               ledger->limits.keep_finished_ms >
+		           ledger->wall_ms) {
 			break;
 		} else {
 			late[late_count++] = id;
@@ -198,10 +199,10 @@ static int purge_old(struct retention *retention, struct ledger *ledger,
 }
 
 static bool has_just_ended(const struct ledger *ledger,
-    const struct record_summary *summary)
+                           const struct record_summary *summary)
 {
 	return summary->ended_ms <= ledger->wall_ms &&
-	    ledger->wall_ms - summary->ended_ms < EARLY_KEEP_MS;
+	       ledger->wall_ms - summary->ended_ms < EARLY_KEEP_MS;
 }
 
 /* Above half of the maximum, and all the more where it is full. */
@@ -216,9 +217,10 @@ static int purge_early(struct retention *retention, struct ledger *ledger)
 
 	if (ledger->now_ms < retention->next_early_ms ||
 	    (!retention->is_full &&
-		ledger->used_bytes <= ledger->limits.maximum_bytes / 2) ||
+	     ledger->used_bytes <= ledger->limits.maximum_bytes / 2) ||
 	    ledger->totals.messages[MESSAGE_DELIVERED] +
-		    ledger->totals.messages[MESSAGE_CANCELLED] == 0)
+	            ledger->totals.messages[MESSAGE_CANCELLED] ==
+	        0)
 		return 0;
 	r = store_cursor_open(ledger->txn, TABLE_MSG, &cursor);
 	if (r < 0)
@@ -232,11 +234,10 @@ static int purge_early(struct retention *retention, struct ledger *ledger)
 		if (record_peek(summary, row.data, row.len) == 0 &&
 		    summary->ended_ms != 0 &&
 		    (summary->state == MESSAGE_DELIVERED ||
-			summary->state == MESSAGE_CANCELLED)) {
+		     summary->state == MESSAGE_CANCELLED)) {
 			retention->has_found_early = true;
 			if (!has_just_ended(ledger, summary))
-				find.ids[find.count++] =
-				    retention->early_after;
+				find.ids[find.count++] = retention->early_after;
 		}
 		r = store_cursor_next(cursor, &key, &row);
 	}
@@ -249,7 +250,8 @@ static int purge_early(struct retention *retention, struct ledger *ledger)
 	}
 	/* At the end; a walk that was in vain is not repeated soon. */
 	retention->early_after = 0;
-	retention->next_early_ms = ledger->now_ms +
+	retention->next_early_ms =
+	    ledger->now_ms +
 	    (retention->has_found_early ? STEP_INTERVAL_MS : EARLY_VAIN_MS);
 	retention->has_found_early = false;
 	return purge_found(ledger, &find);
@@ -297,7 +299,7 @@ static int purge_late(struct retention *retention, struct ledger *ledger)
 }
 
 static int read_summary(struct ledger *ledger, uint64_t id,
-    struct record_summary *ret_summary)
+                        struct record_summary *ret_summary)
 {
 	struct store_bytes row;
 	unsigned char key[8];
@@ -318,11 +320,11 @@ static int purge_found(struct ledger *ledger, const struct find *find)
 
 		if (find->summaries[i].ended_ms != 0)
 			r = message_rows_purge(ledger, find->ids[i],
-			    &find->summaries[i]);
+			                       &find->summaries[i]);
 		if (r == 0 && has_late) {
 			be64_put(key, find->ids[i]);
 			r = store_delete(ledger->txn, TABLE_LATE, key,
-			    sizeof(key));
+			                 sizeof(key));
 		}
 		if (r < 0 && r != -ENOENT)
 			return r;
@@ -356,7 +358,7 @@ static int release_holds(struct retention *retention, struct ledger *ledger)
 	state_key_put(after, MESSAGE_HELD, retention->held_after + 1);
 	r = store_cursor_seek(cursor, after, sizeof(after), &key, &value);
 	while (r == 0 && key.data[0] == MESSAGE_HELD && count < HOLDS_MAX &&
-	    looks++ < STATE_LOOKS_MAX) {
+	       looks++ < STATE_LOOKS_MAX) {
 		retention->held_after = be64_get(key.data + 1);
 		if (is_due(ledger, &value))
 			ids[count++] = retention->held_after;
@@ -399,7 +401,7 @@ static int drop_bodies(struct retention *retention, struct ledger *ledger)
 	if (retention->bodies_after[0] < MESSAGE_FAILED)
 		state_key_put(retention->bodies_after, MESSAGE_FAILED, 0);
 	r = store_cursor_seek(cursor, retention->bodies_after, STATE_KEY_SIZE,
-	    &key, &value);
+	                      &key, &value);
 	while (r == 0 && count < BODIES_MAX && looks++ < STATE_LOOKS_MAX) {
 		memcpy(retention->bodies_after, key.data, STATE_KEY_SIZE);
 		if (is_due(ledger, &value))
@@ -409,8 +411,7 @@ static int drop_bodies(struct retention *retention, struct ledger *ledger)
 	store_cursor_close(cursor);
 	if (r == -ENOENT) {
 		memset(retention->bodies_after, 0, STATE_KEY_SIZE);
-		retention->next_bodies_ms = ledger->now_ms +
-		    BODIES_INTERVAL_MS;
+		retention->next_bodies_ms = ledger->now_ms + BODIES_INTERVAL_MS;
 		r = 0;
 	}
 	retention->is_busy |= count == BODIES_MAX;
@@ -439,14 +440,14 @@ static int drop_body(struct ledger *ledger, uint64_t id)
 	if (r == 0) {
 		state_key_put(state_key, message->state, id);
 		r = store_put(ledger->txn, TABLE_STATE, state_key,
-		    sizeof(state_key), "", 0);
+		              sizeof(state_key), "", 0);
 	}
 	if (r == 0)
 		r = record_encode(&ledger->scratch, message);
 	if (r == 0) {
 		be64_put(key, id);
 		r = store_put(ledger->txn, TABLE_MSG, key, sizeof(key),
-		    ledger->scratch.bytes, ledger->scratch.len);
+		              ledger->scratch.bytes, ledger->scratch.len);
 	}
 	message_free(message);
 	return r;
@@ -455,8 +456,8 @@ static int drop_body(struct ledger *ledger, uint64_t id)
 static int trim_feed(struct ledger *ledger, unsigned jobs)
 {
 	unsigned worth = jobs == 0 ? 1 : PURGE_WORTH;
-	unsigned count = feed_count_old(ledger->txn, ledger->wall_ms,
-	    2 * PURGE_MAX);
+	unsigned count =
+	    feed_count_old(ledger->txn, ledger->wall_ms, 2 * PURGE_MAX);
 
 	return count < worth ? 0 : feed_trim(ledger->txn, count);
 }

@@ -26,7 +26,7 @@ void retention_free(struct retention *retention);
  * 0, or what spoilt the transaction.
  */
 int retention_run(struct retention *retention, struct ledger *ledger,
-    unsigned jobs);
+                  unsigned jobs);
 
 /* Is there so much to do that the next transaction should go on at once? */
 bool retention_is_busy(const struct retention *retention);

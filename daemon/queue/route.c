@@ -48,25 +48,27 @@ struct part_finder {
 	uint32_t small[64];
 };
 
-static const struct relay_settings *find_relay(
-    const struct settings *settings, uint32_t id);
+static const struct relay_settings *find_relay(const struct settings *settings,
+                                               uint32_t id);
 static bool rule_holds(const struct route_rule *rule,
-    const struct message *message, const char *recipient,
-    enum priority priority);
-static const struct relay_settings *usable_relay(
-    const struct settings *settings, const struct relay_settings *relay);
+                       const struct message *message, const char *recipient,
+                       enum priority priority);
+static const struct relay_settings *
+usable_relay(const struct settings *settings,
+             const struct relay_settings *relay);
 static void lane_domain(char domain[LANE_DOMAIN_MAX],
-    const struct settings *settings, const struct relay_settings *relay,
-    const char *address);
+                        const struct settings *settings,
+                        const struct relay_settings *relay,
+                        const char *address);
 static bool is_bare(const char *sender);
 static void finder_init(struct part_finder *finder,
-    struct submission *submission);
+                        struct submission *submission);
 static void finder_done(struct part_finder *finder);
 static uint16_t finder_part(struct part_finder *finder, uint32_t relay,
-    const char *domain);
+                            const char *domain);
 
 void route_submission(struct submission *submission,
-    const struct settings *settings, uint32_t xrelay)
+                      const struct settings *settings, uint32_t xrelay)
 {
 	struct message *message = submission->message;
 	const char *reason = route_reason_to_hold(settings, message);
@@ -76,8 +78,8 @@ void route_submission(struct submission *submission,
 	struct part_finder finder;
 
 	message->relay = xrelay;
-	submission->parts = message_allocate(message,
-	    message->recipient_count * sizeof *submission->parts);
+	submission->parts = message_allocate(
+	    message, message->recipient_count * sizeof *submission->parts);
 	submission->part_count = 0;
 	finder_init(&finder, submission);
 	for (unsigned i = 0; i < message->recipient_count; i++) {
@@ -86,20 +88,20 @@ void route_submission(struct submission *submission,
 		struct route_decision decision;
 
 		route_decide(&decision, settings, message, recipient->address,
-		    xrelay);
+		             xrelay);
 		if (!has_priority || decision.priority < priority)
 			priority = decision.priority;
 		has_priority = true;
 		if (decision.relay->kind == RELAY_DIRECT && reason != NULL &&
 		    message->state == MESSAGE_QUEUED) {
 			message->state = MESSAGE_HELD;
-			message->hold_reason = message_dup_text(message,
-			    reason);
+			message->hold_reason =
+			    message_dup_text(message, reason);
 		}
 		lane_domain(domain, settings, decision.relay,
-		    recipient->address);
-		recipient->part = finder_part(&finder, decision.relay->id,
-		    domain);
+		            recipient->address);
+		recipient->part =
+		    finder_part(&finder, decision.relay->id, domain);
 	}
 	finder_done(&finder);
 
@@ -113,16 +115,16 @@ void route_submission(struct submission *submission,
 }
 
 void route_recipient(struct lane_key *ret_key, char domain[LANE_DOMAIN_MAX],
-    const struct settings *settings, const struct message *message,
-    unsigned recipient)
+                     const struct settings *settings,
+                     const struct message *message, unsigned recipient)
 {
 	struct route_decision decision;
 
 	assert(recipient < message->recipient_count);
 	route_decide(&decision, settings, message,
-	    message->recipients[recipient].address, message->relay);
+	             message->recipients[recipient].address, message->relay);
 	lane_domain(domain, settings, decision.relay,
-	    message->recipients[recipient].address);
+	            message->recipients[recipient].address);
 	*ret_key = (struct lane_key){
 		.relay = decision.relay->id,
 		.priority = message->priority,
@@ -134,8 +136,8 @@ void route_recipient(struct lane_key *ret_key, char domain[LANE_DOMAIN_MAX],
 }
 
 bool route_is_right(const struct settings *settings,
-    const struct message *message, unsigned recipient,
-    const struct lane_key *key)
+                    const struct message *message, unsigned recipient,
+                    const struct lane_key *key)
 {
 	const char *address = message->recipients[recipient].address;
 	char domain[LANE_DOMAIN_MAX];
@@ -149,8 +151,8 @@ bool route_is_right(const struct settings *settings,
 }
 
 /* Or who has its mail since it is gone; or NULL. */
-static const struct relay_settings *find_relay(
-    const struct settings *settings, uint32_t id)
+static const struct relay_settings *find_relay(const struct settings *settings,
+                                               uint32_t id)
 {
 	const struct relay_settings *relay = settings_find_relay(settings, id);
 
@@ -169,8 +171,8 @@ static uint64_t digest_bytes(uint64_t digest, const void *bytes, size_t len)
 
 static uint64_t digest_text(uint64_t digest, const char *text)
 {
-	return text == NULL ? digest_bytes(digest, "\1", 1) :
-	    digest_bytes(digest, text, strlen(text) + 1);
+	return text == NULL ? digest_bytes(digest, "\1", 1)
+	                    : digest_bytes(digest, text, strlen(text) + 1);
 }
 
 static uint64_t digest_number(uint64_t digest, uint64_t number)
@@ -184,11 +186,12 @@ static uint64_t digest_rule(uint64_t digest, const struct route_rule *rule)
 	digest = digest_text(digest, rule->to);
 	digest = digest_text(digest, rule->tag);
 	digest = digest_number(digest,
-	    rule->has_user ? (uint64_t)rule->user + 1 : 0);
+	                       rule->has_user ? (uint64_t)rule->user + 1 : 0);
 	digest = digest_number(digest,
-	    rule->has_group ? (uint64_t)rule->group + 1 : 0);
-	digest = digest_number(digest,
-	    rule->has_if_priority ? (uint64_t)rule->if_priority + 1 : 0);
+	                       rule->has_group ? (uint64_t)rule->group + 1 : 0);
+	digest = digest_number(digest, rule->has_if_priority
+	                                   ? (uint64_t)rule->if_priority + 1
+	                                   : 0);
 	return digest_number(digest, rule->relay);
 }
 
@@ -229,8 +232,9 @@ uint32_t route_submitter_class(const struct settings *settings, uint32_t uid)
 }
 
 void route_decide(struct route_decision *ret_decision,
-    const struct settings *settings, const struct message *message,
-    const char *recipient, uint32_t xrelay)
+                  const struct settings *settings,
+                  const struct message *message, const char *recipient,
+                  uint32_t xrelay)
 {
 	struct route_decision decision = {
 		.rule = -1,
@@ -268,8 +272,8 @@ void route_decide(struct route_decision *ret_decision,
 }
 
 static bool rule_holds(const struct route_rule *rule,
-    const struct message *message, const char *recipient,
-    enum priority priority)
+                       const struct message *message, const char *recipient,
+                       enum priority priority)
 {
 	if (rule->has_if_priority && rule->if_priority != priority)
 		return false;
@@ -282,8 +286,8 @@ static bool rule_holds(const struct route_rule *rule,
 		return false;
 	if (rule->to != NULL && !pattern_matches_address(rule->to, recipient))
 		return false;
-	if (rule->tag != NULL && (message->tag == NULL ||
-	    !pattern_matches(rule->tag, message->tag)))
+	if (rule->tag != NULL &&
+	    (message->tag == NULL || !pattern_matches(rule->tag, message->tag)))
 		return false;
 	return true;
 }
@@ -292,8 +296,9 @@ static bool rule_holds(const struct route_rule *rule,
  * A relay that is switched off hands over to the first of its fallbacks that
  * is not; without one the mail waits for it.
  */
-static const struct relay_settings *usable_relay(
-    const struct settings *settings, const struct relay_settings *relay)
+static const struct relay_settings *
+usable_relay(const struct settings *settings,
+             const struct relay_settings *relay)
 {
 	if (relay->enabled)
 		return relay;
@@ -317,8 +322,8 @@ static char to_lower(char c)
  * every other kind of relay.
  */
 static void lane_domain(char domain[LANE_DOMAIN_MAX],
-    const struct settings *settings, const struct relay_settings *relay,
-    const char *address)
+                        const struct settings *settings,
+                        const struct relay_settings *relay, const char *address)
 {
 	const char *from = NULL, *redirect;
 	size_t i;
@@ -336,7 +341,7 @@ static void lane_domain(char domain[LANE_DOMAIN_MAX],
 
 /* Why other hosts would refuse this message from this host; or NULL. */
 const char *route_reason_to_hold(const struct settings *settings,
-    const struct message *message)
+                                 const struct message *message)
 {
 	if (!settings->has_full_hostname)
 		return reason_no_name;
@@ -352,11 +357,11 @@ static bool is_bare(const char *sender)
 		return false;
 	domain = address_domain(sender);
 	return domain == NULL ||
-	    (*domain != '[' && strchr(domain, '.') == NULL);
+	       (*domain != '[' && strchr(domain, '.') == NULL);
 }
 
 static void finder_init(struct part_finder *finder,
-    struct submission *submission)
+                        struct submission *submission)
 {
 	size_t size = sizeof finder->small / sizeof *finder->small;
 	size_t wanted = (size_t)submission->message->recipient_count * 2;
@@ -391,7 +396,7 @@ static uint32_t hash_lane(uint32_t relay, const char *domain)
 
 /* The number of the part with this lane, made if it is not there yet. */
 static uint16_t finder_part(struct part_finder *finder, uint32_t relay,
-    const char *domain)
+                            const char *domain)
 {
 	struct submission *submission = finder->submission;
 	size_t at = hash_lane(relay, domain) & finder->mask;
@@ -406,8 +411,10 @@ static uint16_t finder_part(struct part_finder *finder, uint32_t relay,
 	assert(submission->part_count <= UINT16_MAX);
 	submission->parts[submission->part_count] = (struct submission_part){
 		.lane.relay = relay,
-		.lane.domain = *domain == '\0' ? "" :
-		    message_dup_text(submission->message, domain),
+		.lane.domain =
+		    *domain == '\0'
+			? ""
+			: message_dup_text(submission->message, domain),
 	};
 	finder->slots[at] = ++submission->part_count;
 	return (uint16_t)(submission->part_count - 1);

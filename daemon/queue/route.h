@@ -25,12 +25,12 @@ struct message;
  * is kept with the message.
  */
 void route_submission(struct submission *submission,
-    const struct settings *settings, uint32_t xrelay);
+                      const struct settings *settings, uint32_t xrelay);
 
 /* The lane of one recipient of a stored message; key.domain is of `domain`. */
 void route_recipient(struct lane_key *ret_key, char domain[LANE_DOMAIN_MAX],
-    const struct settings *settings, const struct message *message,
-    unsigned recipient);
+                     const struct settings *settings,
+                     const struct message *message, unsigned recipient);
 
 /* What the rules say of one recipient, and which of them. */
 struct route_decision {
@@ -42,17 +42,18 @@ struct route_decision {
 	enum priority priority;
 };
 void route_decide(struct route_decision *ret_decision,
-    const struct settings *settings, const struct message *message,
-    const char *recipient, uint32_t xrelay);
+                  const struct settings *settings,
+                  const struct message *message, const char *recipient,
+                  uint32_t xrelay);
 
 /* Why this mail would be held where its relay is direct; or NULL. */
 const char *route_reason_to_hold(const struct settings *settings,
-    const struct message *message);
+                                 const struct message *message);
 
 /* Would a recipient be given a lane with this relay and domain now? */
 bool route_is_right(const struct settings *settings,
-    const struct message *message, unsigned recipient,
-    const struct lane_key *key);
+                    const struct message *message, unsigned recipient,
+                    const struct lane_key *key);
 
 /* Equal for settings that give every message the same relay. */
 uint64_t route_digest(const struct settings *settings);

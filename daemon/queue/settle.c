@@ -32,37 +32,38 @@ struct settling {
 	struct message_part part; /* the one that was attempted */
 	/* By recipient of the message: what was said of it, or NULL. */
 	const struct settlement_recipient **said;
-	bool *is_touched; /* likewise: was in the part */
+	bool *is_touched;               /* likewise: was in the part */
 	const char *relay, *host, *tls; /* of the record */
 	struct waiter *waiters;
 	unsigned waiter_count;
 };
 
 static int settling_begin(struct settling *settling, struct ledger *ledger,
-    const struct settlement *settlement);
+                          const struct settlement *settlement);
 static void settling_done(struct settling *settling);
 static bool is_in_part(const struct settling *settling, unsigned index);
 static void set_recipient(struct settling *settling, unsigned index);
 static void note_report(struct message_recipient *recipient,
-    const struct settlement_recipient *said);
+                        const struct settlement_recipient *said);
 static void keep_reply(struct settling *settling,
-    struct message_recipient *recipient, const struct verdict *verdict);
+                       struct message_recipient *recipient,
+                       const struct verdict *verdict);
 static void tell_story(struct settling *settling);
 static void tell_unsigned(struct settling *settling);
 static enum timeline_kind kind_of(const struct settlement_recipient *said);
 static bool are_told_alike(const struct settlement_recipient *a,
-    const struct settlement_recipient *b);
+                           const struct settlement_recipient *b);
 static void add_entry(struct settling *settling,
-    const struct settlement_recipient *said, const uint16_t *indexes,
-    unsigned count);
+                      const struct settlement_recipient *said,
+                      const uint16_t *indexes, unsigned count);
 static int feed_events(struct settling *settling);
 static int write_recipients(struct settling *settling);
 static int widen_filter(struct settling *settling);
 static int place_waiters(struct settling *settling);
 static int place_group(struct settling *settling, const struct waiter *first,
-    unsigned count);
+                       unsigned count);
 static struct message_part *find_company(struct settling *settling,
-    uint64_t due_ms);
+                                         uint64_t due_ms);
 
 int settle_apply(struct ledger *ledger, const struct settlement *settlement)
 {
@@ -102,7 +103,7 @@ out:
 }
 
 static int settling_begin(struct settling *settling, struct ledger *ledger,
-    const struct settlement *settlement)
+                          const struct settlement *settlement)
 {
 	const struct message_part *part;
 	struct message *message;
@@ -112,9 +113,9 @@ static int settling_begin(struct settling *settling, struct ledger *ledger,
 	settling->settlement = settlement;
 	/* The claim ends in any case. */
 	ledger_notice(ledger, PART_NOW_SETTLED, settlement->id,
-	    &(struct message_part){ .number = settlement->part });
+	              &(struct message_part){ .number = settlement->part });
 	r = message_rows_read(&settling->message, ledger->txn, settlement->id,
-	    true);
+	                      true);
 	if (r < 0)
 		return r;
 	message = settling->message;
@@ -126,11 +127,11 @@ static int settling_begin(struct settling *settling, struct ledger *ledger,
 	settling->relay = message_dup_text(message, settlement->relay);
 	settling->host = message_dup_text(message, settlement->host);
 	settling->tls = message_dup_text(message, settlement->tls);
-	settling->waiters = xcalloc(message->recipient_count,
-	    sizeof(*settling->waiters));
+	settling->waiters =
+	    xcalloc(message->recipient_count, sizeof(*settling->waiters));
 	settling->is_touched = xcalloc(message->recipient_count, sizeof(bool));
 	settling->said = xcalloc(message->recipient_count,
-	    sizeof(const struct settlement_recipient *));
+	                         sizeof(const struct settlement_recipient *));
 	for (unsigned i = 0; i < settlement->recipient_count; i++) {
 		const struct settlement_recipient *said =
 		    &settlement->recipients[i];
@@ -157,7 +158,7 @@ static bool is_in_part(const struct settling *settling, unsigned index)
 	    &settling->message->recipients[index];
 
 	return recipient->state == RECIPIENT_WAITING &&
-	    recipient->part == settling->part.number;
+	       recipient->part == settling->part.number;
 }
 
 /* ------------------------------------------------------------- recipients */
@@ -192,7 +193,7 @@ static void set_recipient(struct settling *settling, unsigned index)
 
 /* What was owed before is told in the light of what is so now. */
 static void note_report(struct message_recipient *recipient,
-    const struct settlement_recipient *said)
+                        const struct settlement_recipient *said)
 {
 	bool was_owed = (recipient->flags & RECIPIENT_REPORT_OWED) != 0;
 	bool is_waiting = said->state == RECIPIENT_WAITING;
@@ -207,7 +208,8 @@ static void note_report(struct message_recipient *recipient,
 }
 
 static void keep_reply(struct settling *settling,
-    struct message_recipient *recipient, const struct verdict *verdict)
+                       struct message_recipient *recipient,
+                       const struct verdict *verdict)
 {
 	struct message_reply *reply = &recipient->reply;
 
@@ -225,7 +227,7 @@ static int write_recipients(struct settling *settling)
 	for (unsigned i = 0; i < settling->message->recipient_count; i++) {
 		if (settling->is_touched[i])
 			r = message_rows_write_recipient(settling->ledger,
-			    settling->message, i);
+			                                 settling->message, i);
 		if (r < 0)
 			return r;
 	}
@@ -246,7 +248,7 @@ static int widen_filter(struct settling *settling)
 	if (lane->key.relay == settings_relay_id(settling->relay))
 		return 0;
 	return filter_widen_relay(settling->ledger->filter,
-	    settling->ledger->txn, settling->message->id);
+	                          settling->ledger->txn, settling->message->id);
 }
 
 /* ------------------------------------------------------------------ story */
@@ -296,8 +298,7 @@ static void tell_unsigned(struct settling *settling)
 		const struct timeline_entry *old = &message->timeline[i];
 
 		if (old->kind == TIMELINE_UNSIGNED && old->relay != NULL &&
-		    entry.relay != NULL &&
-		    strcmp(old->relay, entry.relay) == 0)
+		    entry.relay != NULL && strcmp(old->relay, entry.relay) == 0)
 			return;
 	}
 	story_add(message, &entry);
@@ -318,25 +319,25 @@ static enum timeline_kind kind_of(const struct settlement_recipient *said)
 		break;
 	}
 	return said->verdict.class == VERDICT_UNKNOWN ? TIMELINE_UNKNOWN
-						      : TIMELINE_DEFERRED;
+	                                              : TIMELINE_DEFERRED;
 }
 
 static bool are_told_alike(const struct settlement_recipient *a,
-    const struct settlement_recipient *b)
+                           const struct settlement_recipient *b)
 {
 	return b != NULL && kind_of(a) == kind_of(b) &&
-	    a->is_charged == b->is_charged &&
-	    a->verdict.code == b->verdict.code &&
-	    a->verdict.phase == b->verdict.phase &&
-	    a->verdict.scope == b->verdict.scope &&
-	    memcmp(a->verdict.enhanced, b->verdict.enhanced,
-		sizeof(a->verdict.enhanced)) == 0 &&
-	    strcmp(a->verdict.text, b->verdict.text) == 0;
+	       a->is_charged == b->is_charged &&
+	       a->verdict.code == b->verdict.code &&
+	       a->verdict.phase == b->verdict.phase &&
+	       a->verdict.scope == b->verdict.scope &&
+	       memcmp(a->verdict.enhanced, b->verdict.enhanced,
+	              sizeof(a->verdict.enhanced)) == 0 &&
+	       strcmp(a->verdict.text, b->verdict.text) == 0;
 }
 
 static void add_entry(struct settling *settling,
-    const struct settlement_recipient *said, const uint16_t *indexes,
-    unsigned count)
+                      const struct settlement_recipient *said,
+                      const uint16_t *indexes, unsigned count)
 {
 	const struct settlement *settlement = settling->settlement;
 	const struct verdict *verdict = &said->verdict;
@@ -401,7 +402,7 @@ static int place_waiters(struct settling *settling)
 	if (settling->waiter_count == 0)
 		return 0;
 	qsort(waiters, settling->waiter_count, sizeof(*waiters),
-	    compare_waiters);
+	      compare_waiters);
 	for (unsigned i = 1; i <= settling->waiter_count; i++) {
 		int r;
 
@@ -417,7 +418,7 @@ static int place_waiters(struct settling *settling)
 }
 
 static int place_group(struct settling *settling, const struct waiter *first,
-    unsigned count)
+                       unsigned count)
 {
 	struct message *message = settling->message;
 	uint64_t due_ms = first[count - 1].due_ms;
@@ -437,7 +438,7 @@ static int place_group(struct settling *settling, const struct waiter *first,
 			part->attempts = recipient->attempts;
 	}
 	return is_new ? part_place(settling->ledger, message, part, false)
-		      : part_rewrite(settling->ledger, message, part);
+	              : part_rewrite(settling->ledger, message, part);
 }
 
 /*
@@ -445,7 +446,7 @@ static int place_group(struct settling *settling, const struct waiter *first,
  * far ahead that nobody can have claimed it: they go on as one.
  */
 static struct message_part *find_company(struct settling *settling,
-    uint64_t due_ms)
+                                         uint64_t due_ms)
 {
 	struct message *message = settling->message;
 

@@ -10,14 +10,14 @@
 #define LOOK_INTERVAL_MS 1000
 
 static void say(bool is_full, uint64_t used, uint64_t maximum,
-    uint64_t disk_free);
+                uint64_t disk_free);
 
 /*
  * Full: above the maximum less a reserve that results and deletes need; or the
  * disk has not that much to give. It is over only well below.
  */
 void space_look(struct space *space, struct store *store,
-    uint64_t maximum_bytes, struct gauges *gauges)
+                uint64_t maximum_bytes, struct gauges *gauges)
 {
 	uint64_t reserve = store_reserve_bytes(maximum_bytes);
 	uint64_t used = atomic_load(&gauges->used_bytes);
@@ -44,12 +44,12 @@ void space_look(struct space *space, struct store *store,
 }
 
 static void say(bool is_full, uint64_t used, uint64_t maximum,
-    uint64_t disk_free)
+                uint64_t disk_free)
 {
 	log_message(is_full ? LOG_LEVEL_ERR : LOG_LEVEL_WARNING,
-	    is_full ? "store_full" : "store_has_room",
-	    "%llu MiB used of %llu, %llu MiB free on the disk",
-	    (unsigned long long)(used >> 20),
-	    (unsigned long long)(maximum >> 20),
-	    (unsigned long long)(disk_free >> 20));
+	            is_full ? "store_full" : "store_has_room",
+	            "%llu MiB used of %llu, %llu MiB free on the disk",
+	            (unsigned long long)(used >> 20),
+	            (unsigned long long)(maximum >> 20),
+	            (unsigned long long)(disk_free >> 20));
 }

@@ -22,6 +22,6 @@ struct space {
  * the disk once a second only.
  */
 void space_look(struct space *space, struct store *store,
-    uint64_t maximum_bytes, struct gauges *gauges);
+                uint64_t maximum_bytes, struct gauges *gauges);
 
 #endif

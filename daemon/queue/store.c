@@ -17,37 +17,36 @@
 #define READERS_MAX 256
 /* Where the address space has no room for more. */
 #define MAP_BYTES_LEAST (1ull << 30)
-#define RESERVE_MAX (64ull << 20)
-#define LOCK_NAME "relaisd.lock"
+#define RESERVE_MAX     (64ull << 20)
+#define LOCK_NAME       "relaisd.lock"
 
 static const char *const table_names[STORE_TABLES] = {
-	[TABLE_META] = "meta",	     [TABLE_MSG] = "msg",
-	[TABLE_RCPT] = "rcpt",	     [TABLE_BODY] = "body",
-	[TABLE_FRESH] = "fresh",     [TABLE_SCHED] = "sched",
-	[TABLE_LANE] = "lane",	     [TABLE_LANE_KEY] = "lane_key",
-	[TABLE_WAKE] = "wake",	     [TABLE_STATE] = "state",
-	[TABLE_FEED] = "feed",	     [TABLE_LATE] = "late",
-	[TABLE_FILTER] = "filter",   [TABLE_IDEM] = "idem",
-	[TABLE_RELAY] = "relay",     [TABLE_REPORT] = "report",
-	[TABLE_SHARED] = "shared",
-	[TABLE_ACCOUNT] = "account",
+	[TABLE_META] = "meta",     [TABLE_MSG] = "msg",
+	[TABLE_RCPT] = "rcpt",     [TABLE_BODY] = "body",
+	[TABLE_FRESH] = "fresh",   [TABLE_SCHED] = "sched",
+	[TABLE_LANE] = "lane",     [TABLE_LANE_KEY] = "lane_key",
+	[TABLE_WAKE] = "wake",     [TABLE_STATE] = "state",
+	[TABLE_FEED] = "feed",     [TABLE_LATE] = "late",
+	[TABLE_FILTER] = "filter", [TABLE_IDEM] = "idem",
+	[TABLE_RELAY] = "relay",   [TABLE_REPORT] = "report",
+	[TABLE_SHARED] = "shared", [TABLE_ACCOUNT] = "account",
 };
 
 static int lock_directory(struct store *store, const char *directory,
-    char **ret_error);
+                          char **ret_error);
 static int open_environment(struct store *store, const char *directory,
-    char **ret_error);
+                            char **ret_error);
 static int sync_directory(const char *directory, char **ret_error);
 static int open_tables(struct store *store, char **ret_error);
 static int check_format(struct store *store, MDB_txn *txn, char **ret_error);
 static void explain(char **ret_error, const char *what, const char *where,
-    int code);
+                    int code);
 static bool is_lost(struct store *store);
 
 /* ------------------------------------------------------------- life cycle */
 
 int store_open(struct store **ret_store, const char *directory,
-    uint64_t map_bytes, char **ret_error)
+               uint64_t map_bytes, char **ret_error)
 {
 	struct store *store = calloc(1, sizeof(*store));
 	int r;
@@ -94,7 +93,7 @@ void store_close(struct store *store)
 }
 
 static int lock_directory(struct store *store, const char *directory,
-    char **ret_error)
+                          char **ret_error)
 {
 	char path[4096];
 	int len = snprintf(path, sizeof(path), "%s/" LOCK_NAME, directory);
@@ -102,8 +101,8 @@ static int lock_directory(struct store *store, const char *directory,
 
 	if (len < 0 || (size_t)len >= sizeof(path))
 		return -ENAMETOOLONG;
-	store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-	    0600);
+	store->lock_fd =
+	    open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (store->lock_fd < 0) {
 		r = -errno;
 		explain(ret_error, "cannot open", path, -r);
@@ -111,9 +110,11 @@ static int lock_directory(struct store *store, const char *directory,
 	}
 	if (flock(store->lock_fd, LOCK_EX | LOCK_NB) < 0) {
 		r = -errno;
-		explain(ret_error, r == -EWOULDBLOCK
-			? "another relaisd has the queue open:"
-			: "cannot lock", path, -r);
+		explain(ret_error,
+		        r == -EWOULDBLOCK
+		            ? "another relaisd has the queue open:"
+		            : "cannot lock",
+		        path, -r);
 		r = r == -EWOULDBLOCK ? -EBUSY : r;
 	}
 	return r;
@@ -132,21 +133,22 @@ static int try_environment(struct store *store, const char *directory)
 		r = mdb_env_set_mapsize(store->env, store->map_bytes);
 	if (r == 0)
 		r = mdb_env_open(store->env, directory,
-		    MDB_NOTLS | MDB_NORDAHEAD, 0600);
+		                 MDB_NOTLS | MDB_NORDAHEAD, 0600);
 	if (r == 0)
 		r = mdb_env_get_fd(store->env, &store->data_fd);
 	return r;
 }
 
 static int open_environment(struct store *store, const char *directory,
-    char **ret_error)
+                            char **ret_error)
 {
 	int dead, flags;
 	int r;
 
 	/* Not everywhere is there so much address space. */
 	while (((r = try_environment(store, directory)) == ENOMEM ||
-		   r == EINVAL) && store->map_bytes > MAP_BYTES_LEAST) {
+	        r == EINVAL) &&
+	       store->map_bytes > MAP_BYTES_LEAST) {
 		mdb_env_close(store->env);
 		store->env = NULL;
 		store->map_bytes /= 2;
@@ -188,7 +190,7 @@ static int open_tables(struct store *store, char **ret_error)
 	if (r != 0)
 		goto out;
 	r = mdb_dbi_open(txn, table_names[TABLE_META], MDB_CREATE,
-	    &store->tables[TABLE_META]);
+	                 &store->tables[TABLE_META]);
 	if (r != 0)
 		goto out;
 	r = check_format(store, txn, ret_error);
@@ -196,7 +198,7 @@ static int open_tables(struct store *store, char **ret_error)
 		goto out;
 	for (int i = 0; i < STORE_TABLES && r == 0; i++)
 		r = mdb_dbi_open(txn, table_names[i], MDB_CREATE,
-		    &store->tables[i]);
+		                 &store->tables[i]);
 	if (r != 0)
 		goto out;
 	r = mdb_txn_commit(txn);
@@ -221,13 +223,14 @@ static int check_format(struct store *store, MDB_txn *txn, char **ret_error)
 
 	be32_put(version, STORE_FORMAT_VERSION);
 	r = mdb_put(txn, store->tables[TABLE_META], &key, &value,
-	    MDB_NOOVERWRITE);
+	            MDB_NOOVERWRITE);
 	if (r != MDB_KEYEXIST)
 		return r;
 	found = value.mv_size == 4 ? be32_get(value.mv_data) : 0;
 	if (found == STORE_FORMAT_VERSION)
 		return 0;
-	if (asprintf(ret_error,
+	if (asprintf(
+		ret_error,
 		"the queue on disk has format %u, this relaisd knows format "
 		"%u only: run the version that wrote it, or move the queue "
 		"directory away",
@@ -237,10 +240,10 @@ static int check_format(struct store *store, MDB_txn *txn, char **ret_error)
 }
 
 static void explain(char **ret_error, const char *what, const char *where,
-    int code)
+                    int code)
 {
-	if (asprintf(ret_error, "%s %s: %s", what, where,
-		mdb_strerror(code)) < 0)
+	if (asprintf(ret_error, "%s %s: %s", what, where, mdb_strerror(code)) <
+	    0)
 		*ret_error = NULL;
 }
 
@@ -376,11 +379,12 @@ void store_reader_free(struct store_txn *reader)
 int store_fail_on_purpose(struct store *store, enum store_call call)
 {
 	return store->fault != NULL ? store->fault(call, store->fault_context)
-				    : 0;
+	                            : 0;
 }
 
 void store_set_fault(struct store *store,
-    int (*fault)(enum store_call call, void *context), void *context)
+                     int (*fault)(enum store_call call, void *context),
+                     void *context)
 {
 	store->fault = fault;
 	store->fault_context = context;
@@ -395,7 +399,7 @@ static uint64_t pages_of(MDB_txn *txn, MDB_dbi table)
 	if (mdb_stat(txn, table, &stat) != 0)
 		return 0;
 	return stat.ms_branch_pages + stat.ms_leaf_pages +
-	    stat.ms_overflow_pages;
+	       stat.ms_overflow_pages;
 }
 
 uint64_t store_used_bytes(struct store_txn *txn)
@@ -416,7 +420,7 @@ uint64_t store_map_bytes(const struct store *store)
 uint64_t store_reserve_bytes(uint64_t maximum_bytes)
 {
 	return maximum_bytes / 4 < RESERVE_MAX ? maximum_bytes / 4
-					       : RESERVE_MAX;
+	                                       : RESERVE_MAX;
 }
 
 int store_reserve_ahead(struct store *store, uint64_t ahead)
@@ -430,10 +434,10 @@ int store_reserve_ahead(struct store *store, uint64_t ahead)
 	if (end + ahead / 2 <= store->reserved_to)
 		return 0;
 	if (fallocate(store->data_fd, FALLOC_FL_KEEP_SIZE, (off_t)end,
-		(off_t)ahead) < 0)
+	              (off_t)ahead) < 0)
 		return errno == ENOSPC || errno == EDQUOT || errno == EFBIG
-		    ? -ENOSPC
-		    : 0;
+		           ? -ENOSPC
+		           : 0;
 	store->reserved_to = end + ahead;
 	return 0;
 }

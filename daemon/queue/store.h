@@ -45,7 +45,7 @@ enum store_table {
 #define STORE_TABLES 18
 
 #define STORE_FORMAT_VERSION 1u
-#define STORE_PAGE_BYTES 4096
+#define STORE_PAGE_BYTES     4096
 
 struct store;
 struct store_txn;
@@ -62,7 +62,7 @@ struct store_bytes {
  * is a sentence to log, the caller's to free (NULL without memory).
  */
 int store_open(struct store **ret_store, const char *directory,
-    uint64_t map_bytes, char **ret_error);
+               uint64_t map_bytes, char **ret_error);
 void store_close(struct store *store);
 
 /*
@@ -95,21 +95,23 @@ void store_reader_free(struct store_txn *reader);
 /* ------------------------------------------------------------------ rows */
 
 int store_get(struct store_txn *txn, enum store_table table, const void *key,
-    size_t key_len, struct store_bytes *ret_value);
+              size_t key_len, struct store_bytes *ret_value);
 int store_put(struct store_txn *txn, enum store_table table, const void *key,
-    size_t key_len, const void *value, size_t value_len);
+              size_t key_len, const void *value, size_t value_len);
 /* The key must be above all of the table's. */
-int store_append(struct store_txn *txn, enum store_table table,
-    const void *key, size_t key_len, const void *value, size_t value_len);
+int store_append(struct store_txn *txn, enum store_table table, const void *key,
+                 size_t key_len, const void *value, size_t value_len);
 /* The same; the value's room is to be filled before the next write. */
 int store_append_room(struct store_txn *txn, enum store_table table,
-    const void *key, size_t key_len, size_t value_len, void **ret_value);
+                      const void *key, size_t key_len, size_t value_len,
+                      void **ret_value);
 /* The same for a key anywhere. */
 int store_put_room(struct store_txn *txn, enum store_table table,
-    const void *key, size_t key_len, size_t value_len, void **ret_value);
+                   const void *key, size_t key_len, size_t value_len,
+                   void **ret_value);
 /* A row that isn't there: -ENOENT. */
-int store_delete(struct store_txn *txn, enum store_table table,
-    const void *key, size_t key_len);
+int store_delete(struct store_txn *txn, enum store_table table, const void *key,
+                 size_t key_len);
 uint64_t store_count(struct store_txn *txn, enum store_table table);
 
 /*
@@ -117,24 +119,25 @@ uint64_t store_count(struct store_txn *txn, enum store_table table);
  * cursor stands before the row that followed.
  */
 int store_cursor_open(struct store_txn *txn, enum store_table table,
-    struct store_cursor **ret_cursor);
+                      struct store_cursor **ret_cursor);
 void store_cursor_close(struct store_cursor *cursor);
 int store_cursor_first(struct store_cursor *cursor, struct store_bytes *ret_key,
-    struct store_bytes *ret_value);
+                       struct store_bytes *ret_value);
 int store_cursor_last(struct store_cursor *cursor, struct store_bytes *ret_key,
-    struct store_bytes *ret_value);
+                      struct store_bytes *ret_value);
 int store_cursor_next(struct store_cursor *cursor, struct store_bytes *ret_key,
-    struct store_bytes *ret_value);
+                      struct store_bytes *ret_value);
 int store_cursor_previous(struct store_cursor *cursor,
-    struct store_bytes *ret_key, struct store_bytes *ret_value);
+                          struct store_bytes *ret_key,
+                          struct store_bytes *ret_value);
 /* The first row at or above the key. */
 int store_cursor_seek(struct store_cursor *cursor, const void *key,
-    size_t key_len, struct store_bytes *ret_key,
-    struct store_bytes *ret_value);
+                      size_t key_len, struct store_bytes *ret_key,
+                      struct store_bytes *ret_value);
 /* The last row below the key. */
 int store_cursor_seek_below(struct store_cursor *cursor, const void *key,
-    size_t key_len, struct store_bytes *ret_key,
-    struct store_bytes *ret_value);
+                            size_t key_len, struct store_bytes *ret_key,
+                            struct store_bytes *ret_value);
 int store_cursor_delete(struct store_cursor *cursor);
 
 /* ----------------------------------------------------------------- space */
@@ -164,6 +167,7 @@ enum store_call {
 };
 /* Asked before each of these calls; not 0: it fails with that -errno. */
 void store_set_fault(struct store *store,
-    int (*fault)(enum store_call call, void *context), void *context);
+                     int (*fault)(enum store_call call, void *context),
+                     void *context);
 
 #endif

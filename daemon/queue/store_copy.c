@@ -11,8 +11,7 @@
 /* Compacted: free pages are left out, and the writer is not held up. */
 int store_copy(struct store *store, int fd)
 {
-	return store_translate(
-	    mdb_env_copyfd2(store->env, fd, MDB_CP_COMPACT));
+	return store_translate(mdb_env_copyfd2(store->env, fd, MDB_CP_COMPACT));
 }
 
 /* A file that was cut would be a fault of the bus, once its end is read. */
@@ -32,15 +31,16 @@ int store_verify(const char *path)
 	if (r != 0)
 		return store_translate(r);
 	r = mdb_env_open(env, path, MDB_RDONLY | MDB_NOSUBDIR | MDB_NOLOCK,
-	    0600);
+	                 0600);
 	if (r == 0)
 		r = mdb_env_info(env, &info);
 	if (r == 0)
 		r = mdb_env_stat(env, &tree);
 	mdb_env_close(env);
 	if (r == 0 && (uint64_t)status.st_size <
-		(uint64_t)(info.me_last_pgno + 1) * tree.ms_psize)
+	                  (uint64_t)(info.me_last_pgno + 1) * tree.ms_psize)
 		return -EBADMSG;
 	return r == MDB_INVALID || r == MDB_VERSION_MISMATCH
-	    ? -EBADMSG : store_translate(r);
+	           ? -EBADMSG
+	           : store_translate(r);
 }

@@ -18,10 +18,11 @@ struct store_cursor {
 };
 
 static int write_row(struct store_txn *txn, enum store_table table,
-    const void *key, size_t key_len, MDB_val *value, unsigned flags);
+                     const void *key, size_t key_len, MDB_val *value,
+                     unsigned flags);
 static int finish_write(struct store_txn *txn, int r);
 static int move(struct store_cursor *cursor, MDB_cursor_op op, MDB_val *key,
-    struct store_bytes *ret_key, struct store_bytes *ret_value);
+                struct store_bytes *ret_key, struct store_bytes *ret_value);
 
 /* LMDB takes keys and values by pointers that are not const. */
 static MDB_val value_of(const void *data, size_t len)
@@ -41,11 +42,11 @@ static void give(struct store_bytes *ret_bytes, const MDB_val *value)
 }
 
 int store_get(struct store_txn *txn, enum store_table table, const void *key,
-    size_t key_len, struct store_bytes *ret_value)
+              size_t key_len, struct store_bytes *ret_value)
 {
 	MDB_val key_value = value_of(key, key_len), value;
-	int r = mdb_get(txn->txn, txn->store->tables[table], &key_value,
-	    &value);
+	int r =
+	    mdb_get(txn->txn, txn->store->tables[table], &key_value, &value);
 
 	if (r == 0)
 		give(ret_value, &value);
@@ -53,15 +54,15 @@ int store_get(struct store_txn *txn, enum store_table table, const void *key,
 }
 
 int store_put(struct store_txn *txn, enum store_table table, const void *key,
-    size_t key_len, const void *value, size_t value_len)
+              size_t key_len, const void *value, size_t value_len)
 {
 	MDB_val data = value_of(value, value_len);
 
 	return write_row(txn, table, key, key_len, &data, 0);
 }
 
-int store_append(struct store_txn *txn, enum store_table table,
-    const void *key, size_t key_len, const void *value, size_t value_len)
+int store_append(struct store_txn *txn, enum store_table table, const void *key,
+                 size_t key_len, const void *value, size_t value_len)
 {
 	MDB_val data = value_of(value, value_len);
 	int r = write_row(txn, table, key, key_len, &data, MDB_APPEND);
@@ -72,11 +73,12 @@ int store_append(struct store_txn *txn, enum store_table table,
 }
 
 int store_append_room(struct store_txn *txn, enum store_table table,
-    const void *key, size_t key_len, size_t value_len, void **ret_value)
+                      const void *key, size_t key_len, size_t value_len,
+                      void **ret_value)
 {
 	MDB_val data = { .mv_size = value_len };
 	int r = write_row(txn, table, key, key_len, &data,
-	    MDB_APPEND | MDB_RESERVE);
+	                  MDB_APPEND | MDB_RESERVE);
 
 	assert(r != -EEXIST);
 	if (r == 0)
@@ -85,7 +87,8 @@ int store_append_room(struct store_txn *txn, enum store_table table,
 }
 
 int store_put_room(struct store_txn *txn, enum store_table table,
-    const void *key, size_t key_len, size_t value_len, void **ret_value)
+                   const void *key, size_t key_len, size_t value_len,
+                   void **ret_value)
 {
 	MDB_val data = { .mv_size = value_len };
 	int r = write_row(txn, table, key, key_len, &data, MDB_RESERVE);
@@ -96,26 +99,27 @@ int store_put_room(struct store_txn *txn, enum store_table table,
 }
 
 static int write_row(struct store_txn *txn, enum store_table table,
-    const void *key, size_t key_len, MDB_val *value, unsigned flags)
+                     const void *key, size_t key_len, MDB_val *value,
+                     unsigned flags)
 {
 	MDB_val key_value = value_of(key, key_len);
 	int r = store_fail_on_purpose(txn->store, STORE_CALL_PUT);
 
 	if (r == 0)
 		r = store_translate(mdb_put(txn->txn, txn->store->tables[table],
-		    &key_value, value, flags));
+		                            &key_value, value, flags));
 	return finish_write(txn, r);
 }
 
-int store_delete(struct store_txn *txn, enum store_table table,
-    const void *key, size_t key_len)
+int store_delete(struct store_txn *txn, enum store_table table, const void *key,
+                 size_t key_len)
 {
 	MDB_val key_value = value_of(key, key_len);
 	int r = store_fail_on_purpose(txn->store, STORE_CALL_DELETE);
 
 	if (r == 0)
 		r = store_translate(mdb_del(txn->txn, txn->store->tables[table],
-		    &key_value, NULL));
+		                            &key_value, NULL));
 	return finish_write(txn, r);
 }
 
@@ -140,7 +144,7 @@ uint64_t store_count(struct store_txn *txn, enum store_table table)
 /* ---------------------------------------------------------------- cursors */
 
 int store_cursor_open(struct store_txn *txn, enum store_table table,
-    struct store_cursor **ret_cursor)
+                      struct store_cursor **ret_cursor)
 {
 	struct store_cursor *cursor = calloc(1, sizeof(*cursor));
 	int r;
@@ -149,7 +153,7 @@ int store_cursor_open(struct store_txn *txn, enum store_table table,
 		return -ENOMEM;
 	cursor->txn = txn;
 	r = mdb_cursor_open(txn->txn, txn->store->tables[table],
-	    &cursor->cursor);
+	                    &cursor->cursor);
 	if (r != 0) {
 		free(cursor);
 		return store_translate(r);
@@ -167,7 +171,7 @@ void store_cursor_close(struct store_cursor *cursor)
 }
 
 static int move(struct store_cursor *cursor, MDB_cursor_op op, MDB_val *key,
-    struct store_bytes *ret_key, struct store_bytes *ret_value)
+                struct store_bytes *ret_key, struct store_bytes *ret_value)
 {
 	MDB_val value;
 	int r = mdb_cursor_get(cursor->cursor, key, &value, op);
@@ -180,7 +184,7 @@ static int move(struct store_cursor *cursor, MDB_cursor_op op, MDB_val *key,
 }
 
 int store_cursor_first(struct store_cursor *cursor, struct store_bytes *ret_key,
-    struct store_bytes *ret_value)
+                       struct store_bytes *ret_value)
 {
 	MDB_val key;
 
@@ -188,7 +192,7 @@ int store_cursor_first(struct store_cursor *cursor, struct store_bytes *ret_key,
 }
 
 int store_cursor_last(struct store_cursor *cursor, struct store_bytes *ret_key,
-    struct store_bytes *ret_value)
+                      struct store_bytes *ret_value)
 {
 	MDB_val key;
 
@@ -196,7 +200,7 @@ int store_cursor_last(struct store_cursor *cursor, struct store_bytes *ret_key,
 }
 
 int store_cursor_next(struct store_cursor *cursor, struct store_bytes *ret_key,
-    struct store_bytes *ret_value)
+                      struct store_bytes *ret_value)
 {
 	MDB_val key;
 
@@ -204,7 +208,8 @@ int store_cursor_next(struct store_cursor *cursor, struct store_bytes *ret_key,
 }
 
 int store_cursor_previous(struct store_cursor *cursor,
-    struct store_bytes *ret_key, struct store_bytes *ret_value)
+                          struct store_bytes *ret_key,
+                          struct store_bytes *ret_value)
 {
 	MDB_val key;
 
@@ -212,7 +217,8 @@ int store_cursor_previous(struct store_cursor *cursor,
 }
 
 int store_cursor_seek(struct store_cursor *cursor, const void *key,
-    size_t key_len, struct store_bytes *ret_key, struct store_bytes *ret_value)
+                      size_t key_len, struct store_bytes *ret_key,
+                      struct store_bytes *ret_value)
 {
 	MDB_val key_value = value_of(key, key_len);
 
@@ -220,7 +226,8 @@ int store_cursor_seek(struct store_cursor *cursor, const void *key,
 }
 
 int store_cursor_seek_below(struct store_cursor *cursor, const void *key,
-    size_t key_len, struct store_bytes *ret_key, struct store_bytes *ret_value)
+                            size_t key_len, struct store_bytes *ret_key,
+                            struct store_bytes *ret_value)
 {
 	int r = store_cursor_seek(cursor, key, key_len, NULL, NULL);
 

@@ -14,11 +14,11 @@ void story_add(struct message *message, const struct timeline_entry *entry)
 
 	if (message->timeline_count >= STORY_MAX)
 		leave_one_out(message);
-	timeline = message_allocate(message,
-	    (message->timeline_count + 1) * sizeof(*timeline));
+	timeline = message_allocate(message, (message->timeline_count + 1) *
+	                                         sizeof(*timeline));
 	if (message->timeline_count > 0)
 		memcpy(timeline, message->timeline,
-		    message->timeline_count * sizeof(*timeline));
+		       message->timeline_count * sizeof(*timeline));
 	timeline[message->timeline_count++] = *entry;
 	message->timeline = timeline;
 }
@@ -42,7 +42,7 @@ static void leave_one_out(struct message *message)
 }
 
 void story_add_event(struct message *message, enum timeline_kind kind,
-    uint64_t time_ms, const char *text)
+                     uint64_t time_ms, const char *text)
 {
 	struct timeline_entry entry = {
 		.time_ms = time_ms,
@@ -55,7 +55,7 @@ void story_add_event(struct message *message, enum timeline_kind kind,
 }
 
 void story_set_recipients(struct message *message, struct timeline_entry *entry,
-    const uint16_t *indexes, unsigned count)
+                          const uint16_t *indexes, unsigned count)
 {
 	uint16_t *copy;
 

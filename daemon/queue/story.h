@@ -16,13 +16,13 @@ void story_add(struct message *message, const struct timeline_entry *entry);
 
 /* An entry about the whole message. */
 void story_add_event(struct message *message, enum timeline_kind kind,
-    uint64_t time_ms, const char *text);
+                     uint64_t time_ms, const char *text);
 
 /*
  * The recipients an entry is about: indexes[0..count), ascending; they are
  * copied, or said to be all.
  */
-void story_set_recipients(struct message *message,
-    struct timeline_entry *entry, const uint16_t *indexes, unsigned count);
+void story_set_recipients(struct message *message, struct timeline_entry *entry,
+                          const uint16_t *indexes, unsigned count);
 
 #endif

@@ -17,22 +17,23 @@
 #include "queue/story.h"
 #include "runtime/xalloc.h"
 
-#define BODY_KEY_SIZE 12
+#define BODY_KEY_SIZE   12
 #define UPLOAD_ROW_SIZE 12
 
 static int add_message(struct ledger *ledger, struct submission *submission);
 static int store_body(struct ledger *ledger, struct submission *submission);
 static int may_keep(struct ledger *ledger, const struct submission *submission);
 static int read_upload(struct ledger *ledger, uint64_t body_id,
-    struct upload_row *ret_row);
+                       struct upload_row *ret_row);
 static int write_upload(struct ledger *ledger, uint64_t body_id,
-    const struct upload_row *row);
+                        const struct upload_row *row);
 static int end_upload(struct ledger *ledger, uint64_t body_id);
 static int place_parts(struct ledger *ledger, struct submission *submission);
 static int write_pieces(struct ledger *ledger, uint64_t body_id,
-    uint32_t *piece, struct body_plan *plan, struct body_gather *gather);
+                        uint32_t *piece, struct body_plan *plan,
+                        struct body_gather *gather);
 static int write_piece_room(struct ledger *ledger, const unsigned char *key,
-    size_t len, void **ret_room);
+                            size_t len, void **ret_room);
 
 int submit_apply(struct ledger *ledger, struct submission *submission)
 {
@@ -52,8 +53,8 @@ int submit_apply(struct ledger *ledger, struct submission *submission)
 	case IDEM_REPLAY:
 		submission->is_replay = true;
 		return submission->upload_id != 0
-		    ? discard_apply(ledger, submission->upload_id)
-		    : 0;
+		           ? discard_apply(ledger, submission->upload_id)
+		           : 0;
 	case IDEM_CONFLICT:
 		return -EEXIST;
 	}
@@ -74,7 +75,7 @@ static int may_keep(struct ledger *ledger, const struct submission *submission)
 		return r;
 	/* What has come in is counted already. */
 	return accounts_may_add(ledger, message->uid, &submission->quota, 1,
-	    cost > upload.bytes ? cost - upload.bytes : 0);
+	                        cost > upload.bytes ? cost - upload.bytes : 0);
 }
 
 static int add_message(struct ledger *ledger, struct submission *submission)
@@ -87,8 +88,8 @@ static int add_message(struct ledger *ledger, struct submission *submission)
 	assert(message->state == MESSAGE_QUEUED || is_held);
 	/* First, as this one may be refused. */
 	r = submission->upload_id != 0
-	    ? end_upload(ledger, submission->upload_id)
-	    : 0;
+	        ? end_upload(ledger, submission->upload_id)
+	        : 0;
 	if (r < 0)
 		return r;
 	message->id = submission->id = ledger_next_id(ledger);
@@ -104,10 +105,10 @@ static int add_message(struct ledger *ledger, struct submission *submission)
 	/* Done again after an abort, the story begins again. */
 	message->timeline_count = 0;
 	story_add_event(message, TIMELINE_ACCEPTED, message->submitted_ms,
-	    NULL);
+	                NULL);
 	if (is_held)
 		story_add_event(message, TIMELINE_HELD, message->submitted_ms,
-		    message->hold_reason);
+		                message->hold_reason);
 	r = message_rows_append(ledger, message);
 	if (r == 0)
 		r = ledger_feed(ledger, message->id, TIMELINE_ACCEPTED);
@@ -133,14 +134,15 @@ static int store_body(struct ledger *ledger, struct submission *submission)
 	}
 	message->body_id = ++ledger->totals.last_body_id;
 	body_plan_whole(&plan, submission->header_len,
-	    body_chunks_len(submission->body));
+	                body_chunks_len(submission->body));
 	body_gather_begin(&gather, submission->header, submission->header_len,
-	    submission->body);
+	                  submission->body);
 	return write_pieces(ledger, message->body_id, &piece, &plan, &gather);
 }
 
 static int write_pieces(struct ledger *ledger, uint64_t body_id,
-    uint32_t *piece, struct body_plan *plan, struct body_gather *gather)
+                        uint32_t *piece, struct body_plan *plan,
+                        struct body_gather *gather)
 {
 	unsigned char key[BODY_KEY_SIZE];
 	size_t len;
@@ -161,13 +163,13 @@ static int write_pieces(struct ledger *ledger, uint64_t body_id,
 
 /* Bodies that came whole or begin are the last; other uploads' are not. */
 static int write_piece_room(struct ledger *ledger, const unsigned char *key,
-    size_t len, void **ret_room)
+                            size_t len, void **ret_room)
 {
 	return be64_get(key) == ledger->totals.last_body_id
-	    ? store_append_room(ledger->txn, TABLE_BODY, key, BODY_KEY_SIZE,
-		  len, ret_room)
-	    : store_put_room(ledger->txn, TABLE_BODY, key, BODY_KEY_SIZE, len,
-		  ret_room);
+	           ? store_append_room(ledger->txn, TABLE_BODY, key,
+	                               BODY_KEY_SIZE, len, ret_room)
+	           : store_put_room(ledger->txn, TABLE_BODY, key, BODY_KEY_SIZE,
+	                            len, ret_room);
 }
 
 static int place_parts(struct ledger *ledger, struct submission *submission)
@@ -177,8 +179,8 @@ static int place_parts(struct ledger *ledger, struct submission *submission)
 	uint32_t *relays = xcalloc(message->recipient_count, sizeof(*relays));
 	int r = 0;
 
-	message->parts = message_allocate(message,
-	    count * sizeof(*message->parts));
+	message->parts =
+	    message_allocate(message, count * sizeof(*message->parts));
 	message->part_count = count;
 	message->next_part = (uint16_t)count;
 	for (unsigned i = 0; i < count && r == 0; i++) {
@@ -236,7 +238,7 @@ int upload_apply(struct ledger *ledger, struct upload *upload)
 	if (r < 0)
 		return r;
 	body_plan_slice(&plan, is_first, header_len,
-	    body_chunks_len(upload->chunks));
+	                body_chunks_len(upload->chunks));
 	body_gather_begin(&gather, upload->header, header_len, upload->chunks);
 	r = write_pieces(ledger, upload->body_id, &piece, &plan, &gather);
 	upload->next_piece = piece;
@@ -244,7 +246,7 @@ int upload_apply(struct ledger *ledger, struct upload *upload)
 }
 
 static int read_upload(struct ledger *ledger, uint64_t body_id,
-    struct upload_row *ret_row)
+                       struct upload_row *ret_row)
 {
 	unsigned char key[STATE_KEY_SIZE];
 	struct store_bytes bytes;
@@ -265,7 +267,7 @@ int upload_row_read(struct upload_row *ret_row, const struct store_bytes *row)
 }
 
 static int write_upload(struct ledger *ledger, uint64_t body_id,
-    const struct upload_row *row)
+                        const struct upload_row *row)
 {
 	unsigned char key[STATE_KEY_SIZE], bytes[UPLOAD_ROW_SIZE];
 
@@ -273,7 +275,7 @@ static int write_upload(struct ledger *ledger, uint64_t body_id,
 	be32_put(bytes, row->uid);
 	be64_put(bytes + 4, row->bytes);
 	return store_put(ledger->txn, TABLE_STATE, key, sizeof(key), bytes,
-	    sizeof(bytes));
+	                 sizeof(bytes));
 }
 
 static int end_upload(struct ledger *ledger, uint64_t body_id)

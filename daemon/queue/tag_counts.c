@@ -29,7 +29,7 @@ static struct row *row_of(const char *tag)
 		int state = ROW_FREE;
 
 		if (atomic_compare_exchange_strong(&rows[i].state, &state,
-			ROW_IN_WORK)) {
+		                                   ROW_IN_WORK)) {
 			strcpy(rows[i].tag, tag);
 			atomic_store(&rows[i].state, ROW_READY);
 			return &rows[i];

@@ -7,8 +7,8 @@
 
 #include "queue/bigendian.h"
 
-#define NUMBERS (6 + MESSAGE_STATES)
-#define ROW_SIZE (1 + 8 * NUMBERS + 4)
+#define NUMBERS     (6 + MESSAGE_STATES)
+#define ROW_SIZE    (1 + 8 * NUMBERS + 4)
 #define ROW_VERSION 1
 
 static const unsigned char row_key[4];
@@ -63,5 +63,5 @@ int totals_save(const struct totals *totals, struct store_txn *txn)
 		be64_put(row + 1 + 8 * i, *numbers[i]);
 	be32_put(row + 1 + 8 * NUMBERS, totals->last_lane);
 	return store_put(txn, TABLE_LANE, row_key, sizeof(row_key), row,
-	    sizeof(row));
+	                 sizeof(row));
 }

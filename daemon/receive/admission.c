@@ -12,7 +12,7 @@
 #include "receive/authorship.h"
 #include "runtime/log.h"
 
-#define TABLE_SIZE 1024 /* chains stay short: few uids submit at a time */
+#define TABLE_SIZE   1024 /* chains stay short: few uids submit at a time */
 #define LOG_PAUSE_US (60LL * 1000000)
 
 struct submitter {
@@ -32,7 +32,7 @@ struct admission {
 
 static struct submitter **find(struct admission *admission, uid_t uid);
 static bool take_token(struct submitter *submitter,
-    const struct submitter_rule *rule);
+                       const struct submitter_rule *rule);
 
 int admission_new(struct admission **ret_admission)
 {
@@ -71,7 +71,8 @@ static double burst_of(const struct submitter_rule *rule)
 }
 
 struct submitter *admission_enter(struct admission *admission, uid_t uid,
-    const struct submitter_rule *rule, struct smtp_answer *ret_answer)
+                                  const struct submitter_rule *rule,
+                                  struct smtp_answer *ret_answer)
 {
 	struct submitter **place = find(admission, uid);
 	struct submitter *submitter = *place;
@@ -79,8 +80,8 @@ struct submitter *admission_enter(struct admission *admission, uid_t uid,
 	if (submitter == NULL) {
 		submitter = calloc(1, sizeof(*submitter));
 		if (submitter == NULL) {
-			*ret_answer = smtp_answer(421, "4.3.0",
-			    "Out of memory; try again later");
+			*ret_answer = smtp_answer(
+			    421, "4.3.0", "Out of memory; try again later");
 			return NULL;
 		}
 		submitter->uid = uid;
@@ -90,7 +91,8 @@ struct submitter *admission_enter(struct admission *admission, uid_t uid,
 	}
 	if (rule->connections != 0 &&
 	    submitter->connections >= rule->connections) {
-		(void)snprintf(submitter->text, sizeof(submitter->text),
+		(void)snprintf(
+		    submitter->text, sizeof(submitter->text),
 		    "Too many connections: uid %lu may have %lu at a time",
 		    (unsigned long)uid, (unsigned long)rule->connections);
 		*ret_answer = smtp_answer(421, "4.7.0", submitter->text);
@@ -123,18 +125,21 @@ void admission_leave(struct admission *admission, struct submitter *submitter)
 }
 
 struct smtp_answer admission_check_mail(struct submitter *submitter,
-    const struct submitter_rule *rule, const struct settings *settings,
-    const char *sender)
+                                        const struct submitter_rule *rule,
+                                        const struct settings *settings,
+                                        const char *sender)
 {
 	if (!authorship_is_allowed(rule, settings, sender)) {
-		(void)snprintf(submitter->text, sizeof(submitter->text),
+		(void)snprintf(
+		    submitter->text, sizeof(submitter->text),
 		    "uid %lu may not send as this address; see `submitters` "
 		    "in relais.yaml(5)",
 		    (unsigned long)submitter->uid);
 		return smtp_answer(550, "5.7.1", submitter->text);
 	}
 	if (!take_token(submitter, rule)) {
-		(void)snprintf(submitter->text, sizeof(submitter->text),
+		(void)snprintf(
+		    submitter->text, sizeof(submitter->text),
 		    "Too many messages: uid %lu may send %lu in %lu s, try "
 		    "again later",
 		    (unsigned long)submitter->uid,
@@ -146,7 +151,7 @@ struct smtp_answer admission_check_mail(struct submitter *submitter,
 }
 
 static bool take_token(struct submitter *submitter,
-    const struct submitter_rule *rule)
+                       const struct submitter_rule *rule)
 {
 	int64_t now_us = clock_monotonic_us();
 	double more;
@@ -154,7 +159,7 @@ static bool take_token(struct submitter *submitter,
 	if (rule->rate.count == 0 || rule->rate.period_s == 0)
 		return true;
 	more = (double)(now_us - submitter->refilled_us) / 1e6 *
-	    rule->rate.count / rule->rate.period_s;
+	       rule->rate.count / rule->rate.period_s;
 	submitter->refilled_us = now_us;
 	submitter->tokens += more;
 	if (submitter->tokens > burst_of(rule))
@@ -166,26 +171,30 @@ static bool take_token(struct submitter *submitter,
 }
 
 struct smtp_answer admission_refuse_share(struct submitter *submitter,
-    const struct submitter_rule *rule, const struct queue_quota *quota,
-    int error)
+                                          const struct submitter_rule *rule,
+                                          const struct queue_quota *quota,
+                                          int error)
 {
 	unsigned long uid = (unsigned long)submitter->uid;
 	int64_t now_us = clock_monotonic_us();
 
 	if (error == -EUSERS)
-		(void)snprintf(submitter->text, sizeof(submitter->text),
+		(void)snprintf(
+		    submitter->text, sizeof(submitter->text),
 		    "Too many messages wait: uid %lu may have %llu, try again "
-		    "later", uid, (unsigned long long)quota->messages);
+		    "later",
+		    uid, (unsigned long long)quota->messages);
 	else
-		(void)snprintf(submitter->text, sizeof(submitter->text),
+		(void)snprintf(
+		    submitter->text, sizeof(submitter->text),
 		    "Too much mail waits: uid %lu may have %llu MiB, %lu %% of "
-		    "the queue, try again later", uid,
-		    (unsigned long long)(quota->bytes >> 20),
+		    "the queue, try again later",
+		    uid, (unsigned long long)(quota->bytes >> 20),
 		    (unsigned long)rule->share_percent);
 	if (now_us >= submitter->next_log_us) {
 		submitter->next_log_us = now_us + LOG_PAUSE_US;
 		log_message(LOG_LEVEL_WARNING, "above_share",
-		    "new mail is refused: %s", submitter->text);
+		            "new mail is refused: %s", submitter->text);
 	}
 	return smtp_answer(452, "4.3.1", submitter->text);
 }

@@ -29,7 +29,8 @@ void admission_free(struct admission *admission);
  * otherwise admission_leave() ends it. rule is borrowed for the call.
  */
 struct submitter *admission_enter(struct admission *admission, uid_t uid,
-    const struct submitter_rule *rule, struct smtp_answer *ret_answer);
+                                  const struct submitter_rule *rule,
+                                  struct smtp_answer *ret_answer);
 void admission_leave(struct admission *admission, struct submitter *submitter);
 
 /*
@@ -37,8 +38,9 @@ void admission_leave(struct admission *admission, struct submitter *submitter);
  * is valid until the next call.
  */
 struct smtp_answer admission_check_mail(struct submitter *submitter,
-    const struct submitter_rule *rule, const struct settings *settings,
-    const char *sender);
+                                        const struct submitter_rule *rule,
+                                        const struct settings *settings,
+                                        const char *sender);
 
 /*
  * The queue takes no more of this submitter's (error: a submission's -EUSERS or
@@ -46,7 +48,8 @@ struct smtp_answer admission_check_mail(struct submitter *submitter,
  * until the next call.
  */
 struct smtp_answer admission_refuse_share(struct submitter *submitter,
-    const struct submitter_rule *rule, const struct queue_quota *quota,
-    int error);
+                                          const struct submitter_rule *rule,
+                                          const struct queue_quota *quota,
+                                          int error);
 
 #endif

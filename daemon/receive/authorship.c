@@ -17,21 +17,19 @@
 #define NAME_MAX_OCTETS 1024
 
 static const char *const author_fields[] = {
-	"From",
-	"Sender",
-	"Resent-From",
-	"Resent-Sender",
-	NULL,
+	"From", "Sender", "Resent-From", "Resent-Sender", NULL,
 };
 
 static bool is_field_allowed(const struct submitter_rule *rule,
-    const struct settings *settings, const struct header_field *field);
+                             const struct settings *settings,
+                             const struct header_field *field);
 static bool is_name_allowed(const struct submitter_rule *rule,
-    const struct settings *settings, const char *name, size_t len);
+                            const struct settings *settings, const char *name,
+                            size_t len);
 static size_t decode_words(const char *text, size_t len, char *out);
 
 bool authorship_is_allowed(const struct submitter_rule *rule,
-    const struct settings *settings, const char *sender)
+                           const struct settings *settings, const char *sender)
 {
 	char whole[ADDRESS_SIZE + ADDRESS_DOMAIN_MAX + 2];
 	size_t i;
@@ -41,7 +39,7 @@ bool authorship_is_allowed(const struct submitter_rule *rule,
 	/* A bare name gets our domain later, and counts as that now. */
 	if (address_domain(sender) == NULL) {
 		(void)snprintf(whole, sizeof(whole), "%s@%s", sender,
-		    settings->domain);
+		               settings->domain);
 		sender = whole;
 	}
 	for (i = 0; i < rule->senders.count; i++)
@@ -51,8 +49,9 @@ bool authorship_is_allowed(const struct submitter_rule *rule,
 }
 
 bool authorship_check_header(const struct submitter_rule *rule,
-    const struct settings *settings, const char *header, size_t len,
-    struct smtp_answer *ret_answer)
+                             const struct settings *settings,
+                             const char *header, size_t len,
+                             struct smtp_answer *ret_answer)
 {
 	struct header_walk walk;
 	struct header_field field;
@@ -64,7 +63,8 @@ bool authorship_check_header(const struct submitter_rule *rule,
 		if (!header_field_is_any(&field, author_fields) ||
 		    is_field_allowed(rule, settings, &field))
 			continue;
-		*ret_answer = smtp_answer(550, "5.7.1",
+		*ret_answer = smtp_answer(
+		    550, "5.7.1",
 		    "You may not send under this From or Sender; see "
 		    "`submitters` in relais.yaml(5)");
 		return false;
@@ -74,14 +74,15 @@ bool authorship_check_header(const struct submitter_rule *rule,
 
 /* What can't be read as addresses may be read as another's by somebody. */
 static bool is_field_allowed(const struct submitter_rule *rule,
-    const struct settings *settings, const struct header_field *field)
+                             const struct settings *settings,
+                             const struct header_field *field)
 {
 	struct address_list list;
 	unsigned count = 0;
 	int r;
 
 	address_list_init(&list, field->body, field->body_len,
-	    ADDRESS_UTF8 | ADDRESS_BARE);
+	                  ADDRESS_UTF8 | ADDRESS_BARE);
 	while ((r = address_list_next(&list)) == 0) {
 		count++;
 		if (!authorship_is_allowed(rule, settings, list.mailbox) ||
@@ -96,18 +97,19 @@ static bool is_field_allowed(const struct submitter_rule *rule,
 static bool is_local_octet(char c)
 {
 	return isalnum((unsigned char)c) || (c & 0x80) != 0 ||
-	    (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~.", c) != NULL);
+	       (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~.", c) != NULL);
 }
 
 static bool is_domain_octet(char c)
 {
 	return isalnum((unsigned char)c) || (c & 0x80) != 0 || c == '-' ||
-	    c == '.';
+	       c == '.';
 }
 
 /* Each thing around an "@" that a reader would take for an address. */
 static bool is_name_allowed(const struct submitter_rule *rule,
-    const struct settings *settings, const char *name, size_t len)
+                            const struct settings *settings, const char *name,
+                            size_t len)
 {
 	char text[NAME_MAX_OCTETS + 1], shown[NAME_MAX_OCTETS + 1];
 	const char *at;
@@ -126,8 +128,8 @@ static bool is_name_allowed(const struct submitter_rule *rule,
 			end--;
 		if (start == at || end == at + 1)
 			continue;
-		(void)snprintf(shown, sizeof(shown), "%.*s",
-		    (int)(end - start), start);
+		(void)snprintf(shown, sizeof(shown), "%.*s", (int)(end - start),
+		               start);
 		if (!authorship_is_allowed(rule, settings, shown))
 			return false;
 	}
@@ -144,7 +146,7 @@ static int digit_of(char c, int base)
 	if (c == '\0')
 		return -1;
 	found = base == 64 ? strchr(base64, c)
-			   : strchr(hex, toupper((unsigned char)c));
+	                   : strchr(hex, toupper((unsigned char)c));
 	if (found == NULL)
 		return -1;
 	return (int)(found - (base == 64 ? base64 : hex));
@@ -193,7 +195,7 @@ static size_t decode_b(const char *text, size_t len, char *out)
 
 /* RFC 2047: "=?charset?B|Q?text?="; the octets of the text, 0 if it is none. */
 static size_t decode_word(const char *text, size_t len, char *out,
-    size_t *ret_used)
+                          size_t *ret_used)
 {
 	const char *end = text + len, *encoding, *content, *stop;
 
@@ -211,8 +213,8 @@ static size_t decode_word(const char *text, size_t len, char *out,
 		return 0;
 	*ret_used = (size_t)(stop + 2 - text);
 	return toupper((unsigned char)encoding[1]) == 'B'
-	    ? decode_b(content, (size_t)(stop - content), out)
-	    : decode_q(content, (size_t)(stop - content), out);
+	           ? decode_b(content, (size_t)(stop - content), out)
+	           : decode_q(content, (size_t)(stop - content), out);
 }
 
 /* No encoded word is shorter than what it stands for. Quoting marks and NULs

@@ -20,11 +20,12 @@ struct submitter_rule;
 
 /* An envelope sender. The null sender carries no identity: reports get out. */
 bool authorship_is_allowed(const struct submitter_rule *rule,
-    const struct settings *settings, const char *sender);
+                           const struct settings *settings, const char *sender);
 
 /* False: with an answer that names the field. The header block is borrowed. */
 bool authorship_check_header(const struct submitter_rule *rule,
-    const struct settings *settings, const char *header, size_t len,
-    struct smtp_answer *ret_answer);
+                             const struct settings *settings,
+                             const char *header, size_t len,
+                             struct smtp_answer *ret_answer);
 
 #endif

@@ -14,10 +14,10 @@
 #include "smtp/xtext.h"
 
 _Static_assert(NOTIFY_NEVER == SMTP_NOTIFY_NEVER &&
-	NOTIFY_SUCCESS == SMTP_NOTIFY_SUCCESS &&
-	NOTIFY_FAILURE == SMTP_NOTIFY_FAILURE &&
-	NOTIFY_DELAY == SMTP_NOTIFY_DELAY,
-    "the envelope's NOTIFY is stored as it is");
+                   NOTIFY_SUCCESS == SMTP_NOTIFY_SUCCESS &&
+                   NOTIFY_FAILURE == SMTP_NOTIFY_FAILURE &&
+                   NOTIFY_DELAY == SMTP_NOTIFY_DELAY,
+               "the envelope's NOTIFY is stored as it is");
 
 struct expansion {
 	struct message *message;
@@ -27,14 +27,14 @@ struct expansion {
 };
 
 static void record_sender(struct message *message,
-    const struct settings *settings, const char *sender);
+                          const struct settings *settings, const char *sender);
 static void record_params(struct message *message,
-    const struct smtp_mail_params *params);
+                          const struct smtp_mail_params *params);
 static int add_recipient(void *context, const char *address);
 
 bool envelope_record(struct message *message, const struct settings *settings,
-    const struct smtp_envelope *envelope, unsigned **ret_ends,
-    struct smtp_answer *ret_answer)
+                     const struct smtp_envelope *envelope, unsigned **ret_ends,
+                     struct smtp_answer *ret_answer)
 {
 	unsigned *ends = xcalloc(envelope->recipient_count, sizeof(*ends));
 	struct expansion expansion = { .message = message };
@@ -49,15 +49,18 @@ bool envelope_record(struct message *message, const struct settings *settings,
 	for (i = 0; i < envelope->recipient_count && r == 0; i++) {
 		expansion.source = &envelope->recipients[i];
 		r = aliases_expand(settings, expansion.source->address,
-		    add_recipient, &expansion);
+		                   add_recipient, &expansion);
 		ends[i] = expansion.count;
 	}
 	if (r < 0) {
 		free(expansion.list);
 		free(ends);
-		*ret_answer = r == -E2BIG ? smtp_answer(554, "5.4.6",
-		    "An alias stands for too many addresses") :
-		    smtp_answer(452, "4.3.1", "Out of memory; try again later");
+		*ret_answer =
+		    r == -E2BIG
+			? smtp_answer(554, "5.4.6",
+		                      "An alias stands for too many addresses")
+			: smtp_answer(452, "4.3.1",
+		                      "Out of memory; try again later");
 		return false;
 	}
 
@@ -71,7 +74,7 @@ bool envelope_record(struct message *message, const struct settings *settings,
 }
 
 static void record_sender(struct message *message,
-    const struct settings *settings, const char *sender)
+                          const struct settings *settings, const char *sender)
 {
 	char *full;
 
@@ -94,7 +97,7 @@ static const char *decode_envid(struct message *message, const char *envid)
 }
 
 static void record_params(struct message *message,
-    const struct smtp_mail_params *params)
+                          const struct smtp_mail_params *params)
 {
 	if (params->is_smtputf8)
 		message->flags |= MESSAGE_SMTPUTF8;
@@ -140,10 +143,11 @@ static int add_recipient(void *context, const char *address)
 	if (expansion->count == UINT16_MAX)
 		return -E2BIG;
 	if (expansion->count == expansion->room) {
-		expansion->room = expansion->room == 0 ?
-		    4 : 2 * expansion->room;
-		expansion->list = xrealloc(expansion->list,
-		    expansion->room * sizeof(*expansion->list));
+		expansion->room =
+		    expansion->room == 0 ? 4 : 2 * expansion->room;
+		expansion->list =
+		    xrealloc(expansion->list,
+		             expansion->room * sizeof(*expansion->list));
 	}
 	recipient = &expansion->list[expansion->count++];
 	memset(recipient, 0, sizeof(*recipient));

@@ -23,7 +23,7 @@ struct settings;
  * an answer where it can't be: an alias with too many targets, no memory.
  */
 bool envelope_record(struct message *message, const struct settings *settings,
-    const struct smtp_envelope *envelope, unsigned **ret_ends,
-    struct smtp_answer *ret_answer);
+                     const struct smtp_envelope *envelope, unsigned **ret_ends,
+                     struct smtp_answer *ret_answer);
 
 #endif

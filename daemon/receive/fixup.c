@@ -13,14 +13,8 @@
 #include "uuid.h"
 
 static const char *const dropped[] = {
-	"Bcc",
-	"Resent-Bcc",
-	"Return-Path",
-	"X-Relais-Key",
-	"X-Relais-Tag",
-	"X-Relais-Meta",
-	"X-Relais-Relay",
-	"X-Relais-Wait",
+	"Bcc",          "Resent-Bcc",    "Return-Path",    "X-Relais-Key",
+	"X-Relais-Tag", "X-Relais-Meta", "X-Relais-Relay", "X-Relais-Wait",
 	NULL,
 };
 
@@ -35,26 +29,27 @@ struct findings {
 
 static void look(struct findings *findings, const char *header, size_t len);
 static bool keep(const struct findings *findings, const char *header,
-    size_t len, char **ret_kept, size_t *ret_kept_len);
+                 size_t len, char **ret_kept, size_t *ret_kept_len);
 static void name_message(struct message *message,
-    const struct settings *settings, const char *sender,
-    const struct findings *findings);
+                         const struct settings *settings, const char *sender,
+                         const struct findings *findings);
 
 bool fixup_header(struct message *message, const struct settings *settings,
-    const char *sender, const char *header, size_t len, char **ret_kept,
-    size_t *ret_kept_len, struct smtp_answer *ret_answer)
+                  const char *sender, const char *header, size_t len,
+                  char **ret_kept, size_t *ret_kept_len,
+                  struct smtp_answer *ret_answer)
 {
 	struct findings findings = { 0 };
 
 	look(&findings, header, len);
 	if (findings.from > 1) {
-		*ret_answer = smtp_answer(550, "5.6.0",
-		    "The header has more than one From field");
+		*ret_answer = smtp_answer(
+		    550, "5.6.0", "The header has more than one From field");
 		return false;
 	}
 	if (!keep(&findings, header, len, ret_kept, ret_kept_len)) {
-		*ret_answer = smtp_answer(452, "4.3.1",
-		    "Out of memory; try again later");
+		*ret_answer =
+		    smtp_answer(452, "4.3.1", "Out of memory; try again later");
 		return false;
 	}
 	if (findings.from == 0)
@@ -86,7 +81,7 @@ static void look(struct findings *findings, const char *header, size_t len)
 }
 
 static bool keep(const struct findings *findings, const char *header,
-    size_t len, char **ret_kept, size_t *ret_kept_len)
+                 size_t len, char **ret_kept, size_t *ret_kept_len)
 {
 	struct buffer buffer;
 	bool is_kept = false;
@@ -109,7 +104,8 @@ static bool keep(const struct findings *findings, const char *header,
 
 /* RFC 6409 8.3. The name must mean something elsewhere, never "localhost". */
 static const char *make_message_id(struct message *message,
-    const struct settings *settings, const char *sender)
+                                   const struct settings *settings,
+                                   const char *sender)
 {
 	const char *domain = address_domain(sender);
 	char uuid[UUID_SIZE];
@@ -127,16 +123,16 @@ static const char *make_message_id(struct message *message,
 }
 
 static void name_message(struct message *message,
-    const struct settings *settings, const char *sender,
-    const struct findings *findings)
+                         const struct settings *settings, const char *sender,
+                         const struct findings *findings)
 {
 	struct buffer text;
 	char *id = NULL;
 
 	if (findings->message_id == 0) {
 		message->flags |= MESSAGE_ADD_MESSAGE_ID;
-		message->message_id = make_message_id(message, settings,
-		    sender);
+		message->message_id =
+		    make_message_id(message, settings, sender);
 		return;
 	}
 	buffer_init(&text, MESSAGE_ID_MAX);

@@ -23,7 +23,8 @@ struct settings;
  * the header is not one that may be sent (two From fields).
  */
 bool fixup_header(struct message *message, const struct settings *settings,
-    const char *sender, const char *header, size_t len, char **ret_kept,
-    size_t *ret_kept_len, struct smtp_answer *ret_answer);
+                  const char *sender, const char *header, size_t len,
+                  char **ret_kept, size_t *ret_kept_len,
+                  struct smtp_answer *ret_answer);
 
 #endif

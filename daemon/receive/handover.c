@@ -41,30 +41,30 @@ void handover_free(struct handover *handover)
 }
 
 void handover_add_take(struct handover *handover, struct buffer *commands,
-    struct evbuffer *content)
+                       struct evbuffer *content)
 {
 	struct handover_message *message;
 
 	/* Powers of two have room up to the next one. */
 	if ((handover->count & (handover->count - 1)) == 0)
-		handover->messages = xrealloc(handover->messages,
-		    (handover->count == 0 ? 1 : 2 * handover->count) *
-			sizeof(*handover->messages));
+		handover->messages =
+		    xrealloc(handover->messages,
+		             (handover->count == 0 ? 1 : 2 * handover->count) *
+		                 sizeof(*handover->messages));
 	message = &handover->messages[handover->count++];
 	memset(message, 0, sizeof(*message));
 	message->recipient = -1;
 	message->content = content;
-	if (buffer_take(commands, &message->commands,
-		&message->commands_len) < 0)
+	if (buffer_take(commands, &message->commands, &message->commands_len) <
+	    0)
 		abort();
 }
 
 void handover_answer(struct handover_message *message,
-    struct smtp_answer answer)
+                     struct smtp_answer answer)
 {
 	message->code = answer.code;
 	(void)snprintf(message->enhanced, sizeof(message->enhanced), "%s",
-	    answer.enhanced != NULL ? answer.enhanced : "");
-	(void)snprintf(message->text, sizeof(message->text), "%s",
-	    answer.text);
+	               answer.enhanced != NULL ? answer.enhanced : "");
+	(void)snprintf(message->text, sizeof(message->text), "%s", answer.text);
 }

@@ -35,11 +35,11 @@ struct handover_message {
 	int code;
 	char enhanced[20]; /* "" where there is none */
 	char text[HANDOVER_TEXT_SIZE];
-	long recipient;   /* the index of the one that was refused; -1 */
-	uint64_t id;      /* it is stored; or, refused: who has the key; or 0 */
-	bool is_replay;   /* it was there already */
-	bool is_lowered;  /* its priority is not the one that was asked for */
-	bool has_waited;  /* for the outcome, which is */
+	long recipient;  /* the index of the one that was refused; -1 */
+	uint64_t id;     /* it is stored; or, refused: who has the key; or 0 */
+	bool is_replay;  /* it was there already */
+	bool is_lowered; /* its priority is not the one that was asked for */
+	bool has_waited; /* for the outcome, which is */
 	enum outcome how;
 };
 
@@ -60,10 +60,10 @@ void handover_free(struct handover *handover);
 
 /* Takes what is in the buffer, which is left empty, and the content. */
 void handover_add_take(struct handover *handover, struct buffer *commands,
-    struct evbuffer *content);
+                       struct evbuffer *content);
 
 /* Sets the answer to one message. */
 void handover_answer(struct handover_message *message,
-    struct smtp_answer answer);
+                     struct smtp_answer answer);
 
 #endif

@@ -22,7 +22,7 @@
 /* Outlives its intake while letters are under way. */
 struct intake {
 	struct intake_owner *owner; /* NULL: the session is gone */
-	struct intake_owner terms; /* its fields, kept when it is gone */
+	struct intake_owner terms;  /* its fields, kept when it is gone */
 	unsigned letters;
 
 	struct message *message;
@@ -116,7 +116,7 @@ void intake_begin(struct intake *intake, uint64_t declared_bytes)
 }
 
 void intake_take_header(struct intake *intake, struct message *message,
-    char *header, size_t len)
+                        char *header, size_t len)
 {
 	intake->message = message;
 	intake->header = header;
@@ -143,7 +143,7 @@ bool intake_is_crowded(const struct intake *intake)
 static bool has_slice(const struct intake *intake)
 {
 	return intake->chunk_bytes >
-	    (intake->is_sliced ? SLICE_BYTES : QUEUE_SLICE_MAX);
+	       (intake->is_sliced ? SLICE_BYTES : QUEUE_SLICE_MAX);
 }
 
 int intake_add(struct intake *intake, const char *data, size_t len)
@@ -234,7 +234,7 @@ void intake_relieve(struct intake *intake)
 
 /* Takes up to a slice of full chunks, or also a last one that isn't full. */
 static struct body_chunk *take_chunks(struct intake *intake, bool is_all,
-    size_t *ret_bytes)
+                                      size_t *ret_bytes)
 {
 	struct body_chunk *first = intake->first, **end = &intake->first;
 	struct body_chunk *rest;
@@ -242,7 +242,7 @@ static struct body_chunk *take_chunks(struct intake *intake, bool is_all,
 
 	*ret_bytes = 0;
 	while (*end != NULL && count < SLICE_PIECES &&
-	    (is_all || (*end)->len == BODY_PIECE_MAX)) {
+	       (is_all || (*end)->len == BODY_PIECE_MAX)) {
 		*ret_bytes += (*end)->size;
 		intake->chunk_bytes -= (*end)->len;
 		count++;
@@ -331,7 +331,7 @@ static void on_upload_done(struct letter *letter)
 }
 
 void intake_submit(struct intake *intake, const struct settings *settings,
-    uint32_t relay)
+                   uint32_t relay)
 {
 	struct message *message = intake->message;
 
@@ -345,8 +345,7 @@ void intake_submit(struct intake *intake, const struct settings *settings,
 }
 
 /* A release is a time of day; a due is queue time. */
-static void set_dues(const struct intake *intake,
-    struct submission *submission)
+static void set_dues(const struct intake *intake, struct submission *submission)
 {
 	uint64_t release_ms = submission->message->release_ms;
 	uint64_t now_ms = (uint64_t)clock_wall_ms();
@@ -355,8 +354,8 @@ static void set_dues(const struct intake *intake,
 	if (release_ms <= now_ms)
 		return;
 	for (i = 0; i < submission->part_count; i++)
-		submission->parts[i].due_ms = release_ms - now_ms +
-		    queue_time_ms(intake->terms.queue);
+		submission->parts[i].due_ms =
+		    release_ms - now_ms + queue_time_ms(intake->terms.queue);
 }
 
 /* Only a key ever asks whether it stands for the same bytes. */
@@ -393,7 +392,7 @@ static void post_submission(struct intake *intake)
 	submission->upload_id = intake->body_id;
 	submission->quota = intake->terms.quota;
 	route_submission(submission, intake->submit_settings,
-	    intake->submit_relay);
+	                 intake->submit_relay);
 	set_dues(intake, submission);
 	settings_unref(intake->submit_settings);
 	intake->submit_settings = NULL;

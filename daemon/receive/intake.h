@@ -31,7 +31,7 @@ struct intake_owner {
 	/* The submission of intake_submit() is on disk, or failed; borrowed
 	 * for the call. */
 	void (*on_submitted)(struct intake_owner *owner,
-	    const struct submission *submission);
+	                     const struct submission *submission);
 };
 
 struct intake;
@@ -50,7 +50,7 @@ void intake_begin(struct intake *intake, uint64_t declared_bytes);
 
 /* The kept header block; taken. The message is the intake's from here. */
 void intake_take_header(struct intake *intake, struct message *message,
-    char *header, size_t len);
+                        char *header, size_t len);
 
 /* Part of the body. 0, -ENOMEM, or what a slice met (-ENOSPC, -EIO). */
 int intake_add(struct intake *intake, const char *data, size_t len);
@@ -73,7 +73,7 @@ struct message *intake_message(struct intake *intake);
  * id of the one asked for, or 0.
  */
 void intake_submit(struct intake *intake, const struct settings *settings,
-    uint32_t relay);
+                   uint32_t relay);
 
 /* The message is not to be: everything of it goes. */
 void intake_abandon(struct intake *intake);

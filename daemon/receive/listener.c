@@ -33,10 +33,10 @@ static void on_connection(evutil_socket_t fd, short what, void *argument);
 static void on_rested(evutil_socket_t fd, short what, void *argument);
 
 static int listener_start(struct listener **ret_listener,
-    struct event_base *base, struct listener *listener)
+                          struct event_base *base, struct listener *listener)
 {
 	listener->event = event_new(base, listener->fd, EV_READ | EV_PERSIST,
-	    on_connection, listener);
+	                            on_connection, listener);
 	listener->rest = event_new(base, -1, 0, on_rested, listener);
 	if (listener->event == NULL || listener->rest == NULL ||
 	    event_add(listener->event, NULL) < 0)
@@ -55,8 +55,8 @@ static struct listener *listener_allocate(const struct listener_owner *owner)
 }
 
 int listener_new_unix(struct listener **ret_listener, struct event_base *base,
-    const char *path, mode_t mode, const struct listener_owner *owner,
-    char **ret_error)
+                      const char *path, mode_t mode,
+                      const struct listener_owner *owner, char **ret_error)
 {
 	struct listener *listener = listener_allocate(owner);
 	int r;
@@ -74,7 +74,8 @@ out:
 }
 
 static int parse_address(const char *text, uint16_t port,
-    struct sockaddr_storage *ret_address, socklen_t *ret_len)
+                         struct sockaddr_storage *ret_address,
+                         socklen_t *ret_len)
 {
 	struct sockaddr_in *v4 = (struct sockaddr_in *)(void *)ret_address;
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)(void *)ret_address;
@@ -96,8 +97,8 @@ static int parse_address(const char *text, uint16_t port,
 }
 
 int listener_new_tcp(struct listener **ret_listener, struct event_base *base,
-    const char *address, uint16_t port, uid_t uid,
-    const struct listener_owner *owner)
+                     const char *address, uint16_t port, uid_t uid,
+                     const struct listener_owner *owner)
 {
 	struct listener *listener = listener_allocate(owner);
 	struct sockaddr_storage storage;
@@ -110,11 +111,11 @@ int listener_new_tcp(struct listener **ret_listener, struct event_base *base,
 	if (r < 0)
 		goto out;
 	listener->fd = socket(storage.ss_family,
-	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	                      SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	r = -EIO;
 	if (listener->fd < 0 ||
 	    setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &on,
-		sizeof(on)) < 0 ||
+	               sizeof(on)) < 0 ||
 	    bind(listener->fd, (struct sockaddr *)&storage, len) < 0 ||
 	    listen(listener->fd, 65535) < 0) {
 		r = -errno;
@@ -127,9 +128,9 @@ out:
 	return r;
 }
 
-int listener_new_passed(struct listener **ret_listener,
-    struct event_base *base, int fd, const struct listener_owner *owner,
-    char **ret_error)
+int listener_new_passed(struct listener **ret_listener, struct event_base *base,
+                        int fd, const struct listener_owner *owner,
+                        char **ret_error)
 {
 	struct listener *listener = listener_allocate(owner);
 	int r;
@@ -178,7 +179,7 @@ static void take_a_rest(struct listener *listener, int error)
 	static const struct timeval moment = { .tv_usec = 100000 };
 
 	log_message(LOG_LEVEL_WARNING, "accept_paused",
-	    "no new client for a moment: %s", strerror(error));
+	            "no new client for a moment: %s", strerror(error));
 	(void)event_del(listener->event);
 	(void)event_add(listener->rest, &moment);
 }
@@ -192,8 +193,8 @@ static void on_connection(evutil_socket_t fd, short what, void *argument)
 	for (i = 0; i < ACCEPT_AT_ONCE; i++) {
 		client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (client >= 0) {
-			listener->owner.on_client(listener->owner.owner,
-			    client, listener);
+			listener->owner.on_client(listener->owner.owner, client,
+			                          listener);
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||

@@ -26,18 +26,18 @@ struct listener_owner {
  * *ret_error that names the path.
  */
 int listener_new_unix(struct listener **ret_listener, struct event_base *base,
-    const char *path, mode_t mode, const struct listener_owner *owner,
-    char **ret_error);
+                      const char *path, mode_t mode,
+                      const struct listener_owner *owner, char **ret_error);
 
 /* On a loopback address; whoever connects counts as uid. */
 int listener_new_tcp(struct listener **ret_listener, struct event_base *base,
-    const char *address, uint16_t port, uid_t uid,
-    const struct listener_owner *owner);
+                     const char *address, uint16_t port, uid_t uid,
+                     const struct listener_owner *owner);
 
 /* On a socket that the service manager passed: it stays there at the end. */
-int listener_new_passed(struct listener **ret_listener,
-    struct event_base *base, int fd, const struct listener_owner *owner,
-    char **ret_error);
+int listener_new_passed(struct listener **ret_listener, struct event_base *base,
+                        int fd, const struct listener_owner *owner,
+                        char **ret_error);
 
 /* Removes the socket it made. NULL is allowed. */
 void listener_free(struct listener *listener);

@@ -12,7 +12,7 @@ struct tally {
 };
 
 static struct tally count(const struct message *message, unsigned first,
-    unsigned end)
+                          unsigned end)
 {
 	struct tally tally = { 0 };
 	unsigned i;
@@ -40,24 +40,26 @@ static struct tally count(const struct message *message, unsigned first,
 }
 
 static struct smtp_answer failure(struct outcome_text *text, const char *id,
-    const struct message_recipient *recipient)
+                                  const struct message_recipient *recipient)
 {
 	const struct message_reply *reply = &recipient->reply;
 	bool has_code = recipient->state == RECIPIENT_FAILED &&
-	    reply->code >= 500 && reply->code <= 599;
+	                reply->code >= 500 && reply->code <= 599;
 	const uint16_t *enhanced = reply->enhanced;
 
 	if (recipient->state == RECIPIENT_FAILED && enhanced[0] == 5)
 		(void)snprintf(text->enhanced, sizeof(text->enhanced),
-		    "%u.%u.%u", enhanced[0], enhanced[1], enhanced[2]);
+		               "%u.%u.%u", enhanced[0], enhanced[1],
+		               enhanced[2]);
 	else
 		(void)snprintf(text->enhanced, sizeof(text->enhanced), "%s",
-		    recipient->state == RECIPIENT_EXPIRED ? "5.4.7" : "5.0.0");
+		               recipient->state == RECIPIENT_EXPIRED ? "5.4.7"
+		                                                     : "5.0.0");
 	(void)snprintf(text->text, sizeof(text->text), "%s (%s as %s)",
-	    reply->text != NULL ? reply->text : "Not delivered",
-	    recipient_state_name(recipient->state), id);
+	               reply->text != NULL ? reply->text : "Not delivered",
+	               recipient_state_name(recipient->state), id);
 	return smtp_answer(has_code ? reply->code : 554, text->enhanced,
-	    text->text);
+	                   text->text);
 }
 
 static enum outcome judge(const struct tally *tally)
@@ -70,7 +72,7 @@ static enum outcome judge(const struct tally *tally)
 }
 
 enum outcome outcome_of(const struct message *message, unsigned first,
-    unsigned end)
+                        unsigned end)
 {
 	struct tally tally;
 
@@ -96,7 +98,8 @@ const char *outcome_name(enum outcome outcome)
 }
 
 struct smtp_answer outcome_answer(struct outcome_text *text, uint64_t id,
-    const struct message *message, unsigned first, unsigned end)
+                                  const struct message *message, unsigned first,
+                                  unsigned end)
 {
 	struct tally tally = { 0 };
 	char id_text[QUEUE_ID_SIZE];
@@ -109,6 +112,6 @@ struct smtp_answer outcome_answer(struct outcome_text *text, uint64_t id,
 	if (how == OUTCOME_FAILED)
 		return failure(text, id_text, tally.last_bad);
 	(void)snprintf(text->text, sizeof(text->text), "Ok: queued as %s (%s)",
-	    id_text, outcome_name(how));
+	               id_text, outcome_name(how));
 	return smtp_answer(250, "2.0.0", text->text);
 }

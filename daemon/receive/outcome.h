@@ -22,7 +22,7 @@ enum outcome {
 
 /* Of recipients [first, end); message NULL: nothing is known. */
 enum outcome outcome_of(const struct message *message, unsigned first,
-    unsigned end);
+                        unsigned end);
 const char *outcome_name(enum outcome outcome);
 
 /* Room for an answer's text and its enhanced code. */
@@ -36,6 +36,7 @@ struct outcome_text {
  * nothing is known but that it is queued.
  */
 struct smtp_answer outcome_answer(struct outcome_text *text, uint64_t id,
-    const struct message *message, unsigned first, unsigned end);
+                                  const struct message *message, unsigned first,
+                                  unsigned end);
 
 #endif

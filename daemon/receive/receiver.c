@@ -51,10 +51,10 @@ static void on_drain_time(evutil_socket_t fd, short what, void *argument);
 static void on_empty(struct session_host *host);
 static int fd_limit(void);
 static void use_settings(struct receiver *receiver,
-    const struct settings *settings);
+                         const struct settings *settings);
 
 int receiver_new(struct receiver **ret_receiver, struct loop *loop,
-    struct queue *queue, const struct settings *settings)
+                 struct queue *queue, const struct settings *settings)
 {
 	struct receiver *receiver = xcalloc(1, sizeof(*receiver));
 	struct session_host *host = &receiver->host;
@@ -70,8 +70,8 @@ int receiver_new(struct receiver **ret_receiver, struct loop *loop,
 	LIST_INIT(&host->visits);
 	host->fd_limit = fd_limit();
 	use_settings(receiver, settings);
-	receiver->drain_timer = evtimer_new(host->base, on_drain_time,
-	    receiver);
+	receiver->drain_timer =
+	    evtimer_new(host->base, on_drain_time, receiver);
 	r = -ENOMEM;
 	if (receiver->drain_timer == NULL)
 		goto out;
@@ -105,7 +105,7 @@ static int fd_limit(void)
 }
 
 static void use_settings(struct receiver *receiver,
-    const struct settings *settings)
+                         const struct settings *settings)
 {
 	size_t i;
 
@@ -119,8 +119,9 @@ static void use_settings(struct receiver *receiver,
 
 static void add_listener(struct receiver *receiver, struct listener *listener)
 {
-	receiver->listeners = xrealloc(receiver->listeners,
-	    (receiver->listener_count + 1) * sizeof(*receiver->listeners));
+	receiver->listeners =
+	    xrealloc(receiver->listeners, (receiver->listener_count + 1) *
+	                                      sizeof(*receiver->listeners));
 	receiver->listeners[receiver->listener_count++] = listener;
 }
 
@@ -134,21 +135,23 @@ int receiver_listen(struct receiver *receiver, int passed_fd, char **ret_error)
 
 	if (passed_fd >= 0)
 		r = listener_new_passed(&listener, receiver->host.base,
-		    passed_fd, &owner, ret_error);
+		                        passed_fd, &owner, ret_error);
 	else
 		r = listener_new_unix(&listener, receiver->host.base,
-		    receive->socket, receive->socket_mode, &owner, ret_error);
+		                      receive->socket, receive->socket_mode,
+		                      &owner, ret_error);
 	if (r < 0)
 		return r;
 	add_listener(receiver, listener);
 	for (i = 0; i < receive->listen_count; i++) {
-		r = listener_new_tcp(&listener, receiver->host.base,
-		    receive->listen[i].address, receive->listen[i].port,
-		    receive->listen[i].user, &owner);
+		r = listener_new_tcp(
+		    &listener, receiver->host.base, receive->listen[i].address,
+		    receive->listen[i].port, receive->listen[i].user, &owner);
 		if (r < 0) {
-			*ret_error = xasprintf("can't listen on %s port %u: %s",
-			    receive->listen[i].address,
-			    receive->listen[i].port, strerror(-r));
+			*ret_error =
+			    xasprintf("can't listen on %s port %u: %s",
+			              receive->listen[i].address,
+			              receive->listen[i].port, strerror(-r));
 			return r;
 		}
 		add_listener(receiver, listener);
@@ -168,8 +171,8 @@ static void on_client(void *owner, int fd, const struct listener *listener)
 		peer_assume(&peer, listener_uid(listener));
 	if (r < 0) {
 		log_message(LOG_LEVEL_WARNING, "peer_unknown",
-		    "a client without credentials was left: %s",
-		    strerror(-r));
+		            "a client without credentials was left: %s",
+		            strerror(-r));
 		peer_done(&peer);
 		(void)close(fd);
 		return;
@@ -178,7 +181,7 @@ static void on_client(void *owner, int fd, const struct listener *listener)
 }
 
 void receiver_apply_settings(struct receiver *receiver,
-    const struct settings *settings)
+                             const struct settings *settings)
 {
 	struct new_settings *news = xcalloc(1, sizeof(*news));
 
@@ -199,7 +202,7 @@ static void on_new_settings(struct letter *letter)
 }
 
 void receiver_hand_over_take(struct receiver *receiver,
-    struct handover *handover)
+                             struct handover *handover)
 {
 	handover->receiver = receiver;
 	handover->letter.open = on_handover;

@@ -21,23 +21,22 @@ struct settings;
 
 /* In the loop's thread or before it runs. settings: takes a reference. */
 int receiver_new(struct receiver **ret_receiver, struct loop *loop,
-    struct queue *queue, const struct settings *settings);
+                 struct queue *queue, const struct settings *settings);
 
 /*
  * Listens where the settings say, and on passed_fd (from the service manager)
  * instead of receive.socket if it isn't -1. Before the loop runs. On error
  * *ret_error is a sentence that names the socket; the caller frees it.
  */
-int receiver_listen(struct receiver *receiver, int passed_fd,
-    char **ret_error);
+int receiver_listen(struct receiver *receiver, int passed_fd, char **ret_error);
 
 /* Any thread; running sessions keep the settings they began with. */
 void receiver_apply_settings(struct receiver *receiver,
-    const struct settings *settings);
+                             const struct settings *settings);
 
 /* Any thread. It goes home when all of it is answered; count isn't 0. */
 void receiver_hand_over_take(struct receiver *receiver,
-    struct handover *handover);
+                             struct handover *handover);
 
 /*
  * Any thread. Stops listening, says 421 to who is silent, lets commits that

@@ -32,17 +32,17 @@ struct session {
 	struct submitter *submitter;
 	struct peer peer;
 	struct smtp_server *server; /* the transaction's */
-	struct buffer input; /* read, but not yet taken by the engine */
+	struct buffer input;        /* read, but not yet taken by the engine */
 	struct event *read_event;
 	struct event *write_event;
 	struct event *pace_event; /* until it reads on; made when needed */
 	struct timeval read_timeout;
 	int fd;
 	bool is_reading;
-	bool is_paused;  /* until memory is free again */
-	bool is_paced;   /* for a moment */
-	bool is_at_end;  /* the client has closed its side */
-	bool is_broken;  /* nothing can be written any more */
+	bool is_paused; /* until memory is free again */
+	bool is_paced;  /* for a moment */
+	bool is_at_end; /* the client has closed its side */
+	bool is_broken; /* nothing can be written any more */
 	bool is_advancing;
 };
 
@@ -56,17 +56,18 @@ static void on_progress(struct transaction *transaction);
 
 static int make_events(struct session *session)
 {
-	session->read_event = event_new(session->host->base, session->fd,
-	    EV_READ | EV_PERSIST, on_readable, session);
+	session->read_event =
+	    event_new(session->host->base, session->fd, EV_READ | EV_PERSIST,
+	              on_readable, session);
 	session->write_event = event_new(session->host->base, session->fd,
-	    EV_WRITE, on_writable, session);
+	                                 EV_WRITE, on_writable, session);
 	if (session->read_event == NULL || session->write_event == NULL)
 		return -ENOMEM;
 	return 0;
 }
 
 void session_start(struct session_host *host, int fd, struct peer *peer,
-    const struct settings *settings)
+                   const struct settings *settings)
 {
 	struct session *session = xcalloc(1, sizeof(*session));
 	struct smtp_answer refusal = { 0 };
@@ -80,8 +81,8 @@ void session_start(struct session_host *host, int fd, struct peer *peer,
 	session->transaction.host = host;
 	session->transaction.settings = settings;
 	session->transaction.peer = &session->peer;
-	session->transaction.rule = settings_find_submitter(settings,
-	    peer->uid, peer->gids, peer->gid_count);
+	session->transaction.rule = settings_find_submitter(
+	    settings, peer->uid, peer->gids, peer->gid_count);
 	session->transaction.on_progress = on_progress;
 	TAILQ_INSERT_TAIL(&host->sessions, session, link);
 	host->session_count++;
@@ -92,20 +93,23 @@ void session_start(struct session_host *host, int fd, struct peer *peer,
 	}
 
 	session->server = session->transaction.server;
-	session->submitter = admission_enter(host->admission, peer->uid,
-	    session->transaction.rule, &refusal);
+	session->submitter = admission_enter(
+	    host->admission, peer->uid, session->transaction.rule, &refusal);
 	session->transaction.submitter = session->submitter;
 	if (session->submitter == NULL)
 		smtp_server_close(session->server, refusal);
 	else if (host->is_draining ||
-	    host->session_count > settings->receive.connections)
-		smtp_server_close(session->server,
-		    smtp_answer(421, "4.3.2",
+	         host->session_count > settings->receive.connections)
+		smtp_server_close(
+		    session->server,
+		    smtp_answer(
+			421, "4.3.2",
 			"Too many connections in all; try again later"));
 	else if (fd >= host->fd_limit)
-		smtp_server_close(session->server,
+		smtp_server_close(
+		    session->server,
 		    smtp_answer(421, "4.3.2",
-			"Out of descriptors; try again later"));
+		                "Out of descriptors; try again later"));
 	else
 		smtp_server_greet(session->server);
 	advance(session);
@@ -154,7 +158,8 @@ void session_drain(struct session *session, bool is_final)
 		transaction->is_idle = true; /* it may want to say QUIT */
 		return;
 	}
-	smtp_server_close(session->server,
+	smtp_server_close(
+	    session->server,
 	    smtp_answer(421, "4.3.2", "Service is shutting down"));
 	advance(session);
 }
@@ -176,7 +181,8 @@ static void on_silence(struct session *session)
 {
 	if (smtp_server_is_suspended(session->server))
 		return; /* we are the silent one */
-	smtp_server_close(session->server,
+	smtp_server_close(
+	    session->server,
 	    smtp_answer(421, "4.4.2", "Time-out: nothing came for too long"));
 	advance(session);
 }
@@ -199,8 +205,8 @@ static void pace(struct session *session)
 	if (session->is_paced || !smtp_server_is_draining(session->server))
 		return;
 	if (session->pace_event == NULL)
-		session->pace_event = evtimer_new(session->host->base, on_pace,
-		    session);
+		session->pace_event =
+		    evtimer_new(session->host->base, on_pace, session);
 	if (session->pace_event == NULL)
 		return;
 	session->is_paced = event_add(session->pace_event, &moment) == 0;
@@ -210,8 +216,8 @@ static void pace(struct session *session)
 static bool is_too_slow(const struct session *session)
 {
 	return smtp_server_is_in_content(session->server) &&
-	    clock_monotonic_us() - session->transaction.began_us >
-		session->settings->receive.deadline_s * 1000000LL;
+	       clock_monotonic_us() - session->transaction.began_us >
+	           session->settings->receive.deadline_s * 1000000LL;
 }
 
 /* Gives bytes to the engine; what it doesn't take stays in the input. */
@@ -239,7 +245,7 @@ static size_t read_size(struct session_host *host)
 		host->turn_bytes = 0;
 	}
 	return host->turn_bytes < TURN_BYTES ? SESSION_READ_SIZE
-					     : SESSION_READ_SIZE / 16;
+	                                     : SESSION_READ_SIZE / 16;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *argument)
@@ -266,9 +272,10 @@ static void on_readable(evutil_socket_t fd, short what, void *argument)
 		feed(session, session->host->scratch, (size_t)len);
 	session->host->turn_bytes += len > 0 ? (uint64_t)len : 0;
 	if (is_too_slow(session))
-		smtp_server_close(session->server,
+		smtp_server_close(
+		    session->server,
 		    smtp_answer(421, "4.4.2",
-			"Time-out: the message took too long"));
+		                "Time-out: the message took too long"));
 	pace(session);
 	advance(session);
 }
@@ -309,9 +316,9 @@ static void flush_output(struct session *session)
 static bool may_feed(const struct session *session)
 {
 	return session->input.len > 0 && !session->is_broken &&
-	    smtp_server_output(session->server)->len == 0 &&
-	    !smtp_server_is_suspended(session->server) &&
-	    !smtp_server_is_finished(session->server);
+	       smtp_server_output(session->server)->len == 0 &&
+	       !smtp_server_is_suspended(session->server) &&
+	       !smtp_server_is_finished(session->server);
 }
 
 /* Feeds what was left over, as far as the engine takes it now. */
@@ -320,10 +327,10 @@ static void feed_rest(struct session *session)
 	size_t used;
 
 	while (session->input.len > 0 &&
-	    !smtp_server_is_suspended(session->server) &&
-	    !smtp_server_is_finished(session->server)) {
+	       !smtp_server_is_suspended(session->server) &&
+	       !smtp_server_is_finished(session->server)) {
 		used = smtp_server_feed(session->server, session->input.data,
-		    session->input.len);
+		                        session->input.len);
 		if (used == 0)
 			return;
 		buffer_consume(&session->input, used);
@@ -340,8 +347,8 @@ static bool has_room(struct session *session)
 		return true;
 	/* The large ones stop first; a small message can still be ended. */
 	return intake_held_bytes(session->transaction.intake) <
-	        BODY_PIECE_MAX &&
-	    budget->used_bytes < budget->limit_bytes / 4 * 5;
+	           BODY_PIECE_MAX &&
+	       budget->used_bytes < budget->limit_bytes / 4 * 5;
 }
 
 static void set_paused(struct session *session, bool is_paused)
@@ -362,7 +369,7 @@ static bool is_over(struct session *session)
 	if (smtp_server_is_finished(session->server))
 		return smtp_server_output(session->server)->len == 0;
 	return session->is_at_end && session->input.len == 0 &&
-	    !smtp_server_is_suspended(session->server);
+	       !smtp_server_is_suspended(session->server);
 }
 
 /* Whatever has happened: goes as far as it can. May free the session. */
@@ -390,9 +397,9 @@ static void advance(struct session *session)
 	if (smtp_server_is_suspended(session->server))
 		return;
 	set_reading(session, !session->is_paused && !session->is_paced &&
-	    !session->is_at_end &&
-	    session->input.len == 0 &&
-	    smtp_server_output(session->server)->len == 0);
+	                         !session->is_at_end &&
+	                         session->input.len == 0 &&
+	                         smtp_server_output(session->server)->len == 0);
 }
 
 /* Memory is free again: those that had to stop reading go on. */
@@ -403,7 +410,7 @@ void session_resume_paused(struct session_host *host)
 	if (host->paused_count == 0)
 		return;
 	for (session = TAILQ_FIRST(&host->sessions); session != NULL;
-	    session = next) {
+	     session = next) {
 		next = TAILQ_NEXT(session, link);
 		if (session->is_paused && has_room(session))
 			advance(session);

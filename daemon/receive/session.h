@@ -43,13 +43,13 @@ struct session_host {
 	struct session_list sessions;
 	struct visit_list visits; /* of who came otherwise: visit.h */
 	unsigned session_count;   /* of both */
-	unsigned paused_count; /* that wait for memory */
-	int64_t next_refusal_us; /* when the log may hear of one again */
+	unsigned paused_count;    /* that wait for memory */
+	int64_t next_refusal_us;  /* when the log may hear of one again */
 	int fd_limit; /* descriptors from here on are for deliveries */
 	bool is_draining;
-	struct timeval turn;   /* of the event loop, and */
-	uint64_t turn_bytes;   /* what all sessions have read in it */
-	char *scratch; /* SESSION_READ_SIZE octets, for one callback */
+	struct timeval turn; /* of the event loop, and */
+	uint64_t turn_bytes; /* what all sessions have read in it */
+	char *scratch;       /* SESSION_READ_SIZE octets, for one callback */
 	/* The last session has ended. */
 	void (*on_empty)(struct session_host *host);
 	void *owner;
@@ -60,7 +60,7 @@ struct session_host {
  * peer's contents; a reference of settings is taken.
  */
 void session_start(struct session_host *host, int fd, struct peer *peer,
-    const struct settings *settings);
+                   const struct settings *settings);
 
 /*
  * The daemon stops, and asks again and again. Told and left is, if is_final,

@@ -56,9 +56,9 @@ struct visit {
 };
 
 static bool admit(struct visit *visit, const struct submitter_rule *rule,
-    struct smtp_answer *ret_refusal);
+                  struct smtp_answer *ret_refusal);
 static void add_guest(struct visit *visit, unsigned i,
-    const struct submitter_rule *rule);
+                      const struct submitter_rule *rule);
 static void go_on(struct visit *visit);
 static void on_turn(evutil_socket_t fd, short what, void *argument);
 static void on_progress(struct transaction *transaction);
@@ -71,11 +71,12 @@ static void go_home(struct visit *visit);
 /* ----------------------------------------------------------- begin, end */
 
 void visit_begin_take(struct session_host *host, struct handover *handover,
-    const struct settings *settings)
+                      const struct settings *settings)
 {
 	struct visit *visit = xcalloc(1, sizeof(*visit));
-	const struct submitter_rule *rule = settings_find_submitter(settings,
-	    handover->peer.uid, handover->peer.gids, handover->peer.gid_count);
+	const struct submitter_rule *rule = settings_find_submitter(
+	    settings, handover->peer.uid, handover->peer.gids,
+	    handover->peer.gid_count);
 	struct smtp_answer refusal;
 	unsigned i;
 
@@ -101,27 +102,28 @@ void visit_begin_take(struct session_host *host, struct handover *handover,
 }
 
 static bool admit(struct visit *visit, const struct submitter_rule *rule,
-    struct smtp_answer *ret_refusal)
+                  struct smtp_answer *ret_refusal)
 {
 	struct session_host *host = visit->host;
 
 	if (host->is_draining) {
-		*ret_refusal = smtp_answer(421, "4.3.2",
-		    "Service is shutting down");
+		*ret_refusal =
+		    smtp_answer(421, "4.3.2", "Service is shutting down");
 		return false;
 	}
 	if (host->session_count > visit->settings->receive.connections) {
-		*ret_refusal = smtp_answer(421, "4.3.2",
-		    "Too many connections in all; try again later");
+		*ret_refusal =
+		    smtp_answer(421, "4.3.2",
+		                "Too many connections in all; try again later");
 		return false;
 	}
-	visit->submitter = admission_enter(host->admission,
-	    visit->handover->peer.uid, rule, ret_refusal);
+	visit->submitter = admission_enter(
+	    host->admission, visit->handover->peer.uid, rule, ret_refusal);
 	return visit->submitter != NULL;
 }
 
 static void add_guest(struct visit *visit, unsigned i,
-    const struct submitter_rule *rule)
+                      const struct submitter_rule *rule)
 {
 	struct guest *guest = &visit->guests[i];
 	struct transaction *transaction = &guest->transaction;
@@ -137,7 +139,8 @@ static void add_guest(struct visit *visit, unsigned i,
 	transaction->origin_flag = MESSAGE_HTTP;
 	if (transaction_init(transaction) == 0)
 		return;
-	handover_answer(guest->message,
+	handover_answer(
+	    guest->message,
 	    smtp_answer(452, "4.3.1", "Out of memory: try again later"));
 	finish(guest);
 }
@@ -215,7 +218,7 @@ static void feed(struct guest *guest, const char *data, size_t len)
 	struct smtp_server *server = guest->transaction.server;
 
 	while (len > 0 && guest->state != GUEST_IS_DONE &&
-	    !smtp_server_is_finished(server)) {
+	       !smtp_server_is_finished(server)) {
 		size_t used = smtp_server_feed(server, data, len);
 
 		data += used;
@@ -235,14 +238,14 @@ static void talk(struct guest *guest)
 	if (guest->state == GUEST_IS_DONE)
 		return;
 	if (message->content == NULL) {
-		handover_answer(message, smtp_answer(250, "2.0.0",
-		    "Ok: would be queued"));
+		handover_answer(
+		    message, smtp_answer(250, "2.0.0", "Ok: would be queued"));
 		finish(guest);
 		return;
 	}
 	guest->state = GUEST_POURS;
 	len = snprintf(chunk, sizeof(chunk), "BDAT %zu LAST\r\n",
-	    evbuffer_get_length(message->content));
+	               evbuffer_get_length(message->content));
 	feed(guest, chunk, (size_t)len);
 	/* An empty message is at its end already. */
 	if (guest->state == GUEST_POURS &&
@@ -258,7 +261,7 @@ static size_t pour(struct guest *guest, size_t most)
 	size_t taken = 0;
 
 	while (guest->state == GUEST_POURS && taken < most &&
-	    !intake_is_crowded(transaction->intake)) {
+	       !intake_is_crowded(transaction->intake)) {
 		struct evbuffer_iovec piece;
 		size_t len = most - taken;
 
@@ -286,7 +289,8 @@ static void take_reply(struct guest *guest, const struct smtp_reply *reply)
 	message->code = reply->code;
 	if (enhanced[0] != 0)
 		(void)snprintf(message->enhanced, sizeof(message->enhanced),
-		    "%u.%u.%u", enhanced[0], enhanced[1], enhanced[2]);
+		               "%u.%u.%u", enhanced[0], enhanced[1],
+		               enhanced[2]);
 	smtp_reply_text(reply, message->text, sizeof(message->text));
 	message->id = guest->transaction.id;
 	message->is_replay = guest->transaction.is_replay;
@@ -303,8 +307,8 @@ static void read_replies(struct guest *guest)
 	struct smtp_reply reply;
 
 	while (guest->state != GUEST_IS_DONE &&
-	    smtp_reply_parse(&guest->parser, output->data, output->len,
-		&reply) == 0) {
+	       smtp_reply_parse(&guest->parser, output->data, output->len,
+	                        &reply) == 0) {
 		unsigned number = guest->replies++;
 		bool is_fine = smtp_reply_is_positive(&reply);
 
@@ -322,8 +326,8 @@ static void read_replies(struct guest *guest)
 	    !smtp_server_is_finished(guest->transaction.server))
 		return;
 	/* It has no more words for us: only for want of memory. */
-	handover_answer(message,
-	    smtp_answer(452, "4.3.1", "Out of memory: try again later"));
+	handover_answer(message, smtp_answer(452, "4.3.1",
+	                                     "Out of memory: try again later"));
 	finish(guest);
 }
 

@@ -20,7 +20,7 @@ struct visit;
 
 /* The handover goes home when every message has its answer. */
 void visit_begin_take(struct session_host *host, struct handover *handover,
-    const struct settings *settings);
+                      const struct settings *settings);
 
 /* At the very end: its answers are dropped. */
 void visit_free(struct visit *visit);

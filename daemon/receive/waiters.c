@@ -10,7 +10,7 @@
 #include "queue/queue.h"
 #include "runtime/xalloc.h"
 
-#define TABLE_SIZE 1024
+#define TABLE_SIZE   1024
 #define ROWS_AT_ONCE 256
 
 LIST_HEAD(waiter_list, waiter);
@@ -34,7 +34,7 @@ static void look_at(struct waiters *waiters, uint64_t id);
 static void look_at_all(struct waiters *waiters, bool must_end);
 
 int waiters_new(struct waiters **ret_waiters, struct event_base *base,
-    struct queue *queue, struct mailbox *mailbox)
+                struct queue *queue, struct mailbox *mailbox)
 {
 	struct waiters *waiters = xcalloc(1, sizeof(*waiters));
 
@@ -81,7 +81,7 @@ static int begin(struct waiters *waiters)
 }
 
 void waiters_wait(struct waiters *waiters, struct waiter *waiter, uint64_t id,
-    unsigned wait_s)
+                  unsigned wait_s)
 {
 	const struct timeval limit = { .tv_sec = wait_s };
 
@@ -138,8 +138,7 @@ static bool look(struct waiter *waiter, bool must_end)
 {
 	struct message *message = NULL;
 
-	(void)queue_read_message(waiter->waiters->reader, waiter->id,
-	    &message);
+	(void)queue_read_message(waiter->waiters->reader, waiter->id, &message);
 	if (!must_end && message != NULL && !has_ended(message)) {
 		message_free(message);
 		return false;
@@ -195,8 +194,8 @@ static void listen_again(struct waiters *waiters)
 static bool may_be_an_end(const struct feed_row *row)
 {
 	return row->kind == TIMELINE_DELIVERED ||
-	    row->kind == TIMELINE_FAILED || row->kind == TIMELINE_EXPIRED ||
-	    row->kind == TIMELINE_CANCELLED;
+	       row->kind == TIMELINE_FAILED || row->kind == TIMELINE_EXPIRED ||
+	       row->kind == TIMELINE_CANCELLED;
 }
 
 static void on_feed(struct letter *letter)
@@ -213,7 +212,7 @@ static void on_feed(struct letter *letter)
 	listen_again(waiters);
 	do {
 		count = queue_read_feed(waiters->reader, waiters->position,
-		    rows, ROWS_AT_ONCE, &oldest);
+		                        rows, ROWS_AT_ONCE, &oldest);
 		if (count < 0) {
 			/* The ring has moved on, or can't be read. */
 			if (count == -ERANGE)

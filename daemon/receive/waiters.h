@@ -31,17 +31,17 @@ struct waiter {
 	 * where it could not be read. The waiter waits no more.
 	 */
 	void (*on_outcome)(struct waiter *waiter,
-	    const struct message *message);
+	                   const struct message *message);
 };
 
 /* Before queue_start(). */
 int waiters_new(struct waiters **ret_waiters, struct event_base *base,
-    struct queue *queue, struct mailbox *mailbox);
+                struct queue *queue, struct mailbox *mailbox);
 void waiters_free(struct waiters *waiters);
 
 /* on_outcome may come before this returns. */
 void waiters_wait(struct waiters *waiters, struct waiter *waiter, uint64_t id,
-    unsigned wait_s);
+                  unsigned wait_s);
 
 /* Without an outcome; does nothing where it doesn't wait. */
 void waiters_leave(struct waiter *waiter);

@@ -20,11 +20,11 @@ static bool is_owed(const struct message_recipient *recipient)
 static bool has_failed(const struct message_recipient *recipient)
 {
 	return recipient->state == RECIPIENT_FAILED ||
-	    recipient->state == RECIPIENT_EXPIRED;
+	       recipient->state == RECIPIENT_EXPIRED;
 }
 
 void waiver_post(struct queue *queue, struct mailbox *home,
-    const struct message *message, bool is_each)
+                 const struct message *message, bool is_each)
 {
 	struct reported *list;
 	struct report *report;
@@ -38,14 +38,14 @@ void waiver_post(struct queue *queue, struct mailbox *home,
 		if (!has_failed(recipient) && !is_each)
 			goto out;
 		if (has_failed(recipient) && is_owed(recipient))
-			list[count++] = (struct reported){ (uint16_t)i,
-				recipient->state };
+			list[count++] =
+			    (struct reported){ (uint16_t)i, recipient->state };
 	}
 	if (count == 0)
 		goto out;
 	report = report_new();
 	report_add_subject(report, message->id, message->report_ms, list,
-	    count);
+	                   count);
 	report->job.home = home;
 	report->job.on_done = on_done;
 	queue_post_take(queue, &report->job);

@@ -19,6 +19,6 @@
  * same, because something changed meanwhile, does no harm.
  */
 void waiver_post(struct queue *queue, struct mailbox *home,
-    const struct message *message, bool is_each);
+                 const struct message *message, bool is_each);
 
 #endif

@@ -31,16 +31,18 @@ struct wishes {
  * was lowered) or a refusal; its text is valid until the next call.
  */
 struct smtp_answer wishes_read(struct wishes *ret_wishes,
-    const struct settings *settings, const struct submitter_rule *rule,
-    const struct smtp_mail_params *params);
+                               const struct settings *settings,
+                               const struct submitter_rule *rule,
+                               const struct smtp_mail_params *params);
 
 /*
  * The X-Relais-… fields of a header block; what MAIL said goes before them.
  * False with an answer where they can't be honoured.
  */
 bool wishes_read_header(struct wishes *wishes, struct message *message,
-    const struct settings *settings, const struct submitter_rule *rule,
-    const char *header, size_t len, struct smtp_answer *ret_answer);
+                        const struct settings *settings,
+                        const struct submitter_rule *rule, const char *header,
+                        size_t len, struct smtp_answer *ret_answer);
 
 /* Into the record, at the end of the message. */
 void wishes_apply(const struct wishes *wishes, struct message *message);

@@ -25,9 +25,9 @@ bool journal_is_stderr(void)
 	struct stat status;
 
 	return stream != NULL &&
-	    sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
-	    fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device &&
-	    status.st_ino == inode;
+	       sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+	       fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device &&
+	       status.st_ino == inode;
 }
 
 int journal_open(const char *path)
@@ -52,8 +52,8 @@ int journal_open(const char *path)
 	return fd;
 }
 
-size_t journal_put_field(char *fields, size_t len, size_t size,
-    const char *key, const char *value, size_t value_len)
+size_t journal_put_field(char *fields, size_t len, size_t size, const char *key,
+                         const char *value, size_t value_len)
 {
 	size_t key_len, i;
 
@@ -84,12 +84,12 @@ static char field_letter(char c)
 }
 
 int journal_send(int fd, int level, const char *text, size_t len,
-    const char *fields, size_t fields_len)
+                 const char *fields, size_t fields_len)
 {
 	static const char opening[] = "SYSLOG_IDENTIFIER=relaisd\nMESSAGE=";
 	char priority[sizeof("PRIORITY=-2147483648\n")];
-	int priority_len = snprintf(priority, sizeof(priority),
-	    "PRIORITY=%d\n", level);
+	int priority_len =
+	    snprintf(priority, sizeof(priority), "PRIORITY=%d\n", level);
 	struct iovec parts[] = {
 		{ priority, (size_t)priority_len },
 		{ (void *)(uintptr_t)opening, sizeof(opening) - 1 },

@@ -24,14 +24,14 @@ int journal_open(const char *path);
  * not fit; returns the new length. The key id is called QUEUE_ID. The value
  * has no control characters.
  */
-size_t journal_put_field(char *fields, size_t len, size_t size,
-    const char *key, const char *value, size_t value_len);
+size_t journal_put_field(char *fields, size_t len, size_t size, const char *key,
+                         const char *value, size_t value_len);
 
 /*
  * Sends text (one line, its end included) as MESSAGE, with its level and
  * fields. 0 or -errno; then nothing was written.
  */
 int journal_send(int fd, int level, const char *text, size_t len,
-    const char *fields, size_t fields_len);
+                 const char *fields, size_t fields_len);
 
 #endif

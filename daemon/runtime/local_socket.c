@@ -16,10 +16,10 @@
 static int fill_address(struct sockaddr_un *address, const char *path);
 static int clear_path(const struct sockaddr_un *address);
 static int bind_and_listen(int fd, const struct sockaddr_un *address,
-    mode_t mode);
+                           mode_t mode);
 
 int local_socket_listen(int *ret_fd, const char *path, mode_t mode,
-    char **ret_error)
+                        char **ret_error)
 {
 	struct sockaddr_un address;
 	int fd = -1;
@@ -46,8 +46,8 @@ out:
 	if (fd >= 0)
 		(void)close(fd);
 	if (r < 0)
-		*ret_error = xasprintf("cannot listen at %s: %s", path,
-		    strerror(-r));
+		*ret_error =
+		    xasprintf("cannot listen at %s: %s", path, strerror(-r));
 	return r;
 }
 
@@ -76,8 +76,9 @@ static int clear_path(const struct sockaddr_un *address)
 	if (fd < 0)
 		return -errno;
 	/* EAGAIN: somebody listens, and the backlog is full. */
-	if (connect(fd, (const struct sockaddr *)address,
-		sizeof(*address)) == 0 || errno == EAGAIN)
+	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) ==
+	        0 ||
+	    errno == EAGAIN)
 		r = -EADDRINUSE;
 	else if (errno != ECONNREFUSED)
 		r = -errno;
@@ -89,7 +90,7 @@ static int clear_path(const struct sockaddr_un *address)
 
 /* Nobody gets in before listen(), and by then the mode is set. */
 static int bind_and_listen(int fd, const struct sockaddr_un *address,
-    mode_t mode)
+                           mode_t mode)
 {
 	if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
 		return -errno;
@@ -114,6 +115,7 @@ int local_socket_adopt(int fd, char **ret_error)
 		r = -EINVAL;
 	if (r < 0)
 		*ret_error = xasprintf("descriptor %d is not a listening "
-				       "socket: %s", fd, strerror(-r));
+		                       "socket: %s",
+		                       fd, strerror(-r));
 	return r;
 }

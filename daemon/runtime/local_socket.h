@@ -15,7 +15,7 @@
  * *ret_error is a sentence that names the path, for the caller to free.
  */
 int local_socket_listen(int *ret_fd, const char *path, mode_t mode,
-    char **ret_error);
+                        char **ret_error);
 
 /* Makes a passed descriptor ready; -ENOTSOCK, -EINVAL if it isn't one. */
 int local_socket_adopt(int fd, char **ret_error);

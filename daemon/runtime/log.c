@@ -39,7 +39,7 @@ static int journal = -1;
 
 static void *writer_main(void *argument);
 static void write_line(enum log_level level, const char *text, size_t len,
-    size_t fields_len);
+                       size_t fields_len);
 static void put(struct log_line *line, const char *text, size_t len);
 static void put_field(struct log_line *line, const char *key, unsigned from);
 static void put_escaped(struct log_line *line, const char *value);
@@ -113,17 +113,16 @@ static void write_all(const char *text, size_t len)
 
 /* What the journal does not take by its own protocol it takes from stderr. */
 static void write_line(enum log_level level, const char *text, size_t len,
-    size_t fields_len)
+                       size_t fields_len)
 {
 	char priority[sizeof("<-9>")];
 
-	if (journal >= 0 &&
-	    journal_send(journal, (int)level, text, len, text + len,
-		fields_len) == 0)
+	if (journal >= 0 && journal_send(journal, (int)level, text, len,
+	                                 text + len, fields_len) == 0)
 		return;
 	if (is_journal) {
 		(void)snprintf(priority, sizeof(priority), "<%d>",
-		    (int)level % 10);
+		               (int)level % 10);
 		write_all(priority, 3);
 	}
 	write_all(text, len);
@@ -138,7 +137,8 @@ static void report_dropped(uint64_t *reported)
 	if (now == *reported)
 		return;
 	len = snprintf(line, sizeof(line),
-	    "event=log_lines_dropped count=%" PRIu64 "\n", now - *reported);
+	               "event=log_lines_dropped count=%" PRIu64 "\n",
+	               now - *reported);
 	*reported = now;
 	write_line(LOG_LEVEL_WARNING, line, (size_t)len, 0);
 }
@@ -159,7 +159,7 @@ static void *writer_main(void *argument)
 			is_last |= entry->is_last;
 			if (!entry->is_last) {
 				write_line(entry->level, entry->text,
-				    entry->len, entry->fields_len);
+				           entry->len, entry->fields_len);
 				atomic_fetch_sub(&waiting, 1);
 			}
 			free(entry);
@@ -198,10 +198,10 @@ static void put_time(struct log_line *line)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &parts);
-	len = snprintf(text, sizeof(text),
-	    "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ ", parts.tm_year + 1900,
-	    parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min,
-	    parts.tm_sec, now.tv_nsec / 1000000);
+	len = snprintf(
+	    text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ ",
+	    parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
+	    parts.tm_hour, parts.tm_min, parts.tm_sec, now.tv_nsec / 1000000);
 	put(line, text, (size_t)len);
 }
 
@@ -239,9 +239,9 @@ static void put_field(struct log_line *line, const char *key, unsigned from)
 {
 	if (journal < 0)
 		return;
-	line->fields_len = (unsigned)journal_put_field(line->fields,
-	    line->fields_len, sizeof(line->fields), key, line->text + from,
-	    line->len - from);
+	line->fields_len = (unsigned)journal_put_field(
+	    line->fields, line->fields_len, sizeof(line->fields), key,
+	    line->text + from, line->len - from);
 }
 
 void log_text(struct log_line *line, const char *key, const char *value)
@@ -354,7 +354,7 @@ drop:
 }
 
 void log_message(enum log_level level, const char *event, const char *format,
-    ...)
+                 ...)
 {
 	struct log_line line;
 	va_list arguments;

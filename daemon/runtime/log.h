@@ -51,7 +51,7 @@ void log_end(struct log_line *line);
 
 /* For what is no mail event: event=NAME message="…". */
 void log_message(enum log_level level, const char *event, const char *format,
-    ...) __attribute__((format(printf, 3, 4)));
+                 ...) __attribute__((format(printf, 3, 4)));
 
 /* Lines dropped since the start because the ring was full. */
 uint64_t log_dropped(void);

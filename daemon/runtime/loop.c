@@ -63,8 +63,8 @@ static void allow_descriptors(void)
 	    limit.rlim_cur >= DESCRIPTORS_WANTED)
 		return;
 	limit.rlim_cur = limit.rlim_max < DESCRIPTORS_WANTED
-	    ? limit.rlim_max
-	    : DESCRIPTORS_WANTED;
+	                     ? limit.rlim_max
+	                     : DESCRIPTORS_WANTED;
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
@@ -188,11 +188,12 @@ struct event_base *loop_base(struct loop *loop)
 bool loop_is_mine(const struct loop *loop)
 {
 	return !atomic_load(&loop->is_running) ||
-	    pthread_equal(atomic_load(&loop->owner), pthread_self());
+	       pthread_equal(atomic_load(&loop->owner), pthread_self());
 }
 
 bool loop_is_turning(const struct loop *loop)
 {
 	return (uint64_t)clock_boottime_ms() -
-	    atomic_load(&loop->last_turn_ms) < STUCK_MS;
+	           atomic_load(&loop->last_turn_ms) <
+	       STUCK_MS;
 }

@@ -67,7 +67,7 @@ int mailbox_new(struct mailbox **ret_mailbox, struct loop *loop)
 		goto out;
 	}
 	mailbox->event = event_new(loop_base(loop), mailbox->wake_fd,
-	    EV_READ | EV_PERSIST, on_wake, mailbox);
+	                           EV_READ | EV_PERSIST, on_wake, mailbox);
 	r = -ENOMEM;
 	if (mailbox->event == NULL || event_add(mailbox->event, NULL) < 0)
 		goto out;
@@ -191,10 +191,10 @@ struct letter *mailbox_wait(struct mailbox *mailbox, int timeout_ms)
 	while (mailbox->first == NULL && timeout_ms != 0 && r != ETIMEDOUT) {
 		if (timeout_ms < 0)
 			r = pthread_cond_wait(&mailbox->arrived,
-			    &mailbox->lock);
+			                      &mailbox->lock);
 		else
 			r = pthread_cond_timedwait(&mailbox->arrived,
-			    &mailbox->lock, &deadline);
+			                           &mailbox->lock, &deadline);
 	}
 	first = mailbox->first;
 	mailbox->first = NULL;

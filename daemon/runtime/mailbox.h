@@ -23,7 +23,7 @@ struct letter {
 };
 
 /* The struct that a letter is embedded in. */
-#define LETTER_OF(letter, type, member) \
+#define LETTER_OF(letter, type, member)                                        \
 	((type *)(void *)((char *)(letter)-offsetof(type, member)))
 
 /* Bound to a loop, in its thread or before it runs. 0 or -errno. */

@@ -14,7 +14,7 @@
 struct peer {
 	uid_t uid;
 	gid_t gid;
-	pid_t pid; /* for logs alone: numbers are reused */
+	pid_t pid;   /* for logs alone: numbers are reused */
 	gid_t *gids; /* supplementary and primary */
 	size_t gid_count;
 	bool has_credentials;

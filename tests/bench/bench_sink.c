@@ -74,9 +74,8 @@ static ssize_t client_read(struct client *client, char *data, size_t size)
 	len = SSL_read(client->tls, data, (int)size);
 	if (len > 0)
 		return len;
-	errno = SSL_get_error(client->tls, len) == SSL_ERROR_WANT_READ
-	    ? EAGAIN
-	    : EIO;
+	errno = SSL_get_error(client->tls, len) == SSL_ERROR_WANT_READ ? EAGAIN
+	                                                               : EIO;
 	return -1;
 }
 
@@ -87,7 +86,7 @@ static void client_flush(struct client *client)
 		return;
 	if (client->tls != NULL)
 		(void)SSL_write(client->tls, client->output,
-		    (int)client->output_len);
+		                (int)client->output_len);
 	else if (write(client->fd, client->output, client->output_len) < 0)
 		client->is_ending = true;
 	client->output_len = 0;
@@ -197,15 +196,15 @@ static void on_readable(struct client *client)
 	ssize_t len;
 
 	while (!client->is_ending &&
-	    (len = client_read(client, data, sizeof(data))) > 0) {
+	       (len = client_read(client, data, sizeof(data))) > 0) {
 		size_t used = 0;
 
 		while (used < (size_t)len && !client->is_ending)
 			used += client->is_content
-			    ? take_content(client, data + used,
-				  (size_t)len - used)
-			    : take_line(client, data + used,
-				  (size_t)len - used);
+			            ? take_content(client, data + used,
+			                           (size_t)len - used)
+			            : take_line(client, data + used,
+			                        (size_t)len - used);
 		client_flush(client);
 		if (client->tls == NULL && (size_t)len < sizeof(data))
 			return;
@@ -284,14 +283,14 @@ static double time_of(unsigned long tenths)
 	unsigned long index = tenths == 0 ? 0 : count * tenths / 10 - 1;
 
 	return count < 10 && tenths > 0 && tenths < 10
-	    ? 0
-	    : (double)times_us[count == 0 ? 0 : index] / 1e6;
+	           ? 0
+	           : (double)times_us[count == 0 ? 0 : index] / 1e6;
 }
 
 static void report(void)
 {
 	printf("messages=%lu sessions=%lu tls=%lu resumed=%lu first=%.6f",
-	    received, sessions, handshakes, resumed, time_of(0));
+	       received, sessions, handshakes, resumed, time_of(0));
 	for (unsigned long tenths = 1; tenths <= 10; tenths++)
 		printf(" t%lu=%.6f", 10 * tenths, time_of(tenths));
 	printf("\n");
@@ -314,7 +313,7 @@ int main(int argc, char **argv)
 	times_us = calloc(wanted + 1, sizeof(*times_us));
 	if (optind + 1 != argc || wanted == 0 || times_us == NULL) {
 		fprintf(stderr, "usage: bench_sink [-c CERTIFICATE] [-k KEY] "
-				"-n MESSAGES PORT\n");
+		                "-n MESSAGES PORT\n");
 		return 64;
 	}
 	(void)sigaction(SIGTERM, &action, NULL);

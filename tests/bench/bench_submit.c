@@ -22,9 +22,9 @@
 #include "clock.h"
 #include "relais.h"
 
-#define HEADER                                                               \
-	"From: a@bench.test\r\nTo: b@relay.test\r\nSubject: bench\r\n"        \
-	"Message-ID: <x@bench.test>\r\n"                                      \
+#define HEADER                                                                 \
+	"From: a@bench.test\r\nTo: b@relay.test\r\nSubject: bench\r\n"         \
+	"Message-ID: <x@bench.test>\r\n"                                       \
 	"Date: Mon, 23 Nov 2026 18:40:01 +0000\r\n\r\n"
 #define WIDTH_MAX 1024
 #define TIMES_MAX 1000000
@@ -48,15 +48,15 @@ struct worker {
 };
 
 static void note_failure(struct worker *worker,
-    const struct relais_answer *answer)
+                         const struct relais_answer *answer)
 {
 	worker->failed++;
 	snprintf(worker->why, sizeof(worker->why), "%d %.200s", answer->code,
-	    answer->text);
+	         answer->text);
 }
 
 static void submit_one(struct worker *worker, struct relais_session *session,
-    const struct relais_envelope *envelope)
+                       const struct relais_envelope *envelope)
 {
 	struct relais_answer answer;
 	int64_t start_us = clock_monotonic_us();
@@ -73,7 +73,7 @@ static void submit_one(struct worker *worker, struct relais_session *session,
 }
 
 static void submit_many(struct worker *worker, struct relais_session *session,
-    const struct relais_envelope *envelope)
+                        const struct relais_envelope *envelope)
 {
 	struct relais_submission mails[WIDTH_MAX];
 
@@ -136,14 +136,15 @@ static void report(const struct worker *workers, double took_s)
 		if (workers[i].failed > 0)
 			fprintf(stderr, "bench_submit: %s\n", workers[i].why);
 	}
-	printf("done=%lu fail=%lu secs=%.3f rate=%.1f mib_s=%.2f", done,
-	    failed, took_s, (double)done / took_s,
-	    (double)done * (double)data_len / took_s / 1048576);
+	printf("done=%lu fail=%lu secs=%.3f rate=%.1f mib_s=%.2f", done, failed,
+	       took_s, (double)done / took_s,
+	       (double)done * (double)data_len / took_s / 1048576);
 	if (count > 0) {
 		qsort(times, count, sizeof(*times), compare);
 		printf(" p50_ms=%.3f p99_ms=%.3f max_ms=%.3f",
-		    (double)times[count / 2], (double)times[count * 99 / 100],
-		    (double)times[count - 1]);
+		       (double)times[count / 2],
+		       (double)times[count * 99 / 100],
+		       (double)times[count - 1]);
 	}
 	printf("\n");
 }
@@ -158,8 +159,9 @@ static void make_message(void)
 		exit(1);
 	memcpy(data, HEADER, head);
 	for (size_t i = 0; i < bytes; i++)
-		data[head + i] = i % 78 == 76 ? '\r' :
-		    i % 78 == 77 ? '\n' : 'X';
+		data[head + i] = i % 78 == 76   ? '\r'
+		                 : i % 78 == 77 ? '\n'
+		                                : 'X';
 	data[data_len - 2] = '\r';
 	data[data_len - 1] = '\n';
 }
@@ -196,8 +198,8 @@ int main(int argc, char **argv)
 
 	if (read_options(argc, argv) < 0) {
 		fprintf(stderr, "usage: bench_submit [-t THREADS] [-w WIDTH] "
-				"[-b BYTES] [-s SECONDS | -n MESSAGES] "
-				"SOCKET\n");
+		                "[-b BYTES] [-s SECONDS | -n MESSAGES] "
+		                "SOCKET\n");
 		return 64;
 	}
 	make_message();
@@ -207,10 +209,9 @@ int main(int argc, char **argv)
 	start_us = clock_monotonic_us();
 	for (unsigned i = 0; i < threads; i++) {
 		if (width == 1)
-			workers[i].times_ms =
-			    malloc(TIMES_MAX * sizeof(float));
+			workers[i].times_ms = malloc(TIMES_MAX * sizeof(float));
 		if (pthread_create(&workers[i].thread, NULL, work,
-			&workers[i]) != 0)
+		                   &workers[i]) != 0)
 			return 1;
 	}
 	if (wanted == 0)

@@ -22,9 +22,9 @@
 
 #include "clock.h"
 
-#define HEADER                                                               \
-	"From: a@bench.test\r\nTo: b@relay.test\r\nSubject: bench\r\n"        \
-	"Message-ID: <x@bench.test>\r\n"                                      \
+#define HEADER                                                                 \
+	"From: a@bench.test\r\nTo: b@relay.test\r\nSubject: bench\r\n"         \
+	"Message-ID: <x@bench.test>\r\n"                                       \
 	"Date: Mon, 23 Nov 2026 18:40:01 +0000\r\n\r\n"
 
 static unsigned threads = 64;
@@ -74,14 +74,13 @@ static bool open_session(struct worker *worker)
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 	worker->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (worker->fd < 0 ||
-	    connect(worker->fd, (struct sockaddr *)&address,
-		sizeof(address)) < 0)
+	if (worker->fd < 0 || connect(worker->fd, (struct sockaddr *)&address,
+	                              sizeof(address)) < 0)
 		return false;
 	worker->in = fdopen(worker->fd, "r");
 	return worker->in && read_reply(worker, "220") &&
-	    write_all(worker, "EHLO bench\r\n", 12) &&
-	    read_reply(worker, "250");
+	       write_all(worker, "EHLO bench\r\n", 12) &&
+	       read_reply(worker, "250");
 }
 
 static bool submit(struct worker *worker, unsigned long number)
@@ -92,14 +91,16 @@ static bool submit(struct worker *worker, unsigned long number)
 
 	if (parameters[before] == '#')
 		snprintf(unique, sizeof(unique), "%lu", number);
-	len = snprintf(text, sizeof(text),
+	len = snprintf(
+	    text, sizeof(text),
 	    "MAIL FROM:<a@bench.test> %.*s%s%s\r\nRCPT TO:<b@relay.test>\r\n"
-	    "DATA\r\n", before, parameters, unique,
+	    "DATA\r\n",
+	    before, parameters, unique,
 	    parameters[before] == '#' ? parameters + before + 1 : "");
 	return write_all(worker, text, (size_t)len) &&
-	    read_reply(worker, "250") && read_reply(worker, "250") &&
-	    read_reply(worker, "354") && write_all(worker, data, data_len) &&
-	    read_reply(worker, "250");
+	       read_reply(worker, "250") && read_reply(worker, "250") &&
+	       read_reply(worker, "354") && write_all(worker, data, data_len) &&
+	       read_reply(worker, "250");
 }
 
 static void *work(void *argument)
@@ -134,8 +135,9 @@ static void make_message(void)
 		exit(1);
 	memcpy(data, HEADER, head);
 	for (i = 0; i < bytes; i++)
-		data[head + i] = i % 78 == 76 ? '\r' :
-		    i % 78 == 77 ? '\n' : 'X';
+		data[head + i] = i % 78 == 76   ? '\r'
+		                 : i % 78 == 77 ? '\n'
+		                                : 'X';
 	memcpy(data + data_len - 5, "\r\n.\r\n", 5);
 }
 
@@ -173,8 +175,8 @@ int main(int argc, char **argv)
 
 	if (read_options(argc, argv) < 0) {
 		fprintf(stderr, "usage: bench_wishes [-t THREADS] "
-				"[-p PARAMETERS] [-b BYTES] "
-				"[-s SECONDS | -n MESSAGES] SOCKET\n");
+		                "[-p PARAMETERS] [-b BYTES] "
+		                "[-s SECONDS | -n MESSAGES] SOCKET\n");
 		return 64;
 	}
 	make_message();
@@ -184,7 +186,7 @@ int main(int argc, char **argv)
 	start_us = clock_monotonic_us();
 	for (i = 0; i < threads; i++)
 		if (pthread_create(&workers[i].thread, NULL, work,
-			&workers[i]) != 0)
+		                   &workers[i]) != 0)
 			return 1;
 	if (wanted == 0)
 		usleep((useconds_t)(seconds * 1e6));
@@ -195,6 +197,6 @@ int main(int argc, char **argv)
 	}
 	took_s = (double)(clock_monotonic_us() - start_us) / 1e6;
 	printf("done=%lu secs=%.3f rate=%.1f\n", done, took_s,
-	    (double)done / took_s);
+	       (double)done / took_s);
 	return 0;
 }

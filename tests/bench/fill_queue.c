@@ -23,9 +23,9 @@
 #include "settings.h"
 
 #define AHEAD 2048
-#define HEADER                                                               \
-	"From: noreply@example.com\r\nSubject: bench\r\n"                     \
-	"Message-ID: <20261123184001.12345.1@web1.example.com>\r\n"           \
+#define HEADER                                                                 \
+	"From: noreply@example.com\r\nSubject: bench\r\n"                      \
+	"Message-ID: <20261123184001.12345.1@web1.example.com>\r\n"            \
 	"Date: Mon, 23 Nov 2026 18:40:01 +0000\r\n"
 
 struct filling {
@@ -77,7 +77,7 @@ static struct body_chunk *make_body(unsigned len)
 }
 
 static struct submission *make_mail(const struct filling *filling,
-    unsigned long number)
+                                    unsigned long number)
 {
 	struct submission *s = submission_new();
 	struct message *m = s->message;
@@ -106,12 +106,12 @@ static struct submission *make_mail(const struct filling *filling,
 	s->parts[0].lane.domain = "";
 	if (filling->lanes > 0) {
 		snprintf(text, sizeof(text), "domain%lu.example",
-		    number % filling->lanes);
+		         number % filling->lanes);
 		s->parts[0].lane.domain = message_dup_text(m, text);
 	}
 	if (filling->due_in_s > 0)
-		s->parts[0].due_ms = queue_time_ms(filling->queue) +
-		    1000 * filling->due_in_s;
+		s->parts[0].due_ms =
+		    queue_time_ms(filling->queue) + 1000 * filling->due_in_s;
 	s->header = strdup(HEADER);
 	if (s->header == NULL)
 		must(-ENOMEM, "header");
@@ -180,8 +180,9 @@ static int read_options(struct filling *filling, int argc, char **argv)
 			break;
 		case 'p':
 			filling->priority = optarg[0] == 'u' ? PRIORITY_URGENT
-			    : optarg[0] == 'b' ? PRIORITY_BULK
-					       : PRIORITY_NORMAL;
+			                    : optarg[0] == 'b'
+			                        ? PRIORITY_BULK
+			                        : PRIORITY_NORMAL;
 			break;
 		case 'u':
 			filling->uid = (uint32_t)strtoul(optarg, NULL, 10);
@@ -197,7 +198,7 @@ int main(int argc, char **argv)
 {
 	struct settings settings = {
 		.queue = { .maximum_bytes = 64ull << 30,
-		    .keep_finished_s = 14 * 86400 },
+		           .keep_finished_s = 14 * 86400 },
 	};
 	struct filling filling = {
 		.count = 1000,
@@ -211,9 +212,9 @@ int main(int argc, char **argv)
 
 	if (read_options(&filling, argc, argv) < 0) {
 		fprintf(stderr, "usage: fill_queue [-n MESSAGES] "
-				"[-b BODY_BYTES] [-r RELAY] [-l LANES]\n"
-				"                  [-d SECONDS] [-k EVERY] "
-				"DIRECTORY\n");
+		                "[-b BODY_BYTES] [-r RELAY] [-l LANES]\n"
+		                "                  [-d SECONDS] [-k EVERY] "
+		                "DIRECTORY\n");
 		return 64;
 	}
 	settings.queue.directory = argv[optind];
@@ -229,6 +230,6 @@ int main(int argc, char **argv)
 	mailbox_free(filling.home);
 	took_s = (double)(clock_monotonic_us() - start_us) / 1e6;
 	printf("messages=%lu seconds=%.2f rate=%.0f\n", filling.count, took_s,
-	    (double)filling.count / took_s);
+	       (double)filling.count / took_s);
 	return 0;
 }

@@ -43,7 +43,7 @@ static void must(int r, const char *what)
 }
 
 static int remove_one(const char *path, const struct stat *stat, int flag,
-    struct FTW *ftw)
+                      struct FTW *ftw)
 {
 	(void)stat;
 	(void)flag;
@@ -52,7 +52,7 @@ static int remove_one(const char *path, const struct stat *stat, int flag,
 }
 
 static void put_piece(struct store_txn *txn, uint64_t id, uint32_t piece,
-    const char *data, size_t len)
+                      const char *data, size_t len)
 {
 	unsigned char key[12];
 	void *room;
@@ -60,7 +60,7 @@ static void put_piece(struct store_txn *txn, uint64_t id, uint32_t piece,
 	be64_put(key, id);
 	be32_put(key + 8, piece);
 	must(store_append_room(txn, TABLE_BODY, key, sizeof(key), len, &room),
-	    "put");
+	     "put");
 	memcpy(room, data, len);
 }
 
@@ -75,7 +75,8 @@ static void put_mail(struct store_txn *txn, uint64_t id)
 	}
 	be64_put(key, id);
 	must(store_append(txn, TABLE_MSG, key, sizeof(key), record,
-		 sizeof(record)), "put");
+	                  sizeof(record)),
+	     "put");
 }
 
 static void run(struct store *store)
@@ -97,10 +98,10 @@ static void run(struct store *store)
 			    (float)(now_us - before_us) / 1000;
 	}
 	printf("done=%lu secs=%.3f rate=%.1f mib_s=%.2f", (unsigned long)id,
-	    (double)(now_us - start_us) / 1e6,
-	    (double)id * 1e6 / (double)(now_us - start_us),
-	    (double)id * (double)bytes / (double)(now_us - start_us) /
-		1.048576);
+	       (double)(now_us - start_us) / 1e6,
+	       (double)id * 1e6 / (double)(now_us - start_us),
+	       (double)id * (double)bytes / (double)(now_us - start_us) /
+	           1.048576);
 }
 
 static int compare(const void *a, const void *b)
@@ -135,7 +136,7 @@ int main(int argc, char **argv)
 
 	if (read_options(argc, argv) < 0) {
 		fprintf(stderr, "usage: raw_store [-n BATCH] [-b BYTES] "
-				"[-s SECONDS] DIRECTORY\n");
+		                "[-s SECONDS] DIRECTORY\n");
 		return 64;
 	}
 	body = calloc(1, BODY_PIECE_MAX);
@@ -152,6 +153,6 @@ int main(int argc, char **argv)
 	(void)nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	qsort(times_ms, time_count, sizeof(*times_ms), compare);
 	printf(" p50_ms=%.3f p99_ms=%.3f\n", (double)times_ms[time_count / 2],
-	    (double)times_ms[time_count * 99 / 100]);
+	       (double)times_ms[time_count * 99 / 100]);
 	return 0;
 }

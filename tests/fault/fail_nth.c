@@ -11,8 +11,8 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -65,9 +65,9 @@ static void *next_of(const char *name)
 	return next;
 }
 
-#define NEXT(type, name, ...) \
-	static type (*next)(__VA_ARGS__); \
-	if (next == NULL) \
+#define NEXT(type, name, ...)                                                  \
+	static type (*next)(__VA_ARGS__);                                      \
+	if (next == NULL)                                                      \
 	next = (type(*)(__VA_ARGS__))next_of(name)
 
 static struct sigaction own_action; /* relaisd's, for a crash */
@@ -93,10 +93,10 @@ static void on_crash(int number, siginfo_t *info, void *context)
 
 /* relaisd's handler of crashes is called by ours. */
 PUBLIC int sigaction(int number, const struct sigaction *restrict action,
-    struct sigaction *restrict old)
+                     struct sigaction *restrict old)
 {
 	NEXT(int, "sigaction", int, const struct sigaction *,
-	    struct sigaction *);
+	     struct sigaction *);
 	struct sigaction ours = { .sa_flags = SA_SIGINFO };
 
 	if (number != SIGSEGV || action == NULL || control == NULL)
@@ -118,7 +118,7 @@ __attribute__((constructor)) static void map_control(void)
 	if (fd < 0)
 		return;
 	map = mmap(NULL, sizeof(*control), PROT_READ | PROT_WRITE, MAP_SHARED,
-	    fd, 0);
+	           fd, 0);
 	close(fd);
 	if (map == MAP_FAILED)
 		return;
@@ -208,15 +208,14 @@ static bool is_socket(int fd)
 
 static bool is_failing_write(int fd)
 {
-	enum kind kind = control == NULL ? KIND_NONE
-					 : (enum kind)control->kind;
+	enum kind kind = control == NULL ? KIND_NONE : (enum kind)control->kind;
 
 	if (fd == STDERR_FILENO)
 		return false;
 	if (kind == KIND_WRITE && is_file(fd))
 		return must_fail(KIND_WRITE, EIO);
 	return kind == KIND_SEND && is_socket(fd) &&
-	    must_fail(KIND_SEND, ECONNRESET);
+	       must_fail(KIND_SEND, ECONNRESET);
 }
 
 PUBLIC ssize_t write(int fd, const void *data, size_t len)
@@ -276,12 +275,12 @@ PUBLIC int open(const char *path, int flags, ...)
 /* ----------------------------------------------------------------- network */
 
 PUBLIC int accept4(int fd, struct sockaddr *restrict address,
-    socklen_t *restrict len, int flags)
+                   socklen_t *restrict len, int flags)
 {
 	NEXT(int, "accept4", int, struct sockaddr *, socklen_t *, int);
 
 	return must_fail(KIND_ACCEPT, EMFILE) ? -1
-					      : next(fd, address, len, flags);
+	                                      : next(fd, address, len, flags);
 }
 
 PUBLIC int socket(int domain, int type, int protocol)
@@ -289,14 +288,15 @@ PUBLIC int socket(int domain, int type, int protocol)
 	NEXT(int, "socket", int, int, int);
 
 	return must_fail(KIND_SOCKET, EMFILE) ? -1
-					      : next(domain, type, protocol);
+	                                      : next(domain, type, protocol);
 }
 
 PUBLIC ssize_t recvfrom(int fd, void *restrict data, size_t len, int flags,
-    struct sockaddr *restrict address, socklen_t *restrict address_len)
+                        struct sockaddr *restrict address,
+                        socklen_t *restrict address_len)
 {
 	NEXT(ssize_t, "recvfrom", int, void *, size_t, int, struct sockaddr *,
-	    socklen_t *);
+	     socklen_t *);
 
 	if (must_fail(KIND_DNS, ECONNREFUSED))
 		return -1;
@@ -316,10 +316,10 @@ PUBLIC int mdb_txn_commit(MDB_txn *txn)
 }
 
 PUBLIC int mdb_put(MDB_txn *txn, MDB_dbi table, MDB_val *key, MDB_val *value,
-    unsigned flags)
+                   unsigned flags)
 {
 	NEXT(int, "mdb_put", MDB_txn *, MDB_dbi, MDB_val *, MDB_val *,
-	    unsigned);
+	     unsigned);
 
 	if (must_fail(KIND_PUT, ENOSPC))
 		return MDB_MAP_FULL;

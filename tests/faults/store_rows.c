@@ -20,12 +20,9 @@ static const struct {
 	enum store_table table;
 	const char *name;
 } shown[] = {
-	{ TABLE_MSG, "msg" },
-	{ TABLE_BODY, "body" },
-	{ TABLE_FRESH, "fresh" },
-	{ TABLE_SCHED, "sched" },
-	{ TABLE_WAKE, "wake" },
-	{ TABLE_REPORT, "report" },
+	{ TABLE_MSG, "msg" },       { TABLE_BODY, "body" },
+	{ TABLE_FRESH, "fresh" },   { TABLE_SCHED, "sched" },
+	{ TABLE_WAKE, "wake" },     { TABLE_REPORT, "report" },
 	{ TABLE_SHARED, "shared" },
 };
 
@@ -38,7 +35,7 @@ static void print_rows(struct queue *queue)
 		abort();
 	for (size_t i = 0; i < sizeof(shown) / sizeof(*shown); i++)
 		printf("%s %" PRIu64 "\n", shown[i].name,
-		    store_count(txn, shown[i].table));
+		       store_count(txn, shown[i].table));
 	store_reader_end(txn);
 	store_reader_free(txn);
 }

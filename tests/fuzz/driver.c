@@ -60,7 +60,7 @@ static int replay_corpus(const char *name)
 	int i;
 
 	(void)snprintf(folder, sizeof(folder), "%s/tests/fuzz/corpus/%s",
-	    top == NULL ? "." : top, name);
+	               top == NULL ? "." : top, name);
 	count = scandir(folder, &inputs, is_input, alphasort);
 	if (count < 0) {
 		(void)fprintf(stderr, "%s: %s\n", folder, strerror(errno));
@@ -69,11 +69,11 @@ static int replay_corpus(const char *name)
 	(void)printf("1..%d\n", count);
 	for (i = 0; i < count; i++) {
 		(void)snprintf(path, sizeof(path), "%s/%s", folder,
-		    inputs[i]->d_name);
+		               inputs[i]->d_name);
 		(void)fflush(stdout);
 		(void)printf("%s %d - %s/%s\n",
-		    replay(path) < 0 ? "not ok" : "ok", i + 1, name,
-		    inputs[i]->d_name);
+		             replay(path) < 0 ? "not ok" : "ok", i + 1, name,
+		             inputs[i]->d_name);
 		free(inputs[i]);
 	}
 	free(inputs);
@@ -87,8 +87,8 @@ int main(int argc, char *argv[])
 
 	name = name == NULL ? argv[0] : name + 1;
 	if (argc == 1)
-		return replay_corpus(
-		    strncmp(name, "fuzz_", 5) == 0 ? name + 5 : name);
+		return replay_corpus(strncmp(name, "fuzz_", 5) == 0 ? name + 5
+		                                                    : name);
 	for (i = 1; i < argc; i++) {
 		if (replay(argv[i]) < 0) {
 			(void)fprintf(stderr, "%s: cannot be read\n", argv[i]);

@@ -52,8 +52,8 @@ static void frame_data(struct buffer *out, const char *content, size_t len)
 		if (content[i] == '.' && is_at_line)
 			put(out, ".", 1);
 		put(out, content + i, 1);
-		is_at_line = content[i] == '\n' && i > 0 &&
-		    content[i - 1] == '\r';
+		is_at_line =
+		    content[i] == '\n' && i > 0 && content[i - 1] == '\r';
 	}
 	if (!is_at_line || len == 0)
 		put(out, "\r\n", 2);
@@ -80,7 +80,7 @@ static void play(struct recording_session *session, struct buffer *text,
 static bool is_followed(struct recording_session *session)
 {
 	return strstr(recording_session_log(session), "mail after@b.c\n") !=
-	    NULL;
+	       NULL;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -99,7 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	len -= 2 + count;
 	/* DATA can't say that a last line ends in a bare LF. */
 	while (len > 0 && content[len - 1] == '\n' &&
-	    (len == 1 || content[len - 2] != '\r'))
+	       (len == 1 || content[len - 2] != '\r'))
 		len--;
 	buffer_init(&chunks, 0);
 	buffer_init(&lines, 0);
@@ -117,7 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (is_followed(&in_lines)) {
 		assert(in_chunks.messages == in_lines.messages);
 		assert(strcmp(recording_session_message(&in_chunks),
-		           recording_session_message(&in_lines)) == 0);
+		              recording_session_message(&in_lines)) == 0);
 	}
 	recording_session_done(&in_chunks);
 	recording_session_done(&in_lines);

@@ -34,10 +34,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 enum { SENDER, RECIPIENT, ORIGINAL, ENVELOPE_ID, REPLY, HOST, TEXTS };
 
-static const char *const status_fields[] = { "Reporting-MTA", "Arrival-Date",
-	"Original-Envelope-Id", "X-Relais-Queue-Id", "Original-Recipient",
-	"Final-Recipient", "Action", "Status", "Remote-MTA", "Diagnostic-Code",
-	"Last-Attempt-Date", "Will-Retry-Until" };
+static const char *const status_fields[] = { "Reporting-MTA",
+	                                     "Arrival-Date",
+	                                     "Original-Envelope-Id",
+	                                     "X-Relais-Queue-Id",
+	                                     "Original-Recipient",
+	                                     "Final-Recipient",
+	                                     "Action",
+	                                     "Status",
+	                                     "Remote-MTA",
+	                                     "Diagnostic-Code",
+	                                     "Last-Attempt-Date",
+	                                     "Will-Retry-Until" };
 
 static const struct settings *load_settings(void)
 {
@@ -139,7 +147,7 @@ static void check_report(const char *all, size_t len)
 	assert(strlen(all) == len); /* no NUL */
 	assert(boundary != NULL);
 	(void)snprintf(mark, sizeof(mark), "--%.*s",
-	    (int)strcspn(boundary + 13, "\""), boundary + 13);
+	               (int)strcspn(boundary + 13, "\""), boundary + 13);
 	for (; line < all + len; line = end + 2) {
 		end = strstr(line, "\r\n");
 		assert(end != NULL && end - line <= 998);
@@ -162,34 +170,45 @@ static void report(char *texts[TEXTS], const char *header, size_t len)
 {
 	struct message_recipient recipient = {
 		.address = texts[RECIPIENT],
-		.original = is_original(texts[ORIGINAL]) ? texts[ORIGINAL]
-		                                         : NULL,
+		.original =
+		    is_original(texts[ORIGINAL]) ? texts[ORIGINAL] : NULL,
 		.state = RECIPIENT_FAILED,
 		.flags = RECIPIENT_REPORT_OWED,
 		.attempts = 1,
 	};
 	struct timeline_entry entry = { .kind = TIMELINE_FAILED,
-		.is_for_all = true, .code = 550, .enhanced = { 5, 1, 1 } };
+		                        .is_for_all = true,
+		                        .code = 550,
+		                        .enhanced = { 5, 1, 1 } };
 	struct message message = {
-		.id = 1, .sender = texts[SENDER], .uid = 33,
-		.state = MESSAGE_FAILED, .recipients = &recipient,
-		.recipient_count = 1, .timeline = &entry, .timeline_count = 1,
+		.id = 1,
+		.sender = texts[SENDER],
+		.uid = 33,
+		.state = MESSAGE_FAILED,
+		.recipients = &recipient,
+		.recipient_count = 1,
+		.timeline = &entry,
+		.timeline_count = 1,
 		.envelope_id = texts[ENVELOPE_ID],
 		.submitted_ms = 1795000000000,
 		.flags = MESSAGE_BODY_GONE,
 	};
 	const struct reported reported = { 0, RECIPIENT_FAILED };
 	const struct bounce bounce = {
-		.settings = load_settings(), .message = &message,
-		.recipients = &reported, .count = 1, .header = header,
-		.header_len = len, .now_ms = 1795000001000,
+		.settings = load_settings(),
+		.message = &message,
+		.recipients = &reported,
+		.count = 1,
+		.header = header,
+		.header_len = len,
+		.now_ms = 1795000001000,
 	};
 	char reply[VERDICT_TEXT_SIZE];
 	struct submission *submission;
 	char *all;
 
 	smtp_text_clean(reply, sizeof(reply), texts[REPLY],
-	    strlen(texts[REPLY]));
+	                strlen(texts[REPLY]));
 	entry.text = recipient.reply.text = reply;
 	entry.host = recipient.reply.host = texts[HOST];
 	entry.relay = recipient.reply.relay = "office";
@@ -228,7 +247,7 @@ static void report_with_header(char *texts[TEXTS], const struct buffer *content)
 
 	header_scanner_init(&scanner, 0);
 	if (header_scanner_feed(&scanner, content->data, content->len, &used) ==
-		0 &&
+	        0 &&
 	    header_scanner_finish(&scanner) == 0 &&
 	    scanner.state == HEADER_SCAN_DONE)
 		block = header_scanner_block_borrow(&scanner, &len);
@@ -252,10 +271,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	/* These came in checked, as long as RFC 3461 4.2 and 4.4 allow. */
 	if (strlen(texts[ORIGINAL]) <= 500 &&
 	    strlen(texts[ENVELOPE_ID]) <= 100 &&
-	    address_check(texts[SENDER], strlen(texts[SENDER]),
-		ADDRESS_UTF8) == 0 &&
+	    address_check(texts[SENDER], strlen(texts[SENDER]), ADDRESS_UTF8) ==
+	        0 &&
 	    address_check(texts[RECIPIENT], strlen(texts[RECIPIENT]),
-		ADDRESS_UTF8) == 0 &&
+	                  ADDRESS_UTF8) == 0 &&
 	    normalise(&content, rest, rest_len))
 		report_with_header(texts, &content);
 	buffer_done(&content);

@@ -15,9 +15,8 @@ static void find(const char *path)
 {
 	static const struct endpoint table[] = {
 		{ METHOD_GET, "/v1/messages/{id}/content", FOR_ANYONE, false,
-		    NULL, 0 },
-		{ METHOD_GET, "/v1/relays/{name}", FOR_ANYONE, false, NULL,
-		    0 },
+		  NULL, 0 },
+		{ METHOD_GET, "/v1/relays/{name}", FOR_ANYONE, false, NULL, 0 },
 	};
 	char parameter[ENDPOINT_PARAMETER_SIZE];
 	unsigned methods;
@@ -33,7 +32,7 @@ static void take(const char *text, size_t len)
 	int r;
 
 	order_init(&order,
-	    ORDER_REASON | ORDER_UNTIL | ORDER_DRY_RUN | ORDER_FILTER);
+	           ORDER_REASON | ORDER_UNTIL | ORDER_DRY_RUN | ORDER_FILTER);
 	r = order_read(&order, text, len, error);
 	assert(r == 0 || error[0]);
 	assert(strlen(order.reason) < sizeof(order.reason));

@@ -64,7 +64,7 @@ static void listen_once(void)
 	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
 	listener = socket(AF_UNIX, SOCK_STREAM, 0);
 	assert(bind(listener, (struct sockaddr *)&address, sizeof(address)) ==
-	    0);
+	       0);
 	assert(listen(listener, 5) == 0);
 	assert(sem_init(&question, 0, 0) == 0);
 	assert(sem_init(&given, 0, 0) == 0);

@@ -19,7 +19,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static int visit(void *context, const char *path,
-    const struct json_value *value, char error[JSON_ERROR_SIZE])
+                 const struct json_value *value, char error[JSON_ERROR_SIZE])
 {
 	struct selection *selection = context;
 
@@ -28,8 +28,8 @@ static int visit(void *context, const char *path,
 		return 0;
 	assert(value->text != NULL);
 	return selection_set(selection, path, value->text, error) == -EINVAL
-	    ? -EINVAL
-	    : 0;
+	           ? -EINVAL
+	           : 0;
 }
 
 static void walk(const char *text, size_t len)
@@ -41,7 +41,7 @@ static void walk(const char *text, size_t len)
 	selection_init(&selection);
 	r = json_walk(text, len, visit, &selection, error);
 	assert(r == 0 || (error[0] != '\0' &&
-	    memchr(error, '\0', sizeof(error)) != NULL));
+	                  memchr(error, '\0', sizeof(error)) != NULL));
 	selection_done(&selection);
 }
 

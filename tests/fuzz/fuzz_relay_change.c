@@ -27,13 +27,15 @@ static const char before[] =
     " \"authentication\": \"PLAIN\", \"username\": \"me\","
     " \"tls\": {\"verify\": true}, \"password\": \"" SECRET "\"}";
 
-static const char *const bound_keys[] = { "url", "provider", "host", "port",
-	"security", "tls", "username", "authentication", "oauth" };
+static const char *const bound_keys[] = {
+	"url", "provider", "host",           "port", "security",
+	"tls", "username", "authentication", "oauth"
+};
 
 static struct settings_node *make_relay(void)
 {
 	const struct relay_draft_input input = { before, sizeof(before) - 1,
-		false };
+		                                 false };
 	struct settings_errors errors;
 	struct settings_node *relay = NULL;
 	int r;
@@ -71,9 +73,8 @@ static bool has_names_for_keys(const struct settings_node *node)
 
 	for (child = node->first; child != NULL; child = child->next)
 		if ((child->key != NULL &&
-			(child->key[0] == '\0' ||
-			    child->key[strspn(child->key, letters)] !=
-				'\0')) ||
+		     (child->key[0] == '\0' ||
+		      child->key[strspn(child->key, letters)] != '\0')) ||
 		    !has_names_for_keys(child))
 			return false;
 	return true;

@@ -37,7 +37,7 @@ const char *__lsan_default_suppressions(void)
 }
 
 #define PATIENCE_MS 100000
-#define ANSWER_MAX (1 << 20)
+#define ANSWER_MAX  (1 << 20)
 
 static char folder[] = "/tmp/fuzz-session-XXXXXX";
 static char submit_path[64], control_path[64], settings_path[64];
@@ -114,12 +114,13 @@ static void start(void)
 	snprintf(settings_path, sizeof(settings_path), "%s/y", folder);
 	file = fopen(settings_path, "w");
 	assert(file != NULL);
-	fprintf(file, "hostname: h.example.com\nlog: {level: error}\n"
-		"queue: {directory: '%s/q', maximum: 256MiB}\n"
-		"receive: {socket: '%s', message_size: 64KiB, header_size: "
-		"16KiB}\ncontrol: {socket: '%s'}\n"
-		"relays: {capture: {url: 'maildir:%s/m'}}\n",
-	    folder, submit_path, control_path, folder);
+	fprintf(file,
+	        "hostname: h.example.com\nlog: {level: error}\n"
+	        "queue: {directory: '%s/q', maximum: 256MiB}\n"
+	        "receive: {socket: '%s', message_size: 64KiB, header_size: "
+	        "16KiB}\ncontrol: {socket: '%s'}\n"
+	        "relays: {capture: {url: 'maildir:%s/m'}}\n",
+	        folder, submit_path, control_path, folder);
 	fclose(file);
 	owner = getpid();
 	if (pthread_create(&thread, NULL, run, NULL) != 0)
@@ -175,10 +176,10 @@ static void expect_message(const char *id, size_t len)
 
 	assert(fd >= 0 && len == 13);
 	len = (size_t)snprintf(request, sizeof(request),
-	    "GET /v1/messages/%.13s HTTP/1.0\r\n\r\n", id);
+	                       "GET /v1/messages/%.13s HTTP/1.0\r\n\r\n", id);
 	assert(send(fd, request, len, MSG_NOSIGNAL) == (ssize_t)len);
 	while (got < sizeof(found) - 1 &&
-	    (n = read(fd, found + got, sizeof(found) - 1 - got)) > 0)
+	       (n = read(fd, found + got, sizeof(found) - 1 - got)) > 0)
 		got += (size_t)n;
 	(void)close(fd);
 	found[got] = '\0';
@@ -199,7 +200,7 @@ static void check_smtp(void)
 		if (strncmp(line, "250 2.0.0", 9) == 0 &&
 		    strstr(line, queued) == line + 9)
 			expect_message(line + 9 + strlen(queued),
-			    strcspn(line + 9 + strlen(queued), " "));
+			               strcspn(line + 9 + strlen(queued), " "));
 	}
 }
 

@@ -19,7 +19,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-#define MESSAGES 2
+#define MESSAGES   2
 #define RECIPIENTS 3
 
 struct session {
@@ -95,9 +95,9 @@ static void send_message(struct session *session)
 	static const struct smtp_recipient recipients[RECIPIENTS] = {
 		{ .address = "a@example.org" },
 		{ .address = "b@example.org",
-		    .params = { .notify = SMTP_NOTIFY_NEVER } },
+		  .params = { .notify = SMTP_NOTIFY_NEVER } },
 		{ .address = "c@example.org",
-		    .params = { .orcpt = "rfc822;c@example.org" } },
+		  .params = { .orcpt = "rfc822;c@example.org" } },
 	};
 	static const char header[] = "Subject: hello\r\n\r\n";
 	session->message = (struct smtp_client_message){
@@ -146,26 +146,28 @@ static void check_sent(const struct session *session)
 		assert(sent->data[i] != '\n' || sent->data[i - 1] == '\r');
 		/* DATA that was taken for nobody is ended by a dot alone. */
 		ends += i >= 4 && i + 5 <= sent->len &&
-		    memcmp(sent->data + i, "\r\n.\r\n", 5) == 0 &&
-		    memcmp(sent->data + i - 4, "DATA", 4) != 0;
+		        memcmp(sent->data + i, "\r\n.\r\n", 5) == 0 &&
+		        memcmp(sent->data + i - 4, "DATA", 4) != 0;
 	}
 	assert(ends <= session->dots);
 }
 
 static void check_verdicts(struct session *session, unsigned dots_before,
-    unsigned code)
+                           unsigned code)
 {
 	const struct verdict *verdicts = smtp_client_verdicts(session->client);
 
 	for (unsigned i = 0; i < RECIPIENTS; i++) {
 		assert(memchr(verdicts[i].text, '\0',
-		    sizeof(verdicts[i].text)) != NULL);
+		              sizeof(verdicts[i].text)) != NULL);
 		if (verdicts[i].class != VERDICT_DELIVERED)
 			continue;
 		/* Both the dot and its answer have to have been there. */
 		assert(session->dots > dots_before);
-		assert(code / 100 == 2 || smtp_client_status(session->client) !=
-		    SMTP_CLIENT_READY || verdicts[i].code / 100 == 2);
+		assert(code / 100 == 2 ||
+		       smtp_client_status(session->client) !=
+		           SMTP_CLIENT_READY ||
+		       verdicts[i].code / 100 == 2);
 		assert(verdicts[i].code / 100 == 2);
 	}
 }
@@ -210,8 +212,7 @@ static void play(struct session *session, const char *rest, size_t len)
 			rest += reply.size;
 			len -= reply.size;
 		} else {
-			smtp_client_on_lost(client, FAULT_NETWORK,
-			    "closed");
+			smtp_client_on_lost(client, FAULT_NETWORK, "closed");
 		}
 	}
 }
@@ -226,9 +227,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	options.is_lmtp = (data[0] & 1) != 0;
 	options.has_no_pipelining = (data[0] & 2) != 0;
 	options.auth = (data[0] & 4) != 0 ? &auth : NULL;
-	options.security = (data[0] & 8) != 0 ? SMTP_CLIENT_STARTTLS
-	    : (data[0] & 16) != 0 ? SMTP_CLIENT_OPPORTUNISTIC
-	                          : SMTP_CLIENT_AS_IT_IS;
+	options.security = (data[0] & 8) != 0    ? SMTP_CLIENT_STARTTLS
+	                   : (data[0] & 16) != 0 ? SMTP_CLIENT_OPPORTUNISTIC
+	                                         : SMTP_CLIENT_AS_IT_IS;
 	options.is_direct = (data[0] & 32) != 0;
 	options.recipients_max = (data[0] & 64) != 0 ? 2 : 0;
 	session.may_break = (data[0] & 128) != 0;

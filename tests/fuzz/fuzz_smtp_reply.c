@@ -23,15 +23,15 @@ static void look_at(const struct smtp_reply *reply)
 
 	while (smtp_reply_next_line(reply, &cursor, &line, &len))
 		assert(line >= reply->data &&
-		    line + len <= reply->data + reply->size);
+		       line + len <= reply->data + reply->size);
 	smtp_reply_text(reply, text, sizeof(text));
 	assert(strlen(text) < sizeof(text));
 	assert(!(smtp_reply_is_positive(reply) &&
-	    smtp_reply_is_intermediate(reply)));
+	         smtp_reply_is_intermediate(reply)));
 }
 
 static int parse_by_bytes(const char *data, size_t len,
-    struct smtp_reply *ret_reply)
+                          struct smtp_reply *ret_reply)
 {
 	struct smtp_reply_parser parser = { 0 };
 	int r = -EAGAIN;

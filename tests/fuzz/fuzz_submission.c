@@ -36,7 +36,7 @@ static void check_commands(const struct draft *draft)
 		i++;
 		lines++;
 		assert(i + 1 == out.len ||
-		    strncmp(out.data + i + 1, "RCPT TO:<", 9) == 0);
+		       strncmp(out.data + i + 1, "RCPT TO:<", 9) == 0);
 	}
 	assert(strncmp(out.data, "MAIL FROM:<", 11) == 0 && lines > 1);
 	buffer_done(&out);
@@ -103,13 +103,13 @@ static void take_form(const char *text, size_t len)
 	int r;
 
 	r = form_read(&form, "multipart/form-data; boundary=b", text, len,
-	    error);
+	              error);
 	assert(r == 0 || error[0] != '\0');
 	for (i = 0; r == 0 && i < form.count; i++) {
 		const struct form_part *part = &form.parts[i];
 
 		assert(part->name != NULL && part->data >= text &&
-		    part->data + part->len <= text + len);
+		       part->data + part->len <= text + len);
 		if (part->filename == NULL)
 			take_json(part->data, part->len);
 	}

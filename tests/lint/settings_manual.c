@@ -24,8 +24,11 @@ static const struct unit times[] = {
 };
 
 static const struct unit sizes[] = {
-	{ "GiB", UINT64_C(1) << 30 }, { "MiB", UINT64_C(1) << 20 },
-	{ "KiB", UINT64_C(1) << 10 }, { "", 1 }, { NULL, 0 },
+	{ "GiB", UINT64_C(1) << 30 },
+	{ "MiB", UINT64_C(1) << 20 },
+	{ "KiB", UINT64_C(1) << 10 },
+	{ "", 1 },
+	{ NULL, 0 },
 };
 
 /* Columns that the word at text takes; a quote is four. */
@@ -103,8 +106,8 @@ static void print_number(uint64_t value, const struct unit *units)
 
 static void print_range(const struct settings_key *key)
 {
-	bool may_be_off = key->minimum == 0 &&
-	    strcmp(key->type->name, "percentage") != 0;
+	bool may_be_off =
+	    key->minimum == 0 && strcmp(key->type->name, "percentage") != 0;
 	const struct unit *units = NULL;
 
 	if (key->maximum == 0)
@@ -131,7 +134,7 @@ static void print_choices(const struct settings_choice *choice)
 	fputs("One of\n", stdout);
 	for (; choice->word != NULL; choice++)
 		printf(".Cm %s %s\n", choice->word,
-		    choice[1].word == NULL ? "." : ",");
+		       choice[1].word == NULL ? "." : ",");
 }
 
 static void print_key(const struct settings_key *key)
@@ -150,7 +153,7 @@ static void print_key(const struct settings_key *key)
 }
 
 static void print_table(const char *title, const char *intro,
-    const struct settings_key *keys)
+                        const struct settings_key *keys)
 {
 	printf(".Ss %s\n%s\n.Bl -tag -width Ds\n", title, intro);
 	for (; keys->path != NULL; keys++)
@@ -161,22 +164,22 @@ static void print_table(const char *title, const char *intro,
 int main(void)
 {
 	print_table("The main file",
-	    "A dot stands for one level of the map:\n"
-	    ".Cm queue.directory\nis the key\n.Cm directory\n"
-	    "below\n.Cm queue .",
-	    settings_keys_main);
+	            "A dot stands for one level of the map:\n"
+	            ".Cm queue.directory\nis the key\n.Cm directory\n"
+	            "below\n.Cm queue .",
+	            settings_keys_main);
 	print_table("A relay", "Below\n.Cm relays.NAME :", settings_keys_relay);
-	print_table("A hint", "Each entry of the list\n.Cm hints :",
-	    settings_keys_hint);
+	print_table("A hint",
+	            "Each entry of the list\n.Cm hints :", settings_keys_hint);
 	print_table("A route", "Each entry of the list\n.Cm routes :",
-	    settings_keys_route);
+	            settings_keys_route);
 	print_table("A submitter rule",
-	    "Each entry of the list\n.Cm submitters :",
-	    settings_keys_submitter);
+	            "Each entry of the list\n.Cm submitters :",
+	            settings_keys_submitter);
 	print_table("A TCP listener",
-	    "Each entry of the list\n.Cm receive.listen :",
-	    settings_keys_listen);
-	print_table("Further files", "In files of\n.Pa relays.d :",
-	    settings_keys_relays);
+	            "Each entry of the list\n.Cm receive.listen :",
+	            settings_keys_listen);
+	print_table("Further files",
+	            "In files of\n.Pa relays.d :", settings_keys_relays);
 	return 0;
 }

@@ -6,10 +6,10 @@
 #include <string.h>
 
 size_t content_header(char header[CONTENT_HEADER_MAX], unsigned seed,
-    unsigned lines)
+                      unsigned lines)
 {
 	return (size_t)snprintf(header, CONTENT_HEADER_MAX,
-	    "Subject: power %u %u\r\n", seed, lines);
+	                        "Subject: power %u %u\r\n", seed, lines);
 }
 
 void content_line(char line[CONTENT_LINE], unsigned seed, unsigned number)
@@ -23,7 +23,7 @@ void content_line(char line[CONTENT_LINE], unsigned seed, unsigned number)
 }
 
 bool content_parse(const char *header, size_t len, unsigned *ret_seed,
-    unsigned *ret_lines)
+                   unsigned *ret_lines)
 {
 	char text[CONTENT_HEADER_MAX + 1];
 
@@ -31,6 +31,6 @@ bool content_parse(const char *header, size_t len, unsigned *ret_seed,
 		len = CONTENT_HEADER_MAX;
 	memcpy(text, header, len);
 	text[len] = '\0';
-	return sscanf(text, "Subject: power %u %u\r\n", ret_seed,
-		   ret_lines) == 2;
+	return sscanf(text, "Subject: power %u %u\r\n", ret_seed, ret_lines) ==
+	       2;
 }

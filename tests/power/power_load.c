@@ -26,7 +26,7 @@
 #include "recorder.h"
 #include "settings.h"
 
-#define LIVE_MAX 24
+#define LIVE_MAX  24
 #define MINUTE_MS 60000
 
 struct work {
@@ -104,7 +104,7 @@ static void say_ended(uint64_t id, unsigned index, enum recipient_state state)
 
 	queue_id_format(id, text);
 	snprintf(word, sizeof(word), "ended %s %u %u", text, index,
-	    (unsigned)state);
+	         (unsigned)state);
 	recorder_word(word);
 }
 
@@ -141,7 +141,7 @@ static unsigned pick_lines(void)
 }
 
 static struct body_chunk *make_body(unsigned number, unsigned first,
-    unsigned lines)
+                                    unsigned lines)
 {
 	struct body_chunk *list = NULL, **end = &list, *chunk = NULL;
 	char line[CONTENT_LINE];
@@ -167,8 +167,8 @@ static void set_envelope(struct work *work, struct submission *s)
 
 	m->sender = "app@example.com";
 	m->submitted_ms = wall_now_ms();
-	m->recipients = message_allocate(m,
-	    recipients * sizeof(*m->recipients));
+	m->recipients =
+	    message_allocate(m, recipients * sizeof(*m->recipients));
 	memset(m->recipients, 0, recipients * sizeof(*m->recipients));
 	for (unsigned i = 0; i < recipients; i++)
 		m->recipients[i].address = "someone@example.org";
@@ -224,8 +224,8 @@ static void post_slice(struct work *work)
 	upload->job.kind = QUEUE_UPLOAD;
 	upload->first_piece = work->upload_done == 0 ? 0 : upload->next_piece;
 	if (work->upload_done == 0)
-		upload->header = make_header(work->upload_seed,
-		    work->upload_lines, &upload->header_len);
+		upload->header = make_header(
+		    work->upload_seed, work->upload_lines, &upload->header_len);
 	upload->chunks = make_body(work->upload_seed, work->upload_done, lines);
 	work->upload_done += lines;
 	post(work, &upload->job);
@@ -255,7 +255,7 @@ static void end_upload(struct work *work)
 	s->upload_id = work->upload->body_id;
 	s->message->header_len = work->upload->header_len;
 	s->message->size = s->message->header_len + 2 +
-	    (uint64_t)work->upload_lines * CONTENT_LINE;
+	                   (uint64_t)work->upload_lines * CONTENT_LINE;
 	post(work, &s->job);
 }
 
@@ -283,9 +283,10 @@ static void go_on_with_upload(struct work *work)
 
 static void post_verdicts(struct work *work, const struct message *m)
 {
-	static const enum recipient_state states[] = { RECIPIENT_DELIVERED,
-		RECIPIENT_DELIVERED, RECIPIENT_DELIVERED, RECIPIENT_WAITING,
-		RECIPIENT_FAILED, RECIPIENT_EXPIRED };
+	static const enum recipient_state states[] = {
+		RECIPIENT_DELIVERED, RECIPIENT_DELIVERED, RECIPIENT_DELIVERED,
+		RECIPIENT_WAITING,   RECIPIENT_FAILED,    RECIPIENT_EXPIRED
+	};
 	struct settlement *s = settlement_new(m->recipient_count);
 	uint16_t part = m->parts[pick(m->part_count)].number;
 	unsigned count = 0;
@@ -303,8 +304,7 @@ static void post_verdicts(struct work *work, const struct message *m)
 		said->index = (uint16_t)i;
 		said->state = states[pick(6)];
 		said->is_charged = true;
-		said->due_ms = queue_time_ms(work->queue) +
-		    MINUTE_MS * pick(4);
+		said->due_ms = queue_time_ms(work->queue) + MINUTE_MS * pick(4);
 		said->verdict.code = 250;
 		count++;
 	}
@@ -314,8 +314,10 @@ static void post_verdicts(struct work *work, const struct message *m)
 
 static void post_change(struct work *work, uint64_t id)
 {
-	static const enum change_kind kinds[] = { CHANGE_HOLD, CHANGE_RELEASE,
-		CHANGE_RETRY, CHANGE_CANCEL, CHANGE_PARK, CHANGE_RELEASE };
+	static const enum change_kind kinds[] = {
+		CHANGE_HOLD,   CHANGE_RELEASE, CHANGE_RETRY,
+		CHANGE_CANCEL, CHANGE_PARK,    CHANGE_RELEASE
+	};
 	struct change *change = change_new(kinds[pick(6)], id);
 
 	change->reason = strdup("by the test");
@@ -352,7 +354,7 @@ static void take_settlement(struct settlement *s)
 	for (unsigned i = 0; i < s->recipient_count; i++)
 		if (s->recipients[i].state != RECIPIENT_WAITING)
 			say_ended(s->id, s->recipients[i].index,
-			    s->recipients[i].state);
+			          s->recipients[i].state);
 	settlement_free(s);
 }
 
@@ -413,8 +415,8 @@ static void wait_for_all(struct work *work)
 	for (letter = mailbox_wait(work->notices, 0); letter != NULL;
 	     letter = next) {
 		next = letter->next;
-		queue_notice_free(LETTER_OF(letter, struct queue_notice,
-		    letter));
+		queue_notice_free(
+		    LETTER_OF(letter, struct queue_notice, letter));
 	}
 }
 
@@ -436,8 +438,8 @@ static void forget_ended(struct work *work)
 
 static void step(struct work *work)
 {
-	unsigned mails = work->live_count < LIVE_MAX / 2 ? 1 + pick(6)
-							 : pick(2);
+	unsigned mails =
+	    work->live_count < LIVE_MAX / 2 ? 1 + pick(6) : pick(2);
 
 	go_on_with_upload(work);
 	for (unsigned i = 0; i < work->live_count; i++)
@@ -455,14 +457,14 @@ int main(int argc, char **argv)
 	struct work work = { 0 };
 	struct settings settings = {
 		.queue = { .maximum_bytes = 1ull << 30,
-		    .keep_finished_s = 86400,
-		    .keep_failed_bodies_s = 3600 },
+		           .keep_finished_s = 86400,
+		           .keep_failed_bodies_s = 3600 },
 	};
 	char *error = NULL;
 
 	if (argc < 4) {
 		fprintf(stderr,
-		    "usage: power_load DIRECTORY LOG STEPS [SEED]\n");
+		        "usage: power_load DIRECTORY LOG STEPS [SEED]\n");
 		return 64;
 	}
 	settings.queue.directory = argv[1];

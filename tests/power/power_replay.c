@@ -37,10 +37,12 @@
 #include "recorder.h"
 #include "settings.h"
 
-#define BLOCK 4096
-#define SECTOR 512
+#define BLOCK    4096
+#define SECTOR   512
 #define ENDS_MAX 64
-#define KEPT_MS (23 * 3600 * 1000ull) /* a day, and the last id may be older */
+#define KEPT_MS                                                                \
+	(23 * 3600 * 1000ull) /* a day, and the last id may be older           \
+	                       */
 #define AT_ONCE 2
 
 struct event {
@@ -62,7 +64,7 @@ struct disk {
 	uint64_t size_max;
 	bool is_made;  /* it has its name, perhaps; */
 	bool is_named; /* for sure */
-	size_t at; /* events below are on disk, or do not matter any more */
+	size_t at;     /* events below are on disk, or do not matter any more */
 };
 
 struct promise {
@@ -81,8 +83,8 @@ static bool is_lying; /* a disk on which no sync does anything */
 
 static unsigned pick(unsigned below)
 {
-	random_state = random_state * 6364136223846793005ull +
-	    1442695040888963407ull;
+	random_state =
+	    random_state * 6364136223846793005ull + 1442695040888963407ull;
 	return (unsigned)(random_state >> 33) % below;
 }
 
@@ -126,8 +128,9 @@ static struct history load(const char *path)
 		if (at > len)
 			break;
 		if ((history.count & (history.count + 1)) == 0)
-			history.events = realloc(history.events,
-			    2 * (history.count + 1) * sizeof(event));
+			history.events =
+			    realloc(history.events,
+			            2 * (history.count + 1) * sizeof(event));
 		if (history.events == NULL)
 			fail("realloc");
 		history.events[history.count++] = event;
@@ -135,7 +138,7 @@ static struct history load(const char *path)
 		if (end > history.size_max)
 			history.size_max = end;
 		history.syncs += event.record.kind == RECORD_SYNC ||
-		    event.record.kind == RECORD_SYNCED_WRITE;
+		                 event.record.kind == RECORD_SYNCED_WRITE;
 	}
 	return history;
 }
@@ -148,8 +151,8 @@ static struct promise *promise_of(struct promises *promises, uint64_t id)
 	for (size_t i = promises->count; i > 0; i--)
 		if (promises->list[i - 1].id == id)
 			return &promises->list[i - 1];
-	promises->list = realloc(promises->list,
-	    (promises->count + 1) * sizeof(*promises->list));
+	promises->list = realloc(promises->list, (promises->count + 1) *
+	                                             sizeof(*promises->list));
 	if (promises->list == NULL)
 		fail("realloc");
 	memset(&promises->list[promises->count], 0, sizeof(*promises->list));
@@ -164,12 +167,13 @@ static void take_word(struct promises *promises, const struct event *event)
 	uint64_t id;
 
 	snprintf(word, sizeof(word), "%.*s", (int)event->record.len,
-	    (const char *)event->data);
+	         (const char *)event->data);
 	if (sscanf(word, "queued %39s", id_text) == 1 &&
 	    queue_id_parse(id_text, &id) == 0)
 		promise_of(promises, id)->is_queued = true;
 	else if (sscanf(word, "ended %39s %u %u", id_text, &index, &state) ==
-		3 && queue_id_parse(id_text, &id) == 0 && index < ENDS_MAX)
+	             3 &&
+	         queue_id_parse(id_text, &id) == 0 && index < ENDS_MAX)
 		promise_of(promises, id)->ends[index] = (unsigned char)state;
 	else
 		fail(word);
@@ -178,7 +182,7 @@ static void take_word(struct promises *promises, const struct event *event)
 /* ---------------------------------------------------------------- the disk */
 
 static void put(struct disk *disk, uint64_t offset, const void *data,
-    size_t len)
+                size_t len)
 {
 	if (offset + len > disk->size_max)
 		fail("a write beyond the record's own end");
@@ -192,8 +196,7 @@ static void apply(struct disk *disk, const struct event *event)
 	switch ((enum recorded_kind)event->record.kind) {
 	case RECORD_WRITE:
 	case RECORD_SYNCED_WRITE:
-		put(disk, event->record.offset, event->data,
-		    event->record.len);
+		put(disk, event->record.offset, event->data, event->record.len);
 		break;
 	case RECORD_CUT:
 		disk->size = event->record.offset;
@@ -216,7 +219,7 @@ static void note_name(struct disk *disk, uint32_t kind)
 
 /* All before the last sync that had returned at this point is there. */
 static void advance(struct disk *disk, const struct history *history,
-    size_t point)
+                    size_t point)
 {
 	size_t sync = point;
 
@@ -225,14 +228,14 @@ static void advance(struct disk *disk, const struct history *history,
 	if (is_lying)
 		return;
 	while (sync > disk->at &&
-	    history->events[sync - 1].record.kind != RECORD_SYNC)
+	       history->events[sync - 1].record.kind != RECORD_SYNC)
 		sync--;
 	for (; disk->at < sync; disk->at++)
 		apply(disk, &history->events[disk->at]);
 }
 
 static void put_some(struct disk *disk, const struct event *event,
-    unsigned percent)
+                     unsigned percent)
 {
 	/* Pages reach the disk whole; the meta page is one sector's worth. */
 	uint32_t step = event->record.len >= BLOCK ? BLOCK : SECTOR;
@@ -249,7 +252,7 @@ static void put_some(struct disk *disk, const struct event *event,
 /* What came after: a write by O_DSYNC that had returned is there for sure, the
  * one under way (at the point itself) and all others perhaps. */
 static void scatter(struct disk *disk, const struct history *history,
-    size_t point)
+                    size_t point)
 {
 	static const unsigned shares[] = { 0, 25, 50, 75, 100 };
 	unsigned percent = shares[pick(5)];
@@ -304,14 +307,14 @@ static void blame(uint64_t id, const char *what)
 }
 
 static char *read_body(struct queue_reader *reader, uint64_t body_id,
-    size_t size, size_t *ret_len)
+                       size_t size, size_t *ret_len)
 {
 	char *bytes = malloc(size + BODY_PIECE_MAX);
 	size_t at = 0, len;
 
 	for (uint32_t piece = 0; at <= size; piece++) {
-		if (queue_read_piece(reader, body_id, piece, bytes + at,
-			&len) < 0)
+		if (queue_read_piece(reader, body_id, piece, bytes + at, &len) <
+		    0)
 			break;
 		at += len;
 	}
@@ -326,13 +329,14 @@ static bool is_whole(struct queue_reader *reader, const struct message *m)
 	size_t len;
 	char *bytes = read_body(reader, m->body_id, m->size, &len);
 	bool is_right = len + 2 == m->size &&
-	    content_parse(bytes, m->header_len, &number, &lines) &&
-	    len == m->header_len + (size_t)lines * CONTENT_LINE;
+	                content_parse(bytes, m->header_len, &number, &lines) &&
+	                len == m->header_len + (size_t)lines * CONTENT_LINE;
 
 	for (i = 0; is_right && i < lines; i++) {
 		content_line(line, number, i);
-		is_right = memcmp(bytes + m->header_len +
-			(size_t)i * CONTENT_LINE, line, CONTENT_LINE) == 0;
+		is_right =
+		    memcmp(bytes + m->header_len + (size_t)i * CONTENT_LINE,
+		           line, CONTENT_LINE) == 0;
 	}
 	free(bytes);
 	return is_right;
@@ -350,11 +354,11 @@ static bool is_waiting(const struct message *m)
 static bool may_be_purged(const struct promise *promise, uint64_t last_id)
 {
 	return promise->ends[0] != 0 &&
-	    (last_id >> 22) > (promise->id >> 22) + KEPT_MS;
+	       (last_id >> 22) > (promise->id >> 22) + KEPT_MS;
 }
 
 static void look_at_promise(struct queue_reader *reader,
-    const struct promise *promise, uint64_t last_id)
+                            const struct promise *promise, uint64_t last_id)
 {
 	struct message *m = NULL;
 	int r = queue_read_message(reader, promise->id, &m);
@@ -383,8 +387,8 @@ static void look_at_all(struct queue_reader *reader)
 
 	do {
 		last = before;
-		count = queue_list(reader, &everything, before, found, 64,
-		    &before);
+		count =
+		    queue_list(reader, &everything, before, found, 64, &before);
 		if (count < 0)
 			blame(0, "the list can't be read");
 		if (count < 0 || (last != 0 && before >= last)) {
@@ -401,12 +405,12 @@ static void look_at_all(struct queue_reader *reader)
 }
 
 static unsigned look(const char *directory, const struct promises *promises,
-    const char *recovery_log)
+                     const char *recovery_log)
 {
 	struct settings settings = {
 		.queue = { .maximum_bytes = 1ull << 30,
-		    .keep_finished_s = 86400,
-		    .keep_failed_bodies_s = 3600 },
+		           .keep_finished_s = 86400,
+		           .keep_failed_bodies_s = 3600 },
 	};
 	struct queue_reader *reader;
 	struct queue *queue = NULL;
@@ -439,7 +443,7 @@ static unsigned look(const char *directory, const struct promises *promises,
 /* --------------------------------------------------------------- one point */
 
 static int remove_one(const char *path, const struct stat *status, int flag,
-    struct FTW *ftw)
+                      struct FTW *ftw)
 {
 	(void)status;
 	(void)flag;
@@ -454,7 +458,7 @@ static void remove_all(const char *directory)
 
 /* The power fails again while the queue recovers. */
 static void cut_again(const struct disk *before, const char *log,
-    const char *directory, const struct promises *promises)
+                      const char *directory, const struct promises *promises)
 {
 	struct history history = load(log);
 	struct disk disk = *before;
@@ -462,8 +466,8 @@ static void cut_again(const struct disk *before, const char *log,
 
 	if (history.count == 0)
 		return;
-	disk.size_max = history.size_max > before->size_max
-	    ? history.size_max : before->size_max;
+	disk.size_max = history.size_max > before->size_max ? history.size_max
+	                                                    : before->size_max;
 	disk.bytes = calloc(1, disk.size_max + BLOCK);
 	if (disk.bytes == NULL)
 		fail("calloc");
@@ -478,7 +482,8 @@ static void cut_again(const struct disk *before, const char *log,
 }
 
 static int try_point(struct disk *disk, const struct history *history,
-    const struct promises *promises, size_t point, const char *directory)
+                     const struct promises *promises, size_t point,
+                     const char *directory)
 {
 	bool is_cut_again = pick(4) == 0;
 	char log[512];
@@ -536,7 +541,8 @@ static size_t *pick_points(const struct history *history, unsigned count)
 }
 
 static void try_points(const struct history *history, const char *directory,
-    unsigned count, struct tally *tally, struct promises *promises)
+                       unsigned count, struct tally *tally,
+                       struct promises *promises)
 {
 	size_t *points = pick_points(history, count), told = 0;
 	struct disk disk = { .size_max = history->size_max };
@@ -563,7 +569,7 @@ static void try_points(const struct history *history, const char *directory,
 			break;
 		case 0:
 			_exit(try_point(&disk, history, promises, points[i],
-			    mine));
+			                mine));
 		}
 	}
 	while (tally->points < count)
@@ -580,17 +586,18 @@ int main(int argc, char **argv)
 
 	if (argc < 4) {
 		fprintf(stderr,
-		    "usage: power_replay LOG DIRECTORY POINTS [SEED]\n");
+		        "usage: power_replay LOG DIRECTORY POINTS [SEED]\n");
 		return 64;
 	}
 	random_state = argc > 4 ? strtoull(argv[4], NULL, 10) : 1;
 	is_lying = getenv("POWER_IGNORE_SYNCS") != NULL;
 	history = load(argv[1]);
 	try_points(&history, argv[2], (unsigned)atoi(argv[3]), &tally,
-	    &promises);
+	           &promises);
 	printf("# %zu events on disk, %u barriers, %zu messages promised\n",
-	    history.count, history.syncs, promises.count);
+	       history.count, history.syncs, promises.count);
 	printf("# %u crash points, %u of them cut again during recovery: "
-	       "%u faulty\n", tally.points, tally.cut_again, tally.faulty);
+	       "%u faulty\n",
+	       tally.points, tally.cut_again, tally.faulty);
 	return tally.faulty > 0 || promises.count == 0;
 }

@@ -18,8 +18,8 @@
 #define FDS 1024
 /* A new store has another name until it is whole. */
 #define STORE_NAME "data.mdb"
-#define NEW_NAME "data.new"
-#define PUBLIC __attribute__((visibility("default")))
+#define NEW_NAME   "data.new"
+#define PUBLIC     __attribute__((visibility("default")))
 
 enum fd_kind {
 	FD_OTHER,
@@ -42,13 +42,13 @@ static void *next_of(const char *name)
 	return next;
 }
 
-#define NEXT(type, name, ...) \
-	static type (*next)(__VA_ARGS__); \
-	if (next == NULL) \
+#define NEXT(type, name, ...)                                                  \
+	static type (*next)(__VA_ARGS__);                                      \
+	if (next == NULL)                                                      \
 	next = (type(*)(__VA_ARGS__))next_of(name)
 
 static void record(enum recorded_kind kind, uint64_t offset,
-    const struct iovec *parts, int count)
+                   const struct iovec *parts, int count)
 {
 	struct recorded head = { .kind = kind, .offset = offset };
 
@@ -121,11 +121,11 @@ static void note_open(int fd, const char *path, int flags)
 }
 
 static void note_write(int fd, uint64_t offset, const struct iovec *parts,
-    int count)
+                       int count)
 {
 	record(kind_of(fd) == FD_STORE_SYNCED ? RECORD_SYNCED_WRITE
-					      : RECORD_WRITE,
-	    offset, parts, count);
+	                                      : RECORD_WRITE,
+	       offset, parts, count);
 }
 
 /* Said before the client can have it: at worst a promise is expected early,

@@ -28,8 +28,8 @@ static void __attribute__((constructor)) begin(void)
 	int fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 	void *map;
 
-	real_clock_gettime = (int (*)(clockid_t, struct timespec *))
-	    dlsym(RTLD_NEXT, "clock_gettime");
+	real_clock_gettime = (int (*)(clockid_t, struct timespec *))dlsym(
+	    RTLD_NEXT, "clock_gettime");
 	if (fd < 0)
 		return;
 	map = mmap(NULL, sizeof(none), PROT_READ, MAP_SHARED, fd, 0);

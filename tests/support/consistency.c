@@ -38,21 +38,21 @@ struct look {
 };
 
 /* Goes on after a fault: the first ones say most together. */
-#define EXPECT(look, condition) \
+#define EXPECT(look, condition)                                                \
 	expect(look, condition, #condition, __func__, __LINE__)
 
 static void expect(struct look *look, bool is_so, const char *what,
-    const char *where, int line)
+                   const char *where, int line)
 {
 	if (is_so)
 		return;
 	if (look->faults++ < 5)
 		fprintf(stderr, "%s:%d: of %" PRIx64 ", not so: %s\n", where,
-		    line, look->id, what);
+		        line, look->id, what);
 }
 
 static bool has_row(struct look *look, enum store_table table, const void *key,
-    size_t key_len)
+                    size_t key_len)
 {
 	int r = store_get(look->txn, table, key, key_len, NULL);
 
@@ -61,7 +61,7 @@ static bool has_row(struct look *look, enum store_table table, const void *key,
 }
 
 static void look_at_part(struct look *look, const struct message *m,
-    const struct message_part *part)
+                         const struct message_part *part)
 {
 	struct tally *tally = &look->tally;
 	unsigned char key[SCHED_KEY_SIZE];
@@ -69,7 +69,7 @@ static void look_at_part(struct look *look, const struct message *m,
 
 	for (unsigned i = 0; i < m->recipient_count; i++)
 		users += m->recipients[i].state == RECIPIENT_WAITING &&
-		    m->recipients[i].part == part->number;
+		         m->recipients[i].part == part->number;
 	EXPECT(look, users > 0);
 	EXPECT(look, part->lane > 0 && part->lane < CONSISTENCY_LANES);
 	if (part->lane >= CONSISTENCY_LANES)
@@ -83,15 +83,15 @@ static void look_at_part(struct look *look, const struct message *m,
 		break;
 	case PART_SCHED:
 		sched_key_put(key, part->lane, part->due_ms, m->id,
-		    part->number);
+		              part->number);
 		EXPECT(look, has_row(look, TABLE_SCHED, key, SCHED_KEY_SIZE));
 		tally->sched++;
 		if (part->due_ms < tally->wake[part->lane])
 			tally->wake[part->lane] = part->due_ms;
 		break;
 	case PART_HELD:
-		EXPECT(look, m->state == MESSAGE_HELD ||
-		    m->state == MESSAGE_PARKED);
+		EXPECT(look,
+		       m->state == MESSAGE_HELD || m->state == MESSAGE_PARKED);
 		tally->held[part->lane]++;
 		return;
 	}
@@ -107,7 +107,7 @@ static void look_at_state(struct look *look, const struct message *m)
 	for (unsigned s = 0; s < MESSAGE_STATES; s++) {
 		state_key_put(key, (enum message_state)s, m->id);
 		EXPECT(look, has_row(look, TABLE_STATE, key, sizeof(key)) ==
-		    (s == m->state && s != MESSAGE_DELIVERED));
+		                 (s == m->state && s != MESSAGE_DELIVERED));
 	}
 	look->tally.messages[m->state]++;
 	look->tally.states += m->state != MESSAGE_DELIVERED;
@@ -121,15 +121,15 @@ static void look_at_body(struct look *look, const struct message *m)
 	uint64_t octets = 0;
 	uint32_t count = 0;
 
-	EXPECT(look, (m->body_id == 0) ==
-	    ((m->flags & MESSAGE_BODY_GONE) != 0));
+	EXPECT(look,
+	       (m->body_id == 0) == ((m->flags & MESSAGE_BODY_GONE) != 0));
 	if (m->body_id == 0)
 		return;
 	be64_put(key, m->body_id);
 	for (;; count++) {
 		be32_put(key + 8, count);
-		if (store_get(look->txn, TABLE_BODY, key, sizeof(key),
-			&piece) < 0)
+		if (store_get(look->txn, TABLE_BODY, key, sizeof(key), &piece) <
+		    0)
 			break;
 		octets += piece.len;
 	}
@@ -202,8 +202,9 @@ static void look_at_message(struct look *look, struct message *m)
 	for (unsigned i = 0; i < m->part_count; i++)
 		look_at_part(look, m, &m->parts[i]);
 	for (unsigned i = 0; i < m->recipient_count; i++)
-		EXPECT(look, m->recipients[i].state != RECIPIENT_WAITING ||
-		    message_find_part(m, m->recipients[i].part) != NULL);
+		EXPECT(look,
+		       m->recipients[i].state != RECIPIENT_WAITING ||
+		           message_find_part(m, m->recipients[i].part) != NULL);
 	look_at_report(look, m);
 	EXPECT(look, (m->ended_ms != 0) == (m->part_count == 0));
 	look_at_body(look, m);
@@ -234,7 +235,7 @@ static void look_at_messages(struct look *look)
 }
 
 static void look_at_lane(struct look *look, uint32_t id,
-    const struct store_bytes *row, uint64_t *wakes)
+                         const struct store_bytes *row, uint64_t *wakes)
 {
 	struct lane *lane = lane_from_row(id, row);
 	const struct tally *tally = &look->tally;
@@ -295,7 +296,7 @@ static void look_at_totals(struct look *look)
 		return;
 	EXPECT(look, totals.waiting_parts == tally->fresh + tally->sched);
 	EXPECT(look, memcmp(totals.messages, tally->messages,
-			 sizeof(totals.messages)) == 0);
+	                    sizeof(totals.messages)) == 0);
 	EXPECT(look, store_count(look->txn, TABLE_FRESH) == tally->fresh);
 	EXPECT(look, store_count(look->txn, TABLE_SCHED) == tally->sched);
 	EXPECT(look, store_count(look->txn, TABLE_STATE) == tally->states);

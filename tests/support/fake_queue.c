@@ -99,7 +99,8 @@ void fake_set_up(const char *yaml)
 	settings = fake_settings_load(yaml);
 	assert_int_equal(loop_new(&fake_loop, "test"), 0);
 	assert_int_equal(scheduler_new(&fake_scheduler, fake_loop, &queue,
-	    settings, worker_list, FAKE_WORKERS), 0);
+	                               settings, worker_list, FAKE_WORKERS),
+	                 0);
 }
 
 void fake_start(void)
@@ -143,7 +144,8 @@ void fake_restart(void)
 {
 	end_process();
 	assert_int_equal(scheduler_new(&fake_scheduler, fake_loop, &queue,
-	    settings, worker_list, FAKE_WORKERS), 0);
+	                               settings, worker_list, FAKE_WORKERS),
+	                 0);
 	fake_start();
 }
 
@@ -175,22 +177,26 @@ void fake_run(void)
 }
 
 static void collect(enum part_event event, uint32_t lane, uint64_t due_ms,
-    uint64_t id, uint16_t part)
+                    uint64_t id, uint16_t part)
 {
 	if (fake_is_silent)
 		return;
 	if (notice == NULL) {
 		notice_room = 16;
 		notice = xcalloc(1, sizeof(*notice) +
-		    notice_room * sizeof(*notice->parts));
+		                        notice_room * sizeof(*notice->parts));
 	} else if (notice->count == notice_room) {
 		notice_room *= 2;
-		notice = xrealloc(notice, sizeof(*notice) +
-		    notice_room * sizeof(*notice->parts));
+		notice =
+		    xrealloc(notice, sizeof(*notice) +
+		                         notice_room * sizeof(*notice->parts));
 	}
 	notice->parts[notice->count++] = (struct part_notice){
-		.event = event, .lane = lane, .due_ms = due_ms,
-		.id = id, .part = part,
+		.event = event,
+		.lane = lane,
+		.due_ms = due_ms,
+		.id = id,
+		.part = part,
 	};
 }
 
@@ -207,7 +213,7 @@ void fake_send_notices(void)
 }
 
 void fake_repeat_notice(enum part_event event, uint32_t lane, uint64_t id,
-    uint16_t part)
+                        uint16_t part)
 {
 	uint64_t due_ms = 0;
 
@@ -235,7 +241,7 @@ void fake_advance(uint64_t ms)
 /* ------------------------------------------------------------------- rows */
 
 uint32_t fake_lane(const char *relay, enum priority priority,
-    uint32_t submitter_class, const char *domain)
+                   uint32_t submitter_class, const char *domain)
 {
 	struct fake_lane *lane;
 
@@ -253,7 +259,7 @@ uint32_t fake_lane(const char *relay, enum priority priority,
 }
 
 uint32_t fake_large_lane(const char *relay, enum priority priority,
-    uint32_t submitter_class)
+                         uint32_t submitter_class)
 {
 	uint32_t id = fake_lane(relay, priority, submitter_class, "");
 
@@ -276,18 +282,21 @@ static bool row_is_before(const struct part_row *a, const struct part_row *b)
 }
 
 void fake_add_sched(uint32_t lane_id, uint64_t due_ms, uint64_t id,
-    uint16_t part)
+                    uint16_t part)
 {
 	struct fake_lane *lane = &lanes[lane_id - 1];
 	struct part_row row = {
-		.id = id, .due_ms = due_ms, .lane = lane_id, .part = part,
+		.id = id,
+		.due_ms = due_ms,
+		.lane = lane_id,
+		.part = part,
 	};
 	size_t at = lane->count;
 
 	if (lane->count == lane->room) {
 		lane->room = lane->room == 0 ? 1 : lane->room * 2;
-		lane->rows = xrealloc(lane->rows,
-		    lane->room * sizeof(*lane->rows));
+		lane->rows =
+		    xrealloc(lane->rows, lane->room * sizeof(*lane->rows));
 	}
 	while (at > 0 && row_is_before(&row, &lane->rows[at - 1])) {
 		lane->rows[at] = lane->rows[at - 1];
@@ -305,7 +314,9 @@ void fake_add_fresh(uint32_t lane, uint64_t id, uint16_t part)
 		fresh = xrealloc(fresh, fresh_room * sizeof(*fresh));
 	}
 	fresh[fresh_count++] = (struct part_row){
-		.id = id, .lane = lane, .part = part,
+		.id = id,
+		.lane = lane,
+		.part = part,
 	};
 	collect(PART_NOW_FRESH, lane, 0, id, part);
 }
@@ -335,7 +346,7 @@ static bool take_row(uint64_t id, uint16_t part, struct part_row *ret_row)
 		*ret_row = fresh[i];
 		fresh_count--;
 		memmove(&fresh[i], &fresh[i + 1],
-		    (fresh_count - i) * sizeof(*fresh));
+		        (fresh_count - i) * sizeof(*fresh));
 		return true;
 	}
 	for (uint32_t l = 0; l < lane_count; l++) {
@@ -348,7 +359,7 @@ static bool take_row(uint64_t id, uint16_t part, struct part_row *ret_row)
 			*ret_row = lane->rows[i];
 			lane->count--;
 			memmove(&lane->rows[i], &lane->rows[i + 1],
-			    (lane->count - i) * sizeof(*lane->rows));
+			        (lane->count - i) * sizeof(*lane->rows));
 			return true;
 		}
 	}
@@ -411,8 +422,7 @@ static int do_change(struct change *change)
 		break;
 	case CHANGE_REROUTE:
 		for (lane = 1; lane <= lane_count; lane++) {
-			if (lanes[lane - 1].key.relay ==
-			    change->lanes[0].relay)
+			if (lanes[lane - 1].key.relay == change->lanes[0].relay)
 				break;
 		}
 		assert_true(lane <= lane_count);
@@ -446,8 +456,8 @@ unsigned fake_commit(void)
 
 		job->result = 0;
 		if (job->kind == QUEUE_CHANGE)
-			job->result = do_change(
-			    LETTER_OF(l, struct change, job.letter));
+			job->result =
+			    do_change(LETTER_OF(l, struct change, job.letter));
 		else
 			do_remember(
 			    LETTER_OF(l, struct relay_memory, job.letter));
@@ -485,7 +495,7 @@ void change_free(struct change *change)
 }
 
 void queue_listen_parts(struct queue *unused, struct mailbox *mailbox,
-    void (*open)(struct letter *letter), void *context)
+                        void (*open)(struct letter *letter), void *context)
 {
 	(void)unused;
 	notice_box = mailbox;
@@ -519,7 +529,7 @@ void queue_reader_free(struct queue_reader *unused)
 }
 
 int queue_read_lane(struct queue_reader *unused, uint32_t lane,
-    struct lane_info *ret_info)
+                    struct lane_info *ret_info)
 {
 	const struct fake_lane *from = &lanes[lane - 1];
 
@@ -529,7 +539,7 @@ int queue_read_lane(struct queue_reader *unused, uint32_t lane,
 	ret_info->id = lane;
 	ret_info->key = from->key;
 	snprintf(ret_info->domain, sizeof(ret_info->domain), "%s",
-	    from->domain);
+	         from->domain);
 	ret_info->key.domain = ret_info->domain;
 	ret_info->waiting = from->count;
 	for (size_t i = 0; i < fresh_count; i++)
@@ -539,7 +549,7 @@ int queue_read_lane(struct queue_reader *unused, uint32_t lane,
 }
 
 int queue_read_lanes(struct queue_reader *unused, uint32_t after,
-    struct lane_info *infos, unsigned max)
+                     struct lane_info *infos, unsigned max)
 {
 	unsigned count = 0;
 
@@ -549,22 +559,22 @@ int queue_read_lanes(struct queue_reader *unused, uint32_t after,
 }
 
 int queue_read_fresh(struct queue_reader *unused, uint64_t after_id,
-    uint16_t after_part, struct part_row *rows, unsigned max)
+                     uint16_t after_part, struct part_row *rows, unsigned max)
 {
 	unsigned count = 0;
 
 	(void)unused;
 	for (size_t i = 0; i < fresh_count && count < max; i++) {
-		if (fresh[i].id > after_id || (fresh[i].id == after_id &&
-		    fresh[i].part > after_part))
+		if (fresh[i].id > after_id ||
+		    (fresh[i].id == after_id && fresh[i].part > after_part))
 			rows[count++] = fresh[i];
 	}
 	return (int)count;
 }
 
 int queue_read_due(struct queue_reader *unused, uint32_t lane,
-    const struct part_row *from, uint64_t until_ms, struct part_row *rows,
-    unsigned max, uint64_t *ret_next_due)
+                   const struct part_row *from, uint64_t until_ms,
+                   struct part_row *rows, unsigned max, uint64_t *ret_next_due)
 {
 	const struct fake_lane *of = &lanes[lane - 1];
 	unsigned count = 0;
@@ -586,11 +596,11 @@ int queue_read_due(struct queue_reader *unused, uint32_t lane,
 static bool wake_is_before(const struct wake_row *a, const struct wake_row *b)
 {
 	return a->due_ms != b->due_ms ? a->due_ms < b->due_ms
-				      : a->lane < b->lane;
+	                              : a->lane < b->lane;
 }
 
 int queue_read_wake(struct queue_reader *unused, const struct wake_row *from,
-    struct wake_row *rows, unsigned max)
+                    struct wake_row *rows, unsigned max)
 {
 	unsigned count = 0;
 
@@ -602,8 +612,8 @@ int queue_read_wake(struct queue_reader *unused, const struct wake_row *from,
 		if (lanes[l].count == 0)
 			continue;
 		row.due_ms = lanes[l].rows[0].due_ms;
-		if (wake_is_before(&row, from) || (count == max &&
-		    !wake_is_before(&row, &rows[max - 1])))
+		if (wake_is_before(&row, from) ||
+		    (count == max && !wake_is_before(&row, &rows[max - 1])))
 			continue;
 		at = count < max ? count++ : max - 1;
 		while (at > 0 && wake_is_before(&row, &rows[at - 1])) {
@@ -616,14 +626,13 @@ int queue_read_wake(struct queue_reader *unused, const struct wake_row *from,
 }
 
 int queue_read_relay(struct queue_reader *unused, uint32_t relay,
-    struct relay_memory *ret_memory)
+                     struct relay_memory *ret_memory)
 {
 	(void)unused;
 	for (unsigned i = 0; i < memory_count; i++) {
 		if (memories[i].relay != relay)
 			continue;
-		memcpy(ret_memory->bytes, memories[i].bytes,
-		    memories[i].len);
+		memcpy(ret_memory->bytes, memories[i].bytes, memories[i].len);
 		ret_memory->len = memories[i].len;
 		return 0;
 	}
@@ -639,7 +648,7 @@ int queue_read_counts(struct queue_reader *unused, struct queue_counts *ret)
 }
 
 int queue_read_message(struct queue_reader *unused, uint64_t id,
-    struct message **ret_message)
+                       struct message **ret_message)
 {
 	struct message *message;
 
@@ -707,8 +716,7 @@ void worker_forget(struct worker *worker, uint64_t id)
 	fake_forgotten++;
 }
 
-void fake_settle(struct assignment *assignment, unsigned index,
-    uint64_t due_ms)
+void fake_settle(struct assignment *assignment, unsigned index, uint64_t due_ms)
 {
 	uint64_t id = assignment->parts[index].id;
 	uint16_t part = assignment->parts[index].part;
@@ -790,7 +798,7 @@ unsigned fake_parts_at_workers(void)
 void fake_fault(struct verdict *ret_fault, enum verdict_fault fault)
 {
 	verdict_local(ret_fault, VERDICT_TEMPORARY, SCOPE_RELAY, PHASE_CONNECT,
-	    fault, "trouble");
+	              fault, "trouble");
 }
 
 void fake_return(struct assignment *assignment, enum verdict_fault fault)

@@ -25,8 +25,8 @@ extern struct scheduler *fake_scheduler;
 /* At the workers, oldest first; entries are NULL once they are home. */
 extern struct assignment *fake_given[FAKE_GIVEN_MAX];
 extern unsigned fake_given_count;
-extern unsigned fake_forgotten;  /* calls of worker_forget() */
-extern int fake_change_result;   /* of the next changes, if not 0 */
+extern unsigned fake_forgotten; /* calls of worker_forget() */
+extern int fake_change_result;  /* of the next changes, if not 0 */
 
 /* Settings from YAML text; the scheduler is made, not started. */
 void fake_set_up(const char *yaml);
@@ -43,18 +43,17 @@ void fake_run(void);
 void fake_advance(uint64_t ms);
 
 uint32_t fake_lane(const char *relay, enum priority priority,
-    uint32_t submitter_class, const char *domain);
+                   uint32_t submitter_class, const char *domain);
 /* Of mail that holds connections up. */
 uint32_t fake_large_lane(const char *relay, enum priority priority,
-    uint32_t submitter_class);
+                         uint32_t submitter_class);
 /* An id accepted so long ago. */
 uint64_t fake_id(uint64_t age_ms);
 /* A message of one part, number 0. */
 uint64_t fake_fresh(uint32_t lane);
 uint64_t fake_sched(uint32_t lane, uint64_t due_ms);
 void fake_add_fresh(uint32_t lane, uint64_t id, uint16_t part);
-void fake_add_sched(uint32_t lane, uint64_t due_ms, uint64_t id,
-    uint16_t part);
+void fake_add_sched(uint32_t lane, uint64_t due_ms, uint64_t id, uint16_t part);
 /* Rows that are in the store before the scheduler starts: without notices. */
 extern bool fake_is_silent;
 /* Is there a row of it? */
@@ -66,14 +65,14 @@ unsigned fake_commit(void);
 /* Notices of what was added or settled are sent; fake_commit() does, too. */
 void fake_send_notices(void);
 void fake_repeat_notice(enum part_event event, uint32_t lane, uint64_t id,
-    uint16_t part);
+                        uint16_t part);
 
 /*
  * One part of an assignment ends: delivered, or (due not 0) deferred, or a
  * fault's. The assignment goes home by fake_home(), with a fault or NULL.
  */
 void fake_settle(struct assignment *assignment, unsigned index,
-    uint64_t due_ms);
+                 uint64_t due_ms);
 void fake_settle_all(struct assignment *assignment);
 void fake_home(struct assignment *assignment, const struct verdict *fault);
 /* Everything that is given is delivered and home; the number of parts. */

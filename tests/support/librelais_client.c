@@ -23,8 +23,8 @@ static struct relais_envelope envelope;
 static void print(const struct relais_answer *answer)
 {
 	printf("%d %d %d %s %ld %d %s\n", (int)answer->result, answer->code,
-	    answer->error, answer->id[0] ? answer->id : "-", answer->recipient,
-	    answer->is_duplicate, answer->text);
+	       answer->error, answer->id[0] ? answer->id : "-",
+	       answer->recipient, answer->is_duplicate, answer->text);
 	(void)fflush(stdout);
 }
 
@@ -69,15 +69,15 @@ static int set(const char *word)
 		envelope.envelope_id = value;
 	else if (strncmp(word, "return=", 7) == 0)
 		envelope.return_what = strcmp(value, "full") == 0
-		    ? RELAIS_RETURN_FULL
-		    : RELAIS_RETURN_HEADERS;
+		                           ? RELAIS_RETURN_FULL
+		                           : RELAIS_RETURN_HEADERS;
 	else
 		return 0;
 	return 1;
 }
 
-static void stream(struct relais_session *session, const char *data,
-    size_t len, unsigned timeout_ms)
+static void stream(struct relais_session *session, const char *data, size_t len,
+                   unsigned timeout_ms)
 {
 	struct relais_answer answer;
 
@@ -86,8 +86,7 @@ static void stream(struct relais_session *session, const char *data,
 		for (size_t at = 0; at < len;) {
 			size_t part = len - at < 1000 ? len - at : 1000;
 
-			if (relais_write(session, data + at, part) !=
-			    RELAIS_OK)
+			if (relais_write(session, data + at, part) != RELAIS_OK)
 				break;
 			at += part;
 		}
@@ -96,8 +95,8 @@ static void stream(struct relais_session *session, const char *data,
 	print(&answer);
 }
 
-static void batch(struct relais_session *session, const char *data,
-    size_t len, size_t count, unsigned timeout_ms)
+static void batch(struct relais_session *session, const char *data, size_t len,
+                  size_t count, unsigned timeout_ms)
 {
 	struct relais_submission *all = calloc(count, sizeof(*all));
 	size_t queued;
@@ -119,7 +118,7 @@ static void batch(struct relais_session *session, const char *data,
 
 /* Several on one session; "again" waits for a line of input in between. */
 static void repeat(struct relais_session *session, const char *how,
-    const char *path, size_t count, unsigned timeout_ms)
+                   const char *path, size_t count, unsigned timeout_ms)
 {
 	bool is_read = strcmp(how, "fd") != 0;
 	size_t len = 0;
@@ -132,19 +131,19 @@ static void repeat(struct relais_session *session, const char *how,
 			int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 			(void)relais_submit_fd(session, &envelope, fd,
-			    timeout_ms, &answer);
+			                       timeout_ms, &answer);
 			if (fd >= 0)
 				(void)close(fd);
 			print(&answer);
 		} else if (strcmp(how, "closed") == 0) {
 			(void)relais_submit_fd(session, &envelope, -1,
-			    timeout_ms, &answer);
+			                       timeout_ms, &answer);
 			print(&answer);
 		} else if (strcmp(how, "stream") == 0) {
 			stream(session, data, len, timeout_ms);
 		} else {
 			(void)relais_submit(session, &envelope, data, len,
-			    timeout_ms, &answer);
+			                    timeout_ms, &answer);
 			print(&answer);
 		}
 		if (strcmp(how, "again") == 0 && getchar() == EOF)

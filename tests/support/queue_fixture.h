@@ -88,7 +88,7 @@ static inline struct fixture *fixture_make(void)
 }
 
 static inline int fixture_unlink(const char *path, const struct stat *stat,
-    int flag, struct FTW *ftw)
+                                 int flag, struct FTW *ftw)
 {
 	(void)stat;
 	(void)flag;
@@ -103,8 +103,8 @@ static inline void fixture_free(struct fixture *f)
 	for (letter = mailbox_wait(f->notices, 0); letter != NULL;
 	     letter = next) {
 		next = letter->next;
-		queue_notice_free(LETTER_OF(letter, struct queue_notice,
-		    letter));
+		queue_notice_free(
+		    LETTER_OF(letter, struct queue_notice, letter));
 	}
 	mailbox_free(f->home);
 	mailbox_free(f->notices);
@@ -147,7 +147,7 @@ static inline int fixture_do(struct fixture *f, struct queue_job *job)
 
 /* A chunk list with these bytes, cut every `cut` octets. */
 static inline struct body_chunk *fixture_chunks(const char *body, size_t len,
-    uint32_t cut)
+                                                uint32_t cut)
 {
 	struct body_chunk *first = NULL, **end = &first;
 
@@ -167,7 +167,7 @@ static inline struct body_chunk *fixture_chunks(const char *body, size_t len,
 
 /* A submission to these recipients, one part, lane FIXTURE_RELAY. */
 static inline struct submission *fixture_mail(const char *const *recipients,
-    const char *body)
+                                              const char *body)
 {
 	static const char header[] = "Subject: test\r\n";
 	struct submission *s = submission_new();
@@ -232,7 +232,8 @@ static inline enum message_state fixture_state(struct fixture *f, uint64_t id)
 
 /* A settlement of the part that recipient `index` waits in, to be filled. */
 static inline struct settlement *fixture_attempt(struct fixture *f, uint64_t id,
-    unsigned index, unsigned recipient_count)
+                                                 unsigned index,
+                                                 unsigned recipient_count)
 {
 	struct settlement *s = settlement_new(recipient_count);
 	struct message *message = fixture_read(f, id);
@@ -249,15 +250,15 @@ static inline struct settlement *fixture_attempt(struct fixture *f, uint64_t id,
 }
 
 static inline void fixture_say(struct settlement_recipient *said,
-    uint16_t index, enum recipient_state state, uint64_t due_ms)
+                               uint16_t index, enum recipient_state state,
+                               uint64_t due_ms)
 {
 	said->index = index;
 	said->state = state;
 	said->is_charged = true;
 	said->due_ms = due_ms;
-	said->verdict.class = state == RECIPIENT_DELIVERED
-	    ? VERDICT_DELIVERED
-	    : VERDICT_TEMPORARY;
+	said->verdict.class = state == RECIPIENT_DELIVERED ? VERDICT_DELIVERED
+	                                                   : VERDICT_TEMPORARY;
 	said->verdict.scope = SCOPE_RECIPIENT;
 	said->verdict.phase = PHASE_DOT;
 	said->verdict.code = state == RECIPIENT_DELIVERED ? 250 : 451;
@@ -274,11 +275,11 @@ static inline int fixture_settle(struct fixture *f, struct settlement *s)
 
 /* All recipients of a message with one part. */
 static inline int fixture_end(struct fixture *f, uint64_t id,
-    enum recipient_state state)
+                              enum recipient_state state)
 {
 	struct message *message = fixture_read(f, id);
-	struct settlement *s = fixture_attempt(f, id, 0,
-	    message->recipient_count);
+	struct settlement *s =
+	    fixture_attempt(f, id, 0, message->recipient_count);
 
 	for (unsigned i = 0; i < message->recipient_count; i++)
 		fixture_say(&s->recipients[i], (uint16_t)i, state, 0);
@@ -287,7 +288,7 @@ static inline int fixture_end(struct fixture *f, uint64_t id,
 }
 
 static inline int fixture_change(struct fixture *f, enum change_kind kind,
-    uint64_t id)
+                                 uint64_t id)
 {
 	struct change *change = change_new(kind, id);
 	int r = fixture_do(f, &change->job);

@@ -16,7 +16,7 @@
 static const char *const to[] = { "user@example.org", NULL };
 
 static struct submission *mail_of(uint32_t uid, uint64_t messages,
-    uint64_t bytes)
+                                  uint64_t bytes)
 {
 	struct submission *s = fixture_mail(to, "body\r\n");
 
@@ -131,7 +131,7 @@ static void counts_what_is_still_coming_in(void **state)
 	assert_int_equal(account_now(f, UID).bytes, 2 * slice + 15);
 	assert_int_equal(upload(f, other, slice), -EDQUOT);
 	assert_int_equal(submit(f, mail_of(UID, 0, 2 * slice + 100), NULL),
-	    -EDQUOT);
+	                 -EDQUOT);
 	assert_int_equal(upload(f, u, slice), -EDQUOT);
 	u->job.kind = QUEUE_DISCARD;
 	assert_int_equal(fixture_do(f, &u->job), 0);
@@ -192,11 +192,10 @@ static void keeps_many_submitters_apart(void **state)
 	for (uint32_t round = 1; round <= 3; round++)
 		for (uint32_t uid = 1; uid <= uids; uid++)
 			assert_int_equal(submit(f, mail_of(uid, 3, 0), NULL),
-			    0);
+			                 0);
 	for (uint32_t uid = 1; uid <= uids; uid++) {
 		assert_int_equal(account_now(f, uid).messages, 3);
-		assert_int_equal(submit(f, mail_of(uid, 3, 0), NULL),
-		    -EUSERS);
+		assert_int_equal(submit(f, mail_of(uid, 3, 0), NULL), -EUSERS);
 	}
 }
 
@@ -209,7 +208,7 @@ static void takes_the_share_from_the_settings(void **state)
 	quota = queue_quota_of(&f->settings, &rule);
 	assert_int_equal(quota.messages, 7);
 	assert_int_equal(quota.bytes,
-	    f->settings.queue.maximum_bytes / 100 * 10);
+	                 f->settings.queue.maximum_bytes / 100 * 10);
 	rule = (struct submitter_rule){ .share_percent = 100 };
 	quota = queue_quota_of(&f->settings, &rule);
 	assert_int_equal(quota.messages, 0);
@@ -219,8 +218,8 @@ static void takes_the_share_from_the_settings(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, \
-    fixture_teardown)
+#define TEST(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 		TEST(refuses_one_message_more_than_may_wait),
 		TEST(refuses_one_byte_more_than_the_share),
 		TEST(counts_what_is_still_coming_in),

@@ -34,7 +34,7 @@ static int append(void *context, const char *address)
 }
 
 static void read_text(struct settings *settings, const char *text,
-    struct settings_errors *errors)
+                      struct settings_errors *errors)
 {
 	char path[] = "aliases-XXXXXX";
 	int fd = mkstemp(path);
@@ -57,7 +57,7 @@ static void done(struct settings *settings, struct settings_errors *errors)
 }
 
 static void must_expand(const struct settings *settings, const char *name,
-    const char *expected)
+                        const char *expected)
 {
 	char text[1024] = "";
 
@@ -72,23 +72,27 @@ static void follows_names_to_addresses(void **state)
 
 	(void)state;
 	read_text(&settings,
-	    "# comment\n"
-	    "root: admin, ops@example.org,\n"
-	    "   \"odd name\"@example.org\n"
-	    "# between\n"
-	    "Admin: jane , ops@example.org\n"
-	    "postmaster:root\n"
-	    "keep: keep, other@example.org\n",
-	    &errors);
+	          "# comment\n"
+	          "root: admin, ops@example.org,\n"
+	          "   \"odd name\"@example.org\n"
+	          "# between\n"
+	          "Admin: jane , ops@example.org\n"
+	          "postmaster:root\n"
+	          "keep: keep, other@example.org\n",
+	          &errors);
 	assert_int_equal(errors.count, 0);
-	must_expand(&settings, "root", "ops@example.org "
-	    "\"odd name\"@example.org jane@example.com");
-	must_expand(&settings, "POSTMASTER", "ops@example.org "
-	    "\"odd name\"@example.org jane@example.com");
-	must_expand(&settings, "root@web1.example.com", "ops@example.org "
-	    "\"odd name\"@example.org jane@example.com");
-	must_expand(&settings, "root@localhost", "ops@example.org "
-	    "\"odd name\"@example.org jane@example.com");
+	must_expand(&settings, "root",
+	            "ops@example.org "
+	            "\"odd name\"@example.org jane@example.com");
+	must_expand(&settings, "POSTMASTER",
+	            "ops@example.org "
+	            "\"odd name\"@example.org jane@example.com");
+	must_expand(&settings, "root@web1.example.com",
+	            "ops@example.org "
+	            "\"odd name\"@example.org jane@example.com");
+	must_expand(&settings, "root@localhost",
+	            "ops@example.org "
+	            "\"odd name\"@example.org jane@example.com");
 	must_expand(&settings, "root@example.org", "root@example.org");
 	must_expand(&settings, "nobody", "nobody@example.com");
 	must_expand(&settings, "keep", "keep@example.com other@example.org");
@@ -101,8 +105,8 @@ static void ends_loops_without_losing_mail(void **state)
 	struct settings settings;
 
 	(void)state;
-	read_text(&settings,
-	    "a: b\nb: a\nc: a, x@example.org\nd: d\n", &errors);
+	read_text(&settings, "a: b\nb: a\nc: a, x@example.org\nd: d\n",
+	          &errors);
 	must_expand(&settings, "a", "a@example.com");
 	must_expand(&settings, "c", "x@example.org");
 	must_expand(&settings, "d", "d@example.com");
@@ -116,17 +120,18 @@ static void runs_nothing_and_writes_nothing(void **state)
 
 	(void)state;
 	read_text(&settings,
-	    "a: \"|/usr/bin/vacation jane, joe\", jane\n"
-	    "b: /var/mail/b\n"
-	    "c: :include:/etc/list\n"
-	    "d: |/bin/sh\n"
-	    "broken line\n"
-	    "e@example.com: x\n"
-	    "f: \\jane\n",
-	    &errors);
+	          "a: \"|/usr/bin/vacation jane, joe\", jane\n"
+	          "b: /var/mail/b\n"
+	          "c: :include:/etc/list\n"
+	          "d: |/bin/sh\n"
+	          "broken line\n"
+	          "e@example.com: x\n"
+	          "f: \\jane\n",
+	          &errors);
 	assert_int_equal(errors.count, 6);
 	assert_int_equal(errors.error_count, 0);
-	assert_string_equal(strchr(errors.entries[1].text, ':'),
+	assert_string_equal(
+	    strchr(errors.entries[1].text, ':'),
 	    ":2:1: warning: `/var/mail/b` is skipped: relais follows names and "
 	    "addresses only");
 	must_expand(&settings, "a", "jane@example.com");
@@ -144,7 +149,7 @@ static void takes_the_first_of_two_definitions(void **state)
 
 	(void)state;
 	read_text(&settings, "root: a@example.org\nRoot: b@example.org\n",
-	    &errors);
+	          &errors);
 	must_expand(&settings, "root", "a@example.org");
 	done(&settings, &errors);
 }
@@ -162,7 +167,7 @@ static void stops_at_a_thousand(void **state)
 		end += sprintf(end, ", u%d@example.org", i);
 	read_text(&settings, text, &errors);
 	assert_int_equal(aliases_expand(&settings, "all", append, gathered),
-	    -E2BIG);
+	                 -E2BIG);
 	assert_string_equal(gathered, "");
 	done(&settings, &errors);
 }
@@ -175,7 +180,7 @@ static void knows_names_that_end_nowhere(void **state)
 
 	(void)state;
 	read_text(&settings, "root: a@example.org\npostmaster: nobody\n",
-	    &errors);
+	          &errors);
 	settings.has_full_hostname = settings.has_full_domain = true;
 	assert_false(aliases_end_nowhere(&settings, "jane", name));
 	assert_false(aliases_end_nowhere(&settings, "jane@web1", name));

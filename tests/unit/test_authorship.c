@@ -23,7 +23,7 @@ static bool is_allowed(const char *header)
 {
 	struct smtp_answer answer = { 0 };
 	bool is_good = authorship_check_header(&bound, &settings, header,
-	    strlen(header), &answer);
+	                                       strlen(header), &answer);
 
 	assert_int_equal(answer.code, is_good ? 0 : 550);
 	return is_good;
@@ -87,10 +87,10 @@ static void binds_the_envelope_and_lets_reports_out(void **state)
 	(void)state;
 	assert_true(authorship_is_allowed(&bound, &settings, ""));
 	assert_true(authorship_is_allowed(&bound, &settings, "www"));
-	assert_true(authorship_is_allowed(&bound, &settings,
-	    "www@example.com"));
-	assert_false(authorship_is_allowed(&bound, &settings,
-	    "www@example.net"));
+	assert_true(
+	    authorship_is_allowed(&bound, &settings, "www@example.com"));
+	assert_false(
+	    authorship_is_allowed(&bound, &settings, "www@example.net"));
 }
 
 static void leaves_those_without_a_rule_alone(void **state)
@@ -100,9 +100,9 @@ static void leaves_those_without_a_rule_alone(void **state)
 
 	(void)state;
 	assert_true(authorship_is_allowed(&free_of_rules, &settings,
-	    "anybody@example.net"));
+	                                  "anybody@example.net"));
 	assert_true(authorship_check_header(&free_of_rules, &settings, header,
-	    strlen(header), &answer));
+	                                    strlen(header), &answer));
 }
 
 int main(void)

@@ -45,16 +45,17 @@ static void skips_white_space_and_needs_no_padding(void **state)
 
 static void refuses_what_is_none(void **state)
 {
-	static const char *const texts[] = { "Z", "Zm9vY", "Z===", "Zg=",
-		"Zm9v=", "Zm8==", "====", "=", "Zg==Zg==", "Zg=v", "Zm9*",
-		"Zm9-", "Zm9_" };
+	static const char *const texts[] = {
+		"Z", "Zm9vY",    "Z===", "Zg=",  "Zm9v=", "Zm8==", "====",
+		"=", "Zg==Zg==", "Zg=v", "Zm9*", "Zm9-",  "Zm9_"
+	};
 	char out[64];
 	size_t len, i;
 
 	(void)state;
 	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		assert_true(base64_decode(texts[i], strlen(texts[i]), out,
-				&len) < 0);
+		assert_true(
+		    base64_decode(texts[i], strlen(texts[i]), out, &len) < 0);
 	assert_true(base64_decode("Zm\0v", 4, out, &len) < 0);
 }
 

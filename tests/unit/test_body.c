@@ -25,7 +25,7 @@ static char *make_bytes(size_t len, unsigned seed)
 
 /* Pieces 0, 1 … of the body make up header and body, and no more. */
 static void compare(struct fixture *f, uint64_t body_id, const char *header,
-    size_t header_len, const char *body, size_t body_len)
+                    size_t header_len, const char *body, size_t body_len)
 {
 	char *piece = malloc(BODY_PIECE_MAX);
 	size_t at = 0, len;
@@ -33,7 +33,7 @@ static void compare(struct fixture *f, uint64_t body_id, const char *header,
 	int r;
 
 	while ((r = queue_read_piece(f->reader, body_id, number, piece,
-		    &len)) == 0) {
+	                             &len)) == 0) {
 		size_t of_header = at < header_len ? header_len - at : 0;
 
 		assert_true(at + len <= header_len + body_len);
@@ -43,8 +43,9 @@ static void compare(struct fixture *f, uint64_t body_id, const char *header,
 			assert_memory_equal(piece, header + at, of_header);
 		if (len > of_header)
 			assert_memory_equal(piece + of_header,
-			    body + (at + of_header - header_len),
-			    len - of_header);
+			                    body +
+			                        (at + of_header - header_len),
+			                    len - of_header);
 		at += len;
 		number++;
 	}
@@ -54,7 +55,7 @@ static void compare(struct fixture *f, uint64_t body_id, const char *header,
 }
 
 static void check_whole(struct fixture *f, size_t header_len, size_t body_len,
-    uint32_t cut)
+                        uint32_t cut)
 {
 	const char *to[] = { "a@example.org", NULL };
 	struct submission *s = fixture_mail(to, "");
@@ -78,9 +79,10 @@ static void check_whole(struct fixture *f, size_t header_len, size_t body_len,
 	free(body);
 }
 
-static const size_t edges[] = { 0, 1, 1717, 1718, 1719, 2017, 2018, 2019, 4079,
-	4080, 4081, 8175, 8176, 8177, 65219, 65220, 65221, 65519, 65520, 65521,
-	131040, 131041, 1 << 20 };
+static const size_t edges[] = { 0,     1,     1717,   1718,   1719,   2017,
+	                        2018,  2019,  4079,   4080,   4081,   8175,
+	                        8176,  8177,  65219,  65220,  65221,  65519,
+	                        65520, 65521, 131040, 131041, 1 << 20 };
 
 static void comes_back_at_every_edge(void **state)
 {
@@ -121,7 +123,7 @@ static void fills_whole_pages(void **state)
 }
 
 static void do_slice(struct fixture *f, struct upload *upload, bool is_first,
-    const char *bytes, size_t len)
+                     const char *bytes, size_t len)
 {
 	upload->job.kind = QUEUE_UPLOAD;
 	upload->first_piece = is_first ? 0 : upload->next_piece;
@@ -148,7 +150,7 @@ static void check_sliced(struct fixture *f, size_t header_len, size_t body_len)
 		size_t left = body_len - at;
 
 		do_slice(f, upload, at == 0, body + at,
-		    left < QUEUE_SLICE_MAX ? left : QUEUE_SLICE_MAX);
+		         left < QUEUE_SLICE_MAX ? left : QUEUE_SLICE_MAX);
 		/* Others' bodies come between the slices. */
 		assert_true(fixture_submit_one(f, "b@example.org") > 0);
 	}
@@ -186,12 +188,13 @@ static void discards_what_nobody_submits(void **state)
 	size_t len;
 
 	do_slice(f, upload, true, body, QUEUE_SLICE_MAX);
-	assert_int_equal(queue_read_piece(f->reader, upload->body_id, 16,
-			     piece, &len), 0);
+	assert_int_equal(
+	    queue_read_piece(f->reader, upload->body_id, 16, piece, &len), 0);
 	upload->job.kind = QUEUE_DISCARD;
 	assert_int_equal(fixture_do(f, &upload->job), 0);
-	assert_int_equal(queue_read_piece(f->reader, upload->body_id, 0, piece,
-			     &len), -ENOENT);
+	assert_int_equal(
+	    queue_read_piece(f->reader, upload->body_id, 0, piece, &len),
+	    -ENOENT);
 	assert_int_equal(queue_read_counts(f->reader, &counts), 0);
 	assert_int_equal(counts.messages[MESSAGE_RECEIVING], 0);
 	upload_free(upload);
@@ -211,8 +214,9 @@ static void sweeps_half_received_bodies_at_start(void **state)
 
 	do_slice(f, upload, true, body, QUEUE_SLICE_MAX);
 	fixture_restart(f);
-	assert_int_equal(queue_read_piece(f->reader, upload->body_id, 0, piece,
-			     &len), -ENOENT);
+	assert_int_equal(
+	    queue_read_piece(f->reader, upload->body_id, 0, piece, &len),
+	    -ENOENT);
 	/* And such a body is nobody's: it can't be acknowledged. */
 	s = fixture_mail(to, "");
 	s->upload_id = upload->body_id;
@@ -226,8 +230,8 @@ static void sweeps_half_received_bodies_at_start(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, \
-    fixture_teardown)
+#define TEST(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 		cmocka_unit_test(fills_whole_pages),
 		TEST(comes_back_at_every_edge),
 		TEST(comes_back_from_slices),

@@ -36,9 +36,10 @@ static int tear_down(void **state)
 }
 
 static enum brake_pull refuse(uint32_t submitter, uint32_t sender,
-    uint64_t signature)
+                              uint64_t signature)
 {
-	return brake_note_refusal(&brake, submitter,
+	return brake_note_refusal(
+	    &brake, submitter,
 	    &(struct refusal){ .signature = signature, .sender = sender },
 	    "554 no", now_ms);
 }
@@ -55,13 +56,13 @@ static void tells_replies_apart_but_not_by_names(void **state)
 {
 	(void)state;
 	assert_int_equal(signature_of(554, "Message 4BxY77 refused"),
-	    signature_of(554, "Message 9ZZq01 refused"));
+	                 signature_of(554, "Message 9ZZq01 refused"));
 	assert_int_equal(signature_of(550, "<a@example.org>: relay closed"),
-	    signature_of(550, "<b@example.net>: Relay closed"));
+	                 signature_of(550, "<b@example.net>: Relay closed"));
 	assert_int_not_equal(signature_of(550, "relay closed"),
-	    signature_of(554, "relay closed"));
+	                     signature_of(554, "relay closed"));
 	assert_int_not_equal(signature_of(550, "relay closed"),
-	    signature_of(550, "no such user"));
+	                     signature_of(550, "no such user"));
 }
 
 static void holds_the_one_submitter_who_meets_it(void **state)
@@ -89,7 +90,7 @@ static void never_holds_the_relay_for_one_sender(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < 100; i++)
 		assert_int_not_equal(refuse(1000 + i % 2, 1, 7),
-		    BRAKE_RELAY_HELD);
+		                     BRAKE_RELAY_HELD);
 }
 
 static void holds_the_relay_that_refuses_different_people(void **state)
@@ -134,9 +135,11 @@ static void bears_with_lists_of_dead_addresses(void **state)
 	(void)state;
 	for (unsigned i = 1; i < BRAKE_RECIPIENTS; i++)
 		assert_int_equal(brake_note_refusal(&brake, 1000, &refusal,
-				     "550 none", now_ms), BRAKE_NOT_PULLED);
-	assert_int_equal(brake_note_refusal(&brake, 1000, &refusal, "550 none",
-			     now_ms), BRAKE_SUBMITTER_HELD);
+		                                    "550 none", now_ms),
+		                 BRAKE_NOT_PULLED);
+	assert_int_equal(
+	    brake_note_refusal(&brake, 1000, &refusal, "550 none", now_ms),
+	    BRAKE_SUBMITTER_HELD);
 }
 
 static void tries_one_and_waits_longer_each_time(void **state)

@@ -27,15 +27,14 @@ static struct verdict fault_of(enum verdict_fault fault, uint32_t retry_after_s)
 
 /* The pauses of `count` faults in a row, each met by the probe. */
 static void expect_steps(enum verdict_fault kind, const uint32_t *steps_s,
-    unsigned count, enum breaker_state expected)
+                         unsigned count, enum breaker_state expected)
 {
 	struct verdict fault = fault_of(kind, 0);
 	struct breaker breaker = { 0 };
 	uint64_t now = START;
 
 	for (unsigned i = 0; i < count; i++) {
-		assert_true(breaker_trip(&breaker, &fault, i > 0, now,
-		    MIDDLE));
+		assert_true(breaker_trip(&breaker, &fault, i > 0, now, MIDDLE));
 		assert_int_equal(breaker.state, expected);
 		assert_int_equal((breaker.until_ms - now) / 1000, steps_s[i]);
 		assert_false(breaker_may_pass(&breaker, breaker.until_ms - 1));
@@ -61,8 +60,8 @@ static void waits_longer_with_each_fault_of_the_network(void **state)
 
 static void is_held_by_what_only_a_human_mends(void **state)
 {
-	static const uint32_t steps[] = { 900, 3600, 3600, 3600, 3600, 21600,
-		21600 };
+	static const uint32_t steps[] = { 900,  3600,  3600, 3600,
+		                          3600, 21600, 21600 };
 
 	(void)state;
 	expect_steps(FAULT_AUTH, steps, 7, BREAKER_HELD);
@@ -104,8 +103,8 @@ static void counts_faults_that_come_home_together_once(void **state)
 	(void)state;
 	assert_true(breaker_trip(&breaker, &fault, false, START, MIDDLE));
 	for (unsigned i = 0; i < 9; i++)
-		assert_false(breaker_trip(&breaker, &fault, false, START + i,
-		    MIDDLE));
+		assert_false(
+		    breaker_trip(&breaker, &fault, false, START + i, MIDDLE));
 	assert_int_equal(breaker.until_ms, START + 30000);
 	assert_int_equal(breaker.step, 1);
 }

@@ -47,7 +47,7 @@ static void takes_options_anywhere(void **state)
 {
 	(void)state;
 	assert_int_equal(parse("--json hold a --reason=x b --for 2h"),
-	    EXIT_FINE);
+	                 EXIT_FINE);
 	assert_true(invocation.is_json);
 	assert_string_equal(invocation.values[OPTION_REASON], "x");
 	assert_string_equal(invocation.values[OPTION_FOR], "2h");
@@ -67,9 +67,10 @@ static void ends_options_at_two_dashes(void **state)
 static void refuses_what_the_command_does_not_know(void **state)
 {
 	static const char *const bad[] = {
-		"frobnicate", "relay", "relay frobnicate", "status --limit 3",
-		"status extra", "show", "list --limit", "list --all=yes",
-		"list --frobnicate", "list -x",
+		"frobnicate",       "relay",          "relay frobnicate",
+		"status --limit 3", "status extra",   "show",
+		"list --limit",     "list --all=yes", "list --frobnicate",
+		"list -x",
 	};
 	size_t i;
 

@@ -34,7 +34,7 @@ static int set_up(void **state)
 	assert_int_equal(loop_new(&fixture->loop, "test"), 0);
 	assert_int_equal(mailbox_new(&fixture->home, fixture->loop), 0);
 	assert_int_equal(command_helper_attach(fixture->helper, fixture->loop),
-	    0);
+	                 0);
 	*state = fixture;
 	return 0;
 }
@@ -57,7 +57,7 @@ static void on_done(struct letter *letter)
 	unsigned place = fixture->done++;
 
 	snprintf(fixture->output[place], 256, "%s",
-	    command->output ? command->output : "(null)");
+	         command->output ? command->output : "(null)");
 	snprintf(fixture->problem[place], 256, "%s", command->problem);
 	command_free(command);
 	if (fixture->done == fixture->expected)
@@ -65,7 +65,7 @@ static void on_done(struct letter *letter)
 }
 
 static void hand_over(struct fixture *fixture, const char *script,
-    uint32_t time_limit_ms)
+                      uint32_t time_limit_ms)
 {
 	char shell[] = "/bin/sh", option[] = "-c", text[512];
 	char *words[] = { shell, option, text, NULL };
@@ -84,7 +84,8 @@ static void hand_over(struct fixture *fixture, const char *script,
 
 /* One command, its first line or its problem. */
 static void must_give(struct fixture *fixture, const char *script,
-    uint32_t time_limit_ms, const char *output, const char *problem)
+                      uint32_t time_limit_ms, const char *output,
+                      const char *problem)
 {
 	unsigned place = fixture->done;
 
@@ -106,11 +107,11 @@ static void runs_with_nothing_of_ours(void **state)
 	assert_int_equal(setenv("RELAIS_TEST_SECRET", "x", 1), 0);
 	/* The shell itself adds PWD and the like. */
 	must_give(*state, "echo \"${RELAIS_TEST_SECRET-unset} $HOME\"", 0,
-	    "unset ", "");
+	          "unset ", "");
 	must_give(*state, "read -r line; echo \"$? $line\"", 0, "1 ", "");
 	must_give(*state, "cd /proc/self/fd && echo *", 0, "0 1 2 3", "");
 	must_give(*state, "kill -TERM $$; echo alive", 0, "(null)",
-	    "/bin/sh was ended by signal 15");
+	          "/bin/sh was ended by signal 15");
 }
 
 /* A program that reads none of it is not waited for. */
@@ -149,12 +150,12 @@ static void says_why_there_is_no_secret(void **state)
 	struct command *command;
 
 	must_give(fixture, "echo half; exit 3", 0, "(null)",
-	    "/bin/sh ended with status 3");
+	          "/bin/sh ended with status 3");
 	must_give(fixture, "true", 0, "(null)", "/bin/sh printed nothing");
 	must_give(fixture, "echo; echo second", 0, "(null)",
-	    "/bin/sh printed nothing");
+	          "/bin/sh printed nothing");
 	must_give(fixture, "head -c 100000 /dev/zero | tr '\\0' x", 0, "(null)",
-	    "/bin/sh printed more than 8191 bytes");
+	          "/bin/sh printed more than 8191 bytes");
 
 	command = command_new(words);
 	command->home = fixture->home;
@@ -164,16 +165,16 @@ static void says_why_there_is_no_secret(void **state)
 	command_helper_run_take(fixture->helper, command);
 	assert_int_equal(loop_run(fixture->loop), 0);
 	assert_string_equal(fixture->problem[fixture->done - 1],
-	    "/nonexistent/program: No such file or directory");
+	                    "/nonexistent/program: No such file or directory");
 }
 
 static void ends_what_takes_too_long(void **state)
 {
 	must_give(*state, "exec sleep 1000", 20, "(null)",
-	    "/bin/sh did not end within 1 s");
+	          "/bin/sh did not end within 1 s");
 	/* Its child would hold the pipe open. */
 	must_give(*state, "sleep 1000 & echo early", 20, "(null)",
-	    "/bin/sh did not end within 1 s");
+	          "/bin/sh did not end within 1 s");
 	must_give(*state, "echo fine", 0, "fine", "");
 }
 
@@ -203,7 +204,8 @@ static void sends_commands_home_when_the_helper_is_gone(void **state)
 	assert_int_equal(loop_run(fixture->loop), 0);
 	assert_int_equal(fixture->done, 22);
 	for (i = 1; i < 22; i++)
-		assert_string_equal(fixture->problem[i],
+		assert_string_equal(
+		    fixture->problem[i],
 		    "/bin/sh: the helper process is gone; restart relaisd");
 }
 

@@ -44,7 +44,7 @@ static int fail_nth(enum store_call call, void *context)
 }
 
 static void arm(struct fixture *f, struct fault *fault, enum store_call call,
-    int nth, int failures, int error)
+                int nth, int failures, int error)
 {
 	fault->call = call;
 	atomic_store(&fault->error, error);
@@ -86,9 +86,9 @@ static void refuses_mail_and_keeps_nothing_of_it(void **state)
 			last = s->id;
 			submission_free(s);
 			assert_int_equal(queue_read_counts(f->reader, &counts),
-			    0);
+			                 0);
 			assert_int_equal(counts.waiting_parts,
-			    counts.messages[MESSAGE_QUEUED]);
+			                 counts.messages[MESSAGE_QUEUED]);
 		}
 	}
 }
@@ -182,7 +182,7 @@ static void refuses_mail_when_full_and_still_settles(void **state)
 	assert_int_equal(queue_may_accept(f->queue, 1), -ENOSPC);
 	for (unsigned i = 0; i < count; i++)
 		assert_int_equal(fixture_end(f, ids[i], RECIPIENT_DELIVERED),
-		    0);
+		                 0);
 	/* What was delivered has given its room back. */
 	assert_int_equal(queue_may_accept(f->queue, 1), 0);
 	assert_true(fixture_submit_one(f, "b@example.org") > 0);
@@ -209,7 +209,7 @@ static void survives_a_full_map(void **state)
 		key[6] = (unsigned char)(rows >> 8);
 		key[7] = (unsigned char)rows;
 		r = store_append(txn, TABLE_BODY, key, sizeof(key), value,
-		    sizeof(value));
+		                 sizeof(value));
 		assert_int_equal(store_txn_error(txn), r);
 		r = store_commit(txn);
 		rows += r == 0;
@@ -221,13 +221,14 @@ static void survives_a_full_map(void **state)
 		memset(key, 0, sizeof(key));
 		key[7] = (unsigned char)i;
 		assert_int_equal(store_begin(store, &txn), 0);
-		assert_int_equal(store_delete(txn, TABLE_BODY, key,
-				     sizeof(key)), 0);
+		assert_int_equal(
+		    store_delete(txn, TABLE_BODY, key, sizeof(key)), 0);
 		assert_int_equal(store_commit(txn), 0);
 	}
 	assert_int_equal(store_begin(store, &txn), 0);
-	assert_int_equal(store_put(txn, TABLE_BODY, key, sizeof(key), value,
-			     sizeof(value)), 0);
+	assert_int_equal(
+	    store_put(txn, TABLE_BODY, key, sizeof(key), value, sizeof(value)),
+	    0);
 	assert_int_equal(store_commit(txn), 0);
 	store_close(store);
 }
@@ -238,8 +239,8 @@ static void survives_a_full_map(void **state)
  */
 static _Atomic bool is_end_of_commit_failing;
 
-__attribute__((visibility("default"))) ssize_t pwrite(int fd,
-    const void *data, size_t len, off_t at)
+__attribute__((visibility("default"))) ssize_t pwrite(int fd, const void *data,
+                                                      size_t len, off_t at)
 {
 	if (len < STORE_PAGE_BYTES && atomic_load(&is_end_of_commit_failing)) {
 		errno = EIO;
@@ -248,8 +249,8 @@ __attribute__((visibility("default"))) ssize_t pwrite(int fd,
 	return syscall(SYS_pwrite64, fd, data, len, at);
 }
 
-__attribute__((visibility("default"))) ssize_t pwrite64(int fd,
-    const void *data, size_t len, off64_t at)
+__attribute__((visibility("default"))) ssize_t
+pwrite64(int fd, const void *data, size_t len, off64_t at)
 {
 	return pwrite(fd, data, len, at);
 }
@@ -294,11 +295,11 @@ static void refuses_another_format_in_plain_words(void **state)
 	assert_int_equal(store_open(&store, f->directory, 1 << 30, &error), 0);
 	assert_int_equal(store_begin(store, &txn), 0);
 	assert_int_equal(store_put(txn, TABLE_META, "format", 6, version, 4),
-	    0);
+	                 0);
 	assert_int_equal(store_commit(txn), 0);
 	store_close(store);
 	assert_int_equal(queue_open(&queue, &f->settings, &error),
-	    -EPROTONOSUPPORT);
+	                 -EPROTONOSUPPORT);
 	assert_non_null(strstr(error, "format 9"));
 	free(error);
 }
@@ -467,7 +468,7 @@ static void work_until_killed(struct fixture *f, struct told *told)
 }
 
 static unsigned count_marked(struct fixture *f, const struct told *told,
-    uint64_t *ret_delivered, uint64_t expected)
+                             uint64_t *ret_delivered, uint64_t expected)
 {
 	uint64_t acknowledged = atomic_load(&told->acknowledged);
 	unsigned marked = 0;
@@ -475,16 +476,17 @@ static unsigned count_marked(struct fixture *f, const struct told *told,
 	*ret_delivered = 0;
 	for (uint64_t i = 0; i < acknowledged; i++) {
 		struct message *m = fixture_read(f, told->ids[i]);
-		bool is_marked = (m->recipients[0].flags &
-				     RECIPIENT_MAYBE_DUPLICATE) != 0;
+		bool is_marked =
+		    (m->recipients[0].flags & RECIPIENT_MAYBE_DUPLICATE) != 0;
 
 		*ret_delivered += m->state == MESSAGE_DELIVERED;
 		if (is_marked) {
 			marked++;
 			assert_int_equal(m->id, expected);
 			assert_int_equal(m->state, MESSAGE_QUEUED);
-			assert_int_equal(m->timeline[m->timeline_count - 1]
-					     .kind, TIMELINE_UNKNOWN);
+			assert_int_equal(
+			    m->timeline[m->timeline_count - 1].kind,
+			    TIMELINE_UNKNOWN);
 		}
 		message_free(m);
 	}
@@ -495,14 +497,14 @@ static void keeps_what_was_acknowledged_when_killed(void **state)
 {
 	struct fixture *f = *state;
 	struct told *told = mmap(NULL, sizeof(*told), PROT_READ | PROT_WRITE,
-	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	uint64_t marked_before = 0;
 
 	assert_ptr_not_equal(told, MAP_FAILED);
 	fixture_stop(f);
 	for (unsigned round = 0; round < 30; round++) {
-		uint64_t wanted = atomic_load(&told->acknowledged) + 5 +
-		    round % 7;
+		uint64_t wanted =
+		    atomic_load(&told->acknowledged) + 5 + round % 7;
 		uint64_t in_flight, delivered;
 		unsigned marked;
 		int status;
@@ -525,16 +527,16 @@ static void keeps_what_was_acknowledged_when_killed(void **state)
 		assert_true(marked <= 1);
 		if (marked == 1) {
 			/* Ended here, so that the next round starts clean. */
-			assert_int_equal(fixture_change(f, CHANGE_CANCEL,
-					     in_flight), 0);
+			assert_int_equal(
+			    fixture_change(f, CHANGE_CANCEL, in_flight), 0);
 			marked_before++;
 			for (uint64_t i = 0;
 			     i < atomic_load(&told->acknowledged); i++)
 				if (told->ids[i] == in_flight)
 					told->ids[i] = told->ids[0];
 		}
-		assert_true(delivered >= atomic_load(&told->delivered) -
-		    marked_before);
+		assert_true(delivered >=
+		            atomic_load(&told->delivered) - marked_before);
 		fixture_stop(f);
 	}
 	fixture_start(f);
@@ -579,16 +581,16 @@ static void marks_only_what_was_in_flight(void **state)
 		struct message *list[4];
 		uint64_t next;
 
-		assert_int_equal(queue_list(f->reader, &all, 0, list, 4,
-				     &next), 3);
+		assert_int_equal(queue_list(f->reader, &all, 0, list, 4, &next),
+		                 3);
 		for (unsigned i = 0; i < 3; i++) {
 			/* Newest first: the second one is in the middle. */
 			unsigned flags0 = list[i]->recipients[0].flags;
 			unsigned flags1 = list[i]->recipients[1].flags;
 
 			assert_int_equal(flags0, 0);
-			assert_int_equal(flags1,
-			    i == 1 ? RECIPIENT_MAYBE_DUPLICATE : 0);
+			assert_int_equal(
+			    flags1, i == 1 ? RECIPIENT_MAYBE_DUPLICATE : 0);
 			message_free(list[i]);
 		}
 	}
@@ -616,7 +618,7 @@ static void doubts_what_was_due_after_a_power_cut(void **state)
 		later = fixture_submit_one(f, "later@example.org");
 		s = fixture_attempt(f, later, 0, 1);
 		fixture_say(&s->recipients[0], 0, RECIPIENT_WAITING,
-		    queue_time_ms(f->queue) + 3600000);
+		            queue_time_ms(f->queue) + 3600000);
 		assert_int_equal(fixture_settle(f, s), 0);
 		(void)raise(SIGKILL);
 	}
@@ -670,8 +672,8 @@ static void counts_slots_in_flight(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, \
-    fixture_teardown)
+#define TEST(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 		TEST(refuses_mail_and_keeps_nothing_of_it),
 		TEST(refuses_mail_whose_commit_fails),
 		TEST(never_refuses_a_verdict),

@@ -58,12 +58,12 @@ static const char *compose(const char *stored)
 	f.text = NULL;
 	assert_int_equal(compose_header(&f.out,
 	                                &(struct composition){
-	                                    .message = &f.message,
-	                                    .settings = &f.settings,
-	                                    .relay = &f.relay,
-	                                    .stored = stored,
-	                                    .stored_len = strlen(stored),
-	                                },
+					    .message = &f.message,
+					    .settings = &f.settings,
+					    .relay = &f.relay,
+					    .stored = stored,
+					    .stored_len = strlen(stored),
+					},
 	                                &f.notes),
 	                 0);
 	f.text = strndup(f.out.data, f.out.len);

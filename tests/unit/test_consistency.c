@@ -15,7 +15,7 @@
 #include "../support/consistency.h"
 #include "queue/inflight.h"
 
-#define LANES 7
+#define LANES    7
 #define LIVE_MAX 40
 
 static unsigned seed;
@@ -48,8 +48,8 @@ static int fail_sometimes(enum store_call call, void *context)
 
 static void use_lanes(struct submission *s, unsigned count)
 {
-	static const char *const domains[LANES] = { "a", "b", "c", "d", "e",
-		"f", "g" };
+	static const char *const domains[LANES] = { "a", "b", "c", "d",
+		                                    "e", "f", "g" };
 
 	s->parts = message_allocate(s->message, count * sizeof(*s->parts));
 	memset(s->parts, 0, count * sizeof(*s->parts));
@@ -103,15 +103,15 @@ static void attempt_something(struct fixture *f, uint64_t id)
 	for (unsigned i = 0; i < m->recipient_count; i++) {
 		static const enum recipient_state states[] = {
 			RECIPIENT_DELIVERED, RECIPIENT_DELIVERED,
-			RECIPIENT_WAITING, RECIPIENT_WAITING,
-			RECIPIENT_FAILED, RECIPIENT_EXPIRED };
+			RECIPIENT_WAITING,   RECIPIENT_WAITING,
+			RECIPIENT_FAILED,    RECIPIENT_EXPIRED
+		};
 
 		if (m->recipients[i].state != RECIPIENT_WAITING ||
 		    m->recipients[i].part != number || pick(20) == 0)
 			continue;
-		fixture_say(&s->recipients[count], (uint16_t)i,
-		    states[pick(6)],
-		    queue_time_ms(f->queue) + 1000 * pick(6));
+		fixture_say(&s->recipients[count], (uint16_t)i, states[pick(6)],
+		            queue_time_ms(f->queue) + 1000 * pick(6));
 		s->recipients[count].is_report_owed = pick(2) == 0;
 		s->recipients[count].is_relay_fault = pick(4) == 0;
 		count++;
@@ -124,16 +124,17 @@ static void attempt_something(struct fixture *f, uint64_t id)
 
 static void change_something(struct fixture *f, uint64_t id)
 {
-	static const enum change_kind kinds[] = { CHANGE_HOLD, CHANGE_RELEASE,
-		CHANGE_RELEASE, CHANGE_RETRY, CHANGE_RETRY, CHANGE_CANCEL,
-		CHANGE_PARK, CHANGE_REROUTE };
+	static const enum change_kind kinds[] = {
+		CHANGE_HOLD,  CHANGE_RELEASE, CHANGE_RELEASE, CHANGE_RETRY,
+		CHANGE_RETRY, CHANGE_CANCEL,  CHANGE_PARK,    CHANGE_REROUTE
+	};
 	struct change *change = change_new(kinds[pick(8)], id);
 	struct message *m = fixture_read(f, id);
 	int r;
 
 	if (change->kind == CHANGE_REROUTE) {
-		change->lanes = calloc(m->recipient_count,
-		    sizeof(*change->lanes));
+		change->lanes =
+		    calloc(m->recipient_count, sizeof(*change->lanes));
 		for (unsigned i = 0; i < m->recipient_count; i++) {
 			change->lanes[i].relay = 2 + pick(3);
 			change->lanes[i].domain = "";
@@ -236,8 +237,8 @@ static void tables_agree_when_calls_fail(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, \
-    fixture_teardown)
+#define TEST(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 		TEST(tables_agree_after_anything),
 		TEST(tables_agree_when_calls_fail),
 	};

@@ -14,8 +14,7 @@
 #include "control/selection.h"
 #include "settings.h"
 
-#define ALL_MEMBERS \
-	(ORDER_REASON | ORDER_UNTIL | ORDER_DRY_RUN | ORDER_FILTER)
+#define ALL_MEMBERS (ORDER_REASON | ORDER_UNTIL | ORDER_DRY_RUN | ORDER_FILTER)
 
 static struct order order;
 static char error[JSON_ERROR_SIZE];
@@ -71,18 +70,18 @@ static void reads_a_whole_order(void **state)
 {
 	(void)state;
 	assert_int_equal(read_order(ALL_MEMBERS,
-			     "{\"reason\": \"move\", \"dry_run\": true,"
-			     " \"until\": \"2026-11-23T19:40:01+00:00\","
-			     " \"filter\": {\"state\": \"held,parked\","
-			     " \"sender\": \"@example.com\","
-			     " \"submitter\": 33}}"),
-	    0);
+	                            "{\"reason\": \"move\", \"dry_run\": true,"
+	                            " \"until\": \"2026-11-23T19:40:01+00:00\","
+	                            " \"filter\": {\"state\": \"held,parked\","
+	                            " \"sender\": \"@example.com\","
+	                            " \"submitter\": 33}}"),
+	                 0);
 	assert_string_equal(order.reason, "move");
 	assert_true(order.is_dry_run);
 	assert_int_equal(order.until_ms, INT64_C(1795462801000));
 	assert_true(order.has_filter);
 	assert_int_equal(order.filter.states,
-	    1u << MESSAGE_HELD | 1u << MESSAGE_PARKED);
+	                 1u << MESSAGE_HELD | 1u << MESSAGE_PARKED);
 	assert_string_equal(order.filter.queue.sender, "@example.com");
 	assert_true(order.filter.queue.has_uid);
 	assert_int_equal(order.filter.queue.uid, 33);
@@ -91,9 +90,8 @@ static void reads_a_whole_order(void **state)
 static void cleans_the_reason_for_the_log(void **state)
 {
 	(void)state;
-	assert_int_equal(read_order(ORDER_REASON,
-			     "{\"reason\": \"a\\nevent=forged\"}"),
-	    0);
+	assert_int_equal(
+	    read_order(ORDER_REASON, "{\"reason\": \"a\\nevent=forged\"}"), 0);
 	assert_null(strchr(order.reason, '\n'));
 }
 
@@ -108,11 +106,18 @@ static void names_the_member_that_is_not_known(void **state)
 static void refuses_what_is_no_object_of_plain_values(void **state)
 {
 	static const char *const bad[] = {
-		"[]", "1", "{", "{\"reason\": [\"a\"]}", "{\"dry_run\": 1}",
-		"{\"reason\": 1.5}", "{\"reason\": \"a\", \"reason\": \"b\"}",
-		"{\"filter\": {\"state\": {\"a\": 1}}}", "{\"filter\": true}",
+		"[]",
+		"1",
+		"{",
+		"{\"reason\": [\"a\"]}",
+		"{\"dry_run\": 1}",
+		"{\"reason\": 1.5}",
+		"{\"reason\": \"a\", \"reason\": \"b\"}",
+		"{\"filter\": {\"state\": {\"a\": 1}}}",
+		"{\"filter\": true}",
 		"{\"filter\": {\"colour\": \"red\"}}",
-		"{\"reason\": \"\xff\"}", "{\"reason\": \"\\u0000\"}",
+		"{\"reason\": \"\xff\"}",
+		"{\"reason\": \"\\u0000\"}",
 		"{\"until\": \"2020-01-01T00:00:00Z\"}",
 	};
 	size_t i;
@@ -133,8 +138,8 @@ static void knows_waiting_as_all_states_before_the_end(void **state)
 
 	(void)state;
 	selection_init(&selection);
-	assert_int_equal(
-	    selection_set(&selection, "state", "waiting", error), 0);
+	assert_int_equal(selection_set(&selection, "state", "waiting", error),
+	                 0);
 	assert_int_equal(selection.states, SELECTION_WAITING);
 	selection_done(&selection);
 }
@@ -148,8 +153,7 @@ static void says_which_states_there_are(void **state)
 	assert_true(selection_set(&selection, "state", "lost", error) < 0);
 	assert_non_null(strstr(error, "delivering"));
 	assert_non_null(strstr(error, "`lost`"));
-	assert_true(
-	    selection_set(&selection, "state", "receiving", error) < 0);
+	assert_true(selection_set(&selection, "state", "receiving", error) < 0);
 	selection_done(&selection);
 }
 
@@ -160,7 +164,7 @@ static void gives_a_relay_by_name_and_id(void **state)
 	(void)state;
 	selection_init(&selection);
 	assert_int_equal(selection_set(&selection, "relay", "office", error),
-	    0);
+	                 0);
 	assert_true(selection.queue.has_relay);
 	assert_int_equal(selection.queue.relay_id, settings_relay_id("office"));
 	selection_done(&selection);
@@ -173,8 +177,7 @@ static void restricts_to_the_owner_whatever_was_asked(void **state)
 	(void)state;
 	selection_init(&selection);
 	selection_restrict(&selection, 33);
-	assert_int_equal(selection_set(&selection, "submitter", "0", error),
-	    0);
+	assert_int_equal(selection_set(&selection, "submitter", "0", error), 0);
 	assert_true(selection.queue.has_uid);
 	assert_int_equal(selection.queue.uid, 33);
 	selection_done(&selection);
@@ -212,10 +215,9 @@ static void matches_addresses_and_domains(void **state)
 
 		selection_init(&selection);
 		assert_int_equal(selection_set(&selection, cases[i].name,
-				     cases[i].value, error),
-		    0);
-		if (selection_matches(&selection, &message) !=
-		    cases[i].matches)
+		                               cases[i].value, error),
+		                 0);
+		if (selection_matches(&selection, &message) != cases[i].matches)
 			fail_msg("%s=%s", cases[i].name, cases[i].value);
 		selection_done(&selection);
 	}

@@ -40,9 +40,10 @@ static void signs_with_rsa_as_everybody_does(void **state)
 
 	(void)state;
 	assert_string_equal(crypto_key_algorithm(test_key_rsa, &problem),
-	    "RS256");
+	                    "RS256");
 	assert_int_equal(crypto_sign(test_key_rsa, signed_text,
-		strlen(signed_text), &signature), 0);
+	                             strlen(signed_text), &signature),
+	                 0);
 	assert_string_equal(signature, rsa_signature);
 	free(signature);
 }
@@ -63,14 +64,16 @@ static bool is_signature(const char *base64url)
 	for (char *c = base64; *c; c++)
 		*c = *c == '-' ? '+' : *c == '_' ? '/' : *c;
 	assert_int_equal(EVP_DecodeBlock(octets, (unsigned char *)base64,
-		(int)strlen(base64)), 66);
+	                                 (int)strlen(base64)),
+	                 66);
 	ECDSA_SIG_set0(pair, BN_bin2bn(octets, 32, NULL),
-	    BN_bin2bn(octets + 32, 32, NULL));
+	               BN_bin2bn(octets + 32, 32, NULL));
 	len = i2d_ECDSA_SIG(pair, &der);
 	is_good =
 	    EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, key) == 1 &&
 	    EVP_DigestVerify(context, der, (size_t)len,
-		(const unsigned char *)signed_text, strlen(signed_text)) == 1;
+	                     (const unsigned char *)signed_text,
+	                     strlen(signed_text)) == 1;
 	OPENSSL_free(der);
 	ECDSA_SIG_free(pair);
 	EVP_MD_CTX_free(context);
@@ -86,10 +89,11 @@ static void signs_with_p256_in_two_plain_numbers(void **state)
 
 	(void)state;
 	assert_string_equal(crypto_key_algorithm(test_key_p256, &problem),
-	    "ES256");
+	                    "ES256");
 	for (int i = 0; i < 50; i++) { /* short numbers are padded */
 		assert_int_equal(crypto_sign(test_key_p256, signed_text,
-			strlen(signed_text), &signature), 0);
+		                             strlen(signed_text), &signature),
+		                 0);
 		assert_int_equal(strlen(signature), 86);
 		assert_true(is_signature(signature));
 		free(signature);
@@ -119,19 +123,21 @@ static void makes_the_challenge_of_the_standard(void **state)
 	crypto_sha256(verifier, strlen(verifier), digest);
 	text = crypto_base64url(digest, sizeof(digest));
 	assert_string_equal(text,
-	    "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+	                    "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
 	free(text);
 }
 
 static void writes_base64url_without_padding(void **state)
 {
-	static const char *const pairs[][2] = { { "", "" }, { "f", "Zg" },
-		{ "fo", "Zm8" }, { "foo", "Zm9v" }, { "\xfb\xff", "-_8" } };
+	static const char *const pairs[][2] = { { "", "" },
+		                                { "f", "Zg" },
+		                                { "fo", "Zm8" },
+		                                { "foo", "Zm9v" },
+		                                { "\xfb\xff", "-_8" } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
-		char *text =
-		    crypto_base64url(pairs[i][0], strlen(pairs[i][0]));
+		char *text = crypto_base64url(pairs[i][0], strlen(pairs[i][0]));
 
 		assert_string_equal(text, pairs[i][1]);
 		free(text);

@@ -88,7 +88,8 @@ static void writes_every_wish_as_a_parameter(void **state)
 	set("envid", "e+1");
 	assert_int_equal(draft_check(&draft, error), 0);
 	write_commands(&draft, 7);
-	assert_string_equal(written,
+	assert_string_equal(
+	    written,
 	    "MAIL FROM:<a@example.com> BODY=8BITMIME SIZE=7 RET=HDRS "
 	    "ENVID=e+2B1 HOLDFOR=7200 BY=86400;R MT-PRIORITY=4 "
 	    "XKEY=k+3D1+20+2B XTAG=t XMETA=m XRELAY=office XWAIT=30\r\n"
@@ -106,10 +107,9 @@ static void asks_for_utf8_where_an_address_needs_it(void **state)
 	set("to", "jürgen@example.net");
 	set("hold_until", "2026-11-24T00:00:00+01:00");
 	write_commands(&draft, 0);
-	assert_string_equal(written,
-	    "MAIL FROM:<> BODY=8BITMIME SMTPUTF8 "
-	    "HOLDUNTIL=2026-11-23T23:00:00.000Z\r\n"
-	    "RCPT TO:<jürgen@example.net>\r\n");
+	assert_string_equal(written, "MAIL FROM:<> BODY=8BITMIME SMTPUTF8 "
+	                             "HOLDUNTIL=2026-11-23T23:00:00.000Z\r\n"
+	                             "RCPT TO:<jürgen@example.net>\r\n");
 	draft_done(&draft);
 }
 
@@ -119,25 +119,44 @@ static void a_deadline_may_be_a_time(void **state)
 	draft_init(&draft, true, 0);
 	set("deadline", "2026-11-23T18:41:01Z");
 	assert_int_equal(draft.deadline_s, 59);
-	assert_true(draft_set(&draft, "deadline", "2026-11-23T18:40:01Z",
-			error) < 0);
+	assert_true(
+	    draft_set(&draft, "deadline", "2026-11-23T18:40:01Z", error) < 0);
 	draft_done(&draft);
 }
 
 static void refuses_values_that_are_none(void **state)
 {
 	static const char *const pairs[][2] = {
-		{ "from", "a b" }, { "from", "a@b@c" }, { "from", "a\r\nb" },
-		{ "from", "<a@b>" }, { "to", "a\n@b" }, { "to", "a@b, c@" },
-		{ "key", "" }, { "key", "a\tb" }, { "key", "\xff" },
-		{ "tag", "a\x7f" }, { "wait", "0" }, { "wait", "301" },
-		{ "wait", "1x" }, { "wait", "-1" }, { "hold_for", "1w" },
-		{ "hold_for", "9999999999" }, { "hold_until", "soon" },
-		{ "priority", "4" }, { "notify", "" },
-		{ "notify", "never,success" }, { "notify", "always" },
-		{ "ret", "" }, { "envid", "ä" }, { "dry_run", "perhaps" },
-		{ "subject", "x" }, { "cc", "a@b" }, { "text", "x" },
-		{ "sender", "a@b c" }, { "", "" }, { "From", "a@b" },
+		{ "from", "a b" },
+		{ "from", "a@b@c" },
+		{ "from", "a\r\nb" },
+		{ "from", "<a@b>" },
+		{ "to", "a\n@b" },
+		{ "to", "a@b, c@" },
+		{ "key", "" },
+		{ "key", "a\tb" },
+		{ "key", "\xff" },
+		{ "tag", "a\x7f" },
+		{ "wait", "0" },
+		{ "wait", "301" },
+		{ "wait", "1x" },
+		{ "wait", "-1" },
+		{ "hold_for", "1w" },
+		{ "hold_for", "9999999999" },
+		{ "hold_until", "soon" },
+		{ "priority", "4" },
+		{ "notify", "" },
+		{ "notify", "never,success" },
+		{ "notify", "always" },
+		{ "ret", "" },
+		{ "envid", "ä" },
+		{ "dry_run", "perhaps" },
+		{ "subject", "x" },
+		{ "cc", "a@b" },
+		{ "text", "x" },
+		{ "sender", "a@b c" },
+		{ "", "" },
+		{ "From", "a@b" },
 	};
 	size_t i;
 
@@ -147,7 +166,7 @@ static void refuses_values_that_are_none(void **state)
 		error[0] = '\0';
 		if (draft_set(&draft, pairs[i][0], pairs[i][1], error) == 0)
 			fail_msg("%s: `%s` was taken", pairs[i][0],
-			    pairs[i][1]);
+			         pairs[i][1]);
 		assert_true(error[0] != '\0');
 		draft_done(&draft);
 	}
@@ -198,31 +217,36 @@ static int read_json(const char *text)
 static void reads_one_message(void **state)
 {
 	(void)state;
-	assert_int_equal(read_json(
-	    "{\"from\": {\"name\": \"A\", \"address\": \"a@example.com\"},"
-	    "\"sender\": \"\", \"to\": [\"B <b@example.net>\","
-	    "{\"address\": \"c@example.net\"}], \"bcc\": \"d@example.net\","
-	    "\"cc\": null, \"text\": \"x\", \"wait\": 5, \"dry_run\": true,"
-	    "\"notify\": [\"success\", \"delay\"],"
-	    "\"headers\": {\"X-A\": \"1\", \"X-B\": [\"2\", \"3\"]},"
-	    "\"attachments\": [{\"content\": \"Zg==\"}, {\"content\": \"\"}]"
-	    "}"), 0);
+	assert_int_equal(
+	    read_json(
+		"{\"from\": {\"name\": \"A\", \"address\": \"a@example.com\"},"
+		"\"sender\": \"\", \"to\": [\"B <b@example.net>\","
+		"{\"address\": \"c@example.net\"}], \"bcc\": \"d@example.net\","
+		"\"cc\": null, \"text\": \"x\", \"wait\": 5, \"dry_run\": true,"
+		"\"notify\": [\"success\", \"delay\"],"
+		"\"headers\": {\"X-A\": \"1\", \"X-B\": [\"2\", \"3\"]},"
+		"\"attachments\": [{\"content\": \"Zg==\"}, {\"content\": "
+		"\"\"}]"
+		"}"),
+	    0);
 	assert_int_equal(good, 1);
 	assert_false(is_array);
 	assert_string_equal(written,
-	    "MAIL FROM:<> BODY=8BITMIME XWAIT=5\r\n"
-	    "RCPT TO:<b@example.net> NOTIFY=success,delay\r\n"
-	    "RCPT TO:<c@example.net> NOTIFY=success,delay\r\n"
-	    "RCPT TO:<d@example.net> NOTIFY=success,delay\r\n");
+	                    "MAIL FROM:<> BODY=8BITMIME XWAIT=5\r\n"
+	                    "RCPT TO:<b@example.net> NOTIFY=success,delay\r\n"
+	                    "RCPT TO:<c@example.net> NOTIFY=success,delay\r\n"
+	                    "RCPT TO:<d@example.net> NOTIFY=success,delay\r\n");
 }
 
 static void a_bad_one_in_an_array_harms_no_other(void **state)
 {
 	(void)state;
-	assert_int_equal(read_json(
-	    " [{\"from\": \"a@b\", \"to\": \"c@d\", \"text\": \"x\"},"
-	    "{\"attachments\": [{\"content\": \"Zg==\", \"x\": 1}]},"
-	    "{\"from\": \"a@b\", \"to\": \"c@d\", \"html\": \"x\"}, {}]"), 0);
+	assert_int_equal(
+	    read_json(
+		" [{\"from\": \"a@b\", \"to\": \"c@d\", \"text\": \"x\"},"
+		"{\"attachments\": [{\"content\": \"Zg==\", \"x\": 1}]},"
+		"{\"from\": \"a@b\", \"to\": \"c@d\", \"html\": \"x\"}, {}]"),
+	    0);
 	assert_true(is_array);
 	assert_int_equal(good, 2);
 	assert_int_equal(bad, 2);
@@ -230,17 +254,26 @@ static void a_bad_one_in_an_array_harms_no_other(void **state)
 
 static void refuses_messages_that_are_none(void **state)
 {
-	static const char *const texts[] = { "{}", "{\"text\": {}}",
-		"{\"text\": []}", "{\"text\": [\"x\"]}",
+	static const char *const texts[] = {
+		"{}",
+		"{\"text\": {}}",
+		"{\"text\": []}",
+		"{\"text\": [\"x\"]}",
 		"{\"to\": [[\"a@b\"]]}",
-		"{\"to\": {\"address\": 5}}", "{\"to\": {\"x\": \"a@b\"}}",
-		"{\"headers\": \"x\"}", "{\"headers\": {\"X\": 5}}",
-		"{\"headers\": {\"X\": {}}}", "{\"attachments\": \"x\"}",
+		"{\"to\": {\"address\": 5}}",
+		"{\"to\": {\"x\": \"a@b\"}}",
+		"{\"headers\": \"x\"}",
+		"{\"headers\": {\"X\": 5}}",
+		"{\"headers\": {\"X\": {}}}",
+		"{\"attachments\": \"x\"}",
 		"{\"attachments\": {\"content\": \"\"}}",
 		"{\"attachments\": [\"x\"]}",
 		"{\"attachments\": [{\"content\": \"\", \"content_id\": 1}]}",
 		"{\"attachments\": [{\"type\": \"text\", \"content\": \"\"}]}",
-		"{\"subject\": true}", "{\"key\": 5}", "{\"dry_run\": 1}" };
+		"{\"subject\": true}",
+		"{\"key\": 5}",
+		"{\"dry_run\": 1}"
+	};
 	size_t i;
 
 	(void)state;
@@ -274,20 +307,19 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 		    writes_every_wish_as_a_parameter, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
-		    asks_for_utf8_where_an_address_needs_it, set_up,
-		    tear_down),
-		cmocka_unit_test_setup_teardown(
-		    a_deadline_may_be_a_time, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-		    refuses_values_that_are_none, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-		    counts_recipients_as_they_come, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-		    reads_one_message, set_up, tear_down),
+		    asks_for_utf8_where_an_address_needs_it, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_deadline_may_be_a_time,
+		                                set_up, tear_down),
+		cmocka_unit_test_setup_teardown(refuses_values_that_are_none,
+		                                set_up, tear_down),
+		cmocka_unit_test_setup_teardown(counts_recipients_as_they_come,
+		                                set_up, tear_down),
+		cmocka_unit_test_setup_teardown(reads_one_message, set_up,
+		                                tear_down),
 		cmocka_unit_test_setup_teardown(
 		    a_bad_one_in_an_array_harms_no_other, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-		    refuses_messages_that_are_none, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(refuses_messages_that_are_none,
+		                                set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    tells_what_is_no_json_from_what_is_no_message, set_up,
 		    tear_down),

@@ -64,9 +64,9 @@ static void keeps_valid_utf8(void **state)
 {
 	(void)state;
 	emit_text(&emit, NULL,
-	    "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x93\xa7 \xef\xbf\xbf");
+	          "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x93\xa7 \xef\xbf\xbf");
 	assert_emitted("\"\xc3\xa4 \xe2\x82\xac \xf0\x9f\x93\xa7 "
-		       "\xef\xbf\xbf\"");
+	               "\xef\xbf\xbf\"");
 }
 
 #define BAD "\xef\xbf\xbd"
@@ -76,10 +76,11 @@ static void replaces_each_octet_that_is_no_utf8(void **state)
 	(void)state;
 	/* a lone Latin-1 letter, an overlong slash, a surrogate, above
 	 * U+10FFFF, cut at the end */
-	emit_text(&emit, NULL, "\xe4|\xc0\xaf|\xed\xa0\x80|\xf4\x90\x80\x80|"
-			       "\xe2\x82");
+	emit_text(&emit, NULL,
+	          "\xe4|\xc0\xaf|\xed\xa0\x80|\xf4\x90\x80\x80|"
+	          "\xe2\x82");
 	assert_emitted("\"" BAD "|" BAD BAD "|" BAD BAD BAD "|" BAD BAD BAD BAD
-		       "|" BAD BAD "\"");
+	               "|" BAD BAD "\"");
 }
 
 static void escapes_keys(void **state)
@@ -118,14 +119,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 		    puts_commas_between_members_only, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-		    escapes_what_json_wants_escaped, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(escapes_what_json_wants_escaped,
+		                                set_up, tear_down),
 		cmocka_unit_test_setup_teardown(keeps_valid_utf8, set_up,
-		    tear_down),
+		                                tear_down),
 		cmocka_unit_test_setup_teardown(
 		    replaces_each_octet_that_is_no_utf8, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(escapes_keys, set_up,
-		    tear_down),
+		                                tear_down),
 		cmocka_unit_test_setup_teardown(
 		    writes_times_in_utc_with_milliseconds, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

@@ -25,9 +25,9 @@ static unsigned methods;
 
 static int find(enum method method, const char *path)
 {
-	const struct endpoint *endpoint = endpoint_find(table,
-	    sizeof(table) / sizeof(table[0]), method, path, parameter,
-	    &methods);
+	const struct endpoint *endpoint =
+	    endpoint_find(table, sizeof(table) / sizeof(table[0]), method, path,
+	                  parameter, &methods);
 
 	return endpoint ? endpoint->detail : 0;
 }

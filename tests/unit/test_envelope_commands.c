@@ -23,7 +23,7 @@ static struct smtp_reply reply_of(const char *text)
 	struct smtp_reply reply;
 
 	assert_int_equal(smtp_reply_parse(&parser, text, strlen(text), &reply),
-	    0);
+	                 0);
 	return reply;
 }
 
@@ -40,14 +40,13 @@ static const char *const one[] = { "b@example.net" };
 static const char *const two[] = { "b@example.net", "root" };
 
 static void check(const struct relais_envelope *envelope,
-    const struct offers *offers, uint64_t size, const char *key,
-    const char *expected)
+                  const struct offers *offers, uint64_t size, const char *key,
+                  const char *expected)
 {
 	struct buffer out;
 
 	buffer_init(&out, 0);
-	assert_int_equal(envelope_append(&out, envelope, offers, size, key),
-	    0);
+	assert_int_equal(envelope_append(&out, envelope, offers, size, key), 0);
 	assert_int_equal(buffer_append(&out, "", 1), 0);
 	assert_string_equal(out.data, expected);
 	buffer_done(&out);
@@ -68,7 +67,7 @@ static void says_no_more_than_is_understood(void **state)
 
 	(void)state;
 	check(&envelope, &offers, 9, "k",
-	    "MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.net>\r\n");
+	      "MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.net>\r\n");
 }
 
 static void says_all_that_was_asked_for(void **state)
@@ -95,11 +94,11 @@ static void says_all_that_was_asked_for(void **state)
 
 	(void)state;
 	check(&envelope, &offers, 9, "k",
-	    "MAIL FROM:<> SIZE=9 BODY=8BITMIME SMTPUTF8 RET=FULL ENVID=e+2B1 "
-	    "HOLDFOR=60 BY=120;R MT-PRIORITY=-5 XKEY=k XTAG=t+20t "
-	    "XMETA=a+3D1 XRELAY=r XWAIT=5\r\n"
-	    "RCPT TO:<b@example.net> NOTIFY=SUCCESS,DELAY\r\n"
-	    "RCPT TO:<root> NOTIFY=SUCCESS,DELAY\r\n");
+	      "MAIL FROM:<> SIZE=9 BODY=8BITMIME SMTPUTF8 RET=FULL ENVID=e+2B1 "
+	      "HOLDFOR=60 BY=120;R MT-PRIORITY=-5 XKEY=k XTAG=t+20t "
+	      "XMETA=a+3D1 XRELAY=r XWAIT=5\r\n"
+	      "RCPT TO:<b@example.net> NOTIFY=SUCCESS,DELAY\r\n"
+	      "RCPT TO:<root> NOTIFY=SUCCESS,DELAY\r\n");
 }
 
 static void knows_only_its_own_version_of_xrelais(void **state)
@@ -107,8 +106,8 @@ static void knows_only_its_own_version_of_xrelais(void **state)
 	(void)state;
 	assert_int_equal(
 	    offers_of("250-x\r\n250 XRELAIS 2 KEY\r\n").private_words, 0);
-	assert_int_equal(
-	    offers_of("250-x\r\n250 XRELAIS 1\r\n").private_words, 0);
+	assert_int_equal(offers_of("250-x\r\n250 XRELAIS 1\r\n").private_words,
+	                 0);
 	assert_int_equal(
 	    offers_of("250-x\r\n250 xrelais 1 wait key\r\n").private_words,
 	    PRIVATE_WAIT | PRIVATE_KEY);
@@ -124,18 +123,21 @@ static void refuses_what_would_break_out(void **state)
 				"0123456789012345678901234567890123456789"
 				"0123456789";
 	struct relais_envelope cases[] = {
-		{ .sender = "a@b\r\nQUIT", .recipients = one,
-		    .recipient_count = 1 },
+		{ .sender = "a@b\r\nQUIT",
+		  .recipients = one,
+		  .recipient_count = 1 },
 		{ .sender = "a b", .recipients = one, .recipient_count = 1 },
 		{ .recipients = bad, .recipient_count = 1 },
 		{ .recipients = one, .recipient_count = 0 },
 		{ .recipients = one, .recipient_count = 1, .key = "" },
 		{ .recipients = one, .recipient_count = 1, .key = "\n" },
 		{ .recipients = one, .recipient_count = 1, .tag = long_text },
-		{ .recipients = one, .recipient_count = 1,
-		    .envelope_id = long_text },
-		{ .recipients = one, .recipient_count = 1,
-		    .envelope_id = "\xc3\xa9" },
+		{ .recipients = one,
+		  .recipient_count = 1,
+		  .envelope_id = long_text },
+		{ .recipients = one,
+		  .recipient_count = 1,
+		  .envelope_id = "\xc3\xa9" },
 		{ .recipients = one, .recipient_count = 1, .notify = 3 },
 		{ .recipients = one, .recipient_count = 1, .notify = 16 },
 		{ .recipients = one, .recipient_count = 1, .priority = 10 },
@@ -146,7 +148,7 @@ static void refuses_what_would_break_out(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		assert_int_equal(envelope_check(&cases[i], &answer),
-		    RELAIS_INVALID);
+		                 RELAIS_INVALID);
 		assert_int_equal(answer.result, RELAIS_INVALID);
 		assert_true(answer.text[0] != '\0');
 	}
@@ -161,28 +163,28 @@ static void understands_answers(void **state)
 		const char *id, *status;
 		int is_duplicate;
 	} cases[] = {
-		{ "250 2.0.0 Ok: queued as 6h15xjeag0000\r\n", false,
-		    RELAIS_OK, "6h15xjeag0000", "2.0.0", 0 },
+		{ "250 2.0.0 Ok: queued as 6h15xjeag0000\r\n", false, RELAIS_OK,
+		  "6h15xjeag0000", "2.0.0", 0 },
 		{ "250 2.0.0 Ok: queued as 6h15xjeag0000 (duplicate)\r\n",
-		    false, RELAIS_OK, "6h15xjeag0000", "2.0.0", 1 },
+		  false, RELAIS_OK, "6h15xjeag0000", "2.0.0", 1 },
 		{ "250 2.0.0 Ok: queued as 6h15xjeag0000 (pending)\r\n", true,
-		    RELAIS_PENDING, "6h15xjeag0000", "2.0.0", 0 },
+		  RELAIS_PENDING, "6h15xjeag0000", "2.0.0", 0 },
 		{ "250 2.0.0 Ok: queued as 6h15xjeag0000 (partial)\r\n", true,
-		    RELAIS_PARTIAL, "6h15xjeag0000", "2.0.0", 0 },
+		  RELAIS_PARTIAL, "6h15xjeag0000", "2.0.0", 0 },
 		{ "250 2.0.0 6h15xjeag0000\r\n", false, RELAIS_OK,
-		    "6h15xjeag0000", "2.0.0", 0 },
+		  "6h15xjeag0000", "2.0.0", 0 },
 		{ "250 6h15xjeag0000\r\n", false, RELAIS_OK, "6h15xjeag0000",
-		    "", 0 },
+		  "", 0 },
 		{ "550 5.1.1 As queued as x (failed as 6h15xjeag0000)\r\n",
-		    true, RELAIS_FAILED, "6h15xjeag0000", "5.1.1", 0 },
-		{ "550 5.1.1 Not as 6h15xjeag0000\r\n", false,
-		    RELAIS_REJECTED, "", "5.1.1", 0 },
-		{ "452 4.3.1 The queue is full\r\n", true, RELAIS_TRY_LATER,
-		    "", "4.3.1", 0 },
+		  true, RELAIS_FAILED, "6h15xjeag0000", "5.1.1", 0 },
+		{ "550 5.1.1 Not as 6h15xjeag0000\r\n", false, RELAIS_REJECTED,
+		  "", "5.1.1", 0 },
+		{ "452 4.3.1 The queue is full\r\n", true, RELAIS_TRY_LATER, "",
+		  "4.3.1", 0 },
 		{ "250 Ok: queued as 6h15xjeag000u\r\n", false, RELAIS_OK, "",
-		    "", 0 },
-		{ "250 Ok: queued as 6h15xjeag00001\r\n", false, RELAIS_OK,
-		    "", "", 0 },
+		  "", 0 },
+		{ "250 Ok: queued as 6h15xjeag00001\r\n", false, RELAIS_OK, "",
+		  "", 0 },
 	};
 
 	(void)state;
@@ -210,13 +212,13 @@ static void writes_from_fields(void **state)
 		{ "O'Neil, \"X\"", "From: \"O'Neil, \\\"X\\\"\" <a@b>\r\n" },
 		{ "a\r\nb", "From: ab <a@b>\r\n" },
 		{ "J\xc3\xbcrgen M.",
-		    "From: =?UTF-8?Q?J=C3=BCrgen_M=2E?= <a@b>\r\n" },
+		  "From: =?UTF-8?Q?J=C3=BCrgen_M=2E?= <a@b>\r\n" },
 		{ "\xff", "From: <a@b>\r\n" },
 		{ "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9"
 		  "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9",
-		    "From: =?UTF-8?Q?=C3=A9=C3=A9=C3=A9=C3=A9=C3=A9=C3=A9"
-		    "=C3=A9=C3=A9=C3=A9=C3=A9?=\r\n "
-		    "=?UTF-8?Q?=C3=A9?= <a@b>\r\n" },
+		  "From: =?UTF-8?Q?=C3=A9=C3=A9=C3=A9=C3=A9=C3=A9=C3=A9"
+		  "=C3=A9=C3=A9=C3=A9=C3=A9?=\r\n "
+		  "=?UTF-8?Q?=C3=A9?= <a@b>\r\n" },
 	};
 
 	(void)state;
@@ -224,8 +226,8 @@ static void writes_from_fields(void **state)
 		struct buffer out;
 
 		buffer_init(&out, 0);
-		assert_int_equal(
-		    person_append_from(&out, cases[i].name, "a@b"), 0);
+		assert_int_equal(person_append_from(&out, cases[i].name, "a@b"),
+		                 0);
 		assert_int_equal(buffer_append(&out, "", 1), 0);
 		assert_string_equal(out.data, cases[i].field);
 		buffer_done(&out);
@@ -244,16 +246,19 @@ static void takes_recipients_of_a_header(void **state)
 	(void)state;
 	sendmail_recipients_init(&recipients);
 	assert_int_equal(sendmail_recipients_add_header(&recipients, header,
-			     sizeof(header) - 1), 0);
+	                                                sizeof(header) - 1),
+	                 0);
 	assert_int_equal(recipients.count, 3);
 	assert_string_equal(recipients.list[2], "c@example.net");
 	assert_int_equal(sendmail_recipients_add_header(&recipients, resent,
-			     sizeof(resent) - 1), 0);
+	                                                sizeof(resent) - 1),
+	                 0);
 	assert_int_equal(recipients.count, 4);
 	assert_string_equal(recipients.list[3], "r@example.net");
 	for (int i = 0; i < 100; i++)
-		assert_int_equal(sendmail_recipients_add_operand(&recipients,
-				     "x@example.net, y"), 0);
+		assert_int_equal(sendmail_recipients_add_operand(
+				     &recipients, "x@example.net, y"),
+		                 0);
 	assert_int_equal(recipients.count, 204);
 	assert_string_equal(recipients.list[0], "a@example.net");
 	assert_true(sendmail_recipients_add_operand(&recipients, "-fx") < 0);

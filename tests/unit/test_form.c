@@ -11,8 +11,8 @@
 
 #include "control/form.h"
 
-#define TYPE   "multipart/form-data; boundary=b"
-#define FIELD  "Content-Disposition: form-data; name="
+#define TYPE  "multipart/form-data; boundary=b"
+#define FIELD "Content-Disposition: form-data; name="
 
 static struct form form;
 static char error[FORM_ERROR_SIZE];
@@ -34,11 +34,13 @@ static void assert_part(size_t i, const char *name, const char *data)
 static void takes_fields_and_files(void **state)
 {
 	(void)state;
-	assert_int_equal(read_form(TYPE,
-	    "--b\r\n" FIELD "\"text\"\r\n\r\none\r\ntwo\r\n\r\n"
-	    "--b\r\n" FIELD "\"f\"; filename=\"a b.txt\"\r\n"
-	    "Content-Type: text/plain; charset=utf-8\r\n\r\nx--b\r\n"
-	    "\r\n--b--\r\nbehind"), 0);
+	assert_int_equal(
+	    read_form(TYPE,
+	              "--b\r\n" FIELD "\"text\"\r\n\r\none\r\ntwo\r\n\r\n"
+	              "--b\r\n" FIELD "\"f\"; filename=\"a b.txt\"\r\n"
+	              "Content-Type: text/plain; charset=utf-8\r\n\r\nx--b\r\n"
+	              "\r\n--b--\r\nbehind"),
+	    0);
 	assert_int_equal(form.count, 2);
 	assert_part(0, "text", "one\r\ntwo\r\n");
 	assert_null(form.parts[0].filename);
@@ -52,8 +54,10 @@ static void takes_empty_parts_and_a_preamble(void **state)
 {
 	(void)state;
 	assert_int_equal(read_form("multipart/form-data;boundary=\"b\"",
-	    "preamble\r\n--b \r\n" FIELD "a\r\n\r\n\r\n--b\r\n"
-	    FIELD "b\r\n\r\n--b--"), 0);
+	                           "preamble\r\n--b \r\n" FIELD
+	                           "a\r\n\r\n\r\n--b\r\n" FIELD
+	                           "b\r\n\r\n--b--"),
+	                 0);
 	assert_int_equal(form.count, 2);
 	assert_part(0, "a", "");
 	assert_part(1, "b", "");
@@ -64,8 +68,10 @@ static void takes_names_with_quotes_in_them(void **state)
 {
 	(void)state;
 	assert_int_equal(read_form(TYPE,
-	    "--b\r\ncontent-disposition: form-data; filename=\"\\\"x;\\\\ y\"; "
-	    "name=\"f\"\r\n\r\n\r\n--b--"), 0);
+	                           "--b\r\ncontent-disposition: form-data; "
+	                           "filename=\"\\\"x;\\\\ y\"; "
+	                           "name=\"f\"\r\n\r\n\r\n--b--"),
+	                 0);
 	assert_string_equal(form.parts[0].filename, "\"x;\\ y");
 	assert_string_equal(form.parts[0].name, "f");
 	form_done(&form);
@@ -73,14 +79,20 @@ static void takes_names_with_quotes_in_them(void **state)
 
 static void refuses_what_is_broken(void **state)
 {
-	static const char *const bodies[] = { "", "--b", "--b\r\n", "--c\r\n",
-		"--b\r\n\r\n", "--b\r\n" FIELD "a\r\n\r\nx",
+	static const char *const bodies[] = {
+		"",
+		"--b",
+		"--b\r\n",
+		"--c\r\n",
+		"--b\r\n\r\n",
+		"--b\r\n" FIELD "a\r\n\r\nx",
 		"--b\r\n" FIELD "a\r\n\r\nx\r\n--b",
 		"--b\r\n" FIELD "a\r\n\r\nx\n--b--",
 		"--b\r\nX: y\r\n\r\nx\r\n--b--",
 		"--bx\r\n" FIELD "a\r\n\r\nx\r\n--bx--",
 		"--b\r\n" FIELD "a\r\nContent-Transfer-Encoding: base64\r\n"
-		"\r\nx\r\n--b--" };
+		"\r\nx\r\n--b--"
+	};
 	size_t i;
 
 	(void)state;
@@ -104,7 +116,7 @@ static void has_a_bound_for_parts(void **state)
 	(void)state;
 	for (i = 0; i <= FORM_PARTS_MAX; i++) {
 		memcpy(body + used, "--b\r\n" FIELD "a\r\n\r\n",
-		    strlen("--b\r\n" FIELD "a\r\n\r\n"));
+		       strlen("--b\r\n" FIELD "a\r\n\r\n"));
 		used += strlen("--b\r\n" FIELD "a\r\n\r\n");
 	}
 	assert_true(form_read(&form, TYPE, body, used, error) < 0);

@@ -42,8 +42,7 @@ static const char *directory(void)
 	static char path[4096];
 	const char *source = getenv("srcdir");
 
-	snprintf(path, sizeof(path), "%s/tests/headers",
-	         source ? source : ".");
+	snprintf(path, sizeof(path), "%s/tests/headers", source ? source : ".");
 	return path;
 }
 
@@ -91,8 +90,8 @@ static char *keep(struct case_file *c, const char *text)
 
 static void add_allowed(struct settings_words *words, char *word)
 {
-	words->word = xrealloc(words->word,
-	                       (words->count + 1) * sizeof(*words->word));
+	words->word =
+	    xrealloc(words->word, (words->count + 1) * sizeof(*words->word));
 	words->word[words->count++] = word;
 }
 
@@ -103,9 +102,8 @@ static void add_header(struct case_file *c, char *value)
 
 	assert_non_null(space);
 	*space = '\0';
-	relay->headers =
-	    xrealloc(relay->headers,
-	             (relay->header_count + 1) * sizeof(*relay->headers));
+	relay->headers = xrealloc(relay->headers, (relay->header_count + 1) *
+	                                              sizeof(*relay->headers));
 	relay->headers[relay->header_count++] = (struct relay_header){
 		.name = value,
 		.value = space + 1,
@@ -260,12 +258,12 @@ static char *compose(const struct case_file *c)
 	buffer_init(&text, 0);
 	assert_int_equal(compose_header(&out,
 	                                &(struct composition){
-	                                    .message = &c->message,
-	                                    .settings = &c->settings,
-	                                    .relay = &c->relay,
-	                                    .stored = c->stored.data,
-	                                    .stored_len = c->stored.len,
-	                                },
+					    .message = &c->message,
+					    .settings = &c->settings,
+					    .relay = &c->relay,
+					    .stored = c->stored.data,
+					    .stored_len = c->stored.len,
+					},
 	                                &notes),
 	                 0);
 	assert_int_equal(

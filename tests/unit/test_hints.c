@@ -50,8 +50,9 @@ static void finds_each_by_its_sample(void **state)
 			continue;
 		code = (unsigned)strtoul(hint->sample, NULL, 10);
 		found = hints_find(hint->provider, code,
-		    code ? enhanced_of(hint->sample, enhanced) : NULL,
-		    hint->sample + (code ? 4 : 0));
+		                   code ? enhanced_of(hint->sample, enhanced)
+		                        : NULL,
+		                   hint->sample + (code ? 4 : 0));
 		assert_non_null(found);
 		if (found != hint)
 			print_error("%s finds %s\n", hint->id, found->id);
@@ -87,11 +88,11 @@ static bool starts_with(const char *text, const char *start)
 static bool is_done(const char *action, const struct verdict *verdict)
 {
 	bool is_of_relay = verdict->scope == SCOPE_RELAY &&
-	    verdict->class == VERDICT_TEMPORARY;
+	                   verdict->class == VERDICT_TEMPORARY;
 
 	if (starts_with(action, "hold_relay"))
 		return is_of_relay && (verdict->fault == FAULT_AUTH ||
-					  verdict->fault == FAULT_CONFIG);
+		                       verdict->fault == FAULT_CONFIG);
 	if (starts_with(action, "pause_relay"))
 		return is_of_relay;
 	if (starts_with(action, "rate_down"))
@@ -110,7 +111,7 @@ static bool is_done(const char *action, const struct verdict *verdict)
 static bool is_done_somewhere(const struct hint *hint)
 {
 	static const enum smtp_phase phases[] = { PHASE_AUTH, PHASE_MAIL,
-		PHASE_RCPT, PHASE_DOT };
+		                                  PHASE_RCPT, PHASE_DOT };
 	struct smtp_reply_parser parser = { 0 };
 	struct smtp_reply reply;
 	struct verdict verdict;
@@ -118,9 +119,9 @@ static bool is_done_somewhere(const struct hint *hint)
 	size_t i;
 
 	(void)snprintf(line, sizeof(line), "%.3s %s\r\n", hint->sample,
-	    hint->sample + 4);
+	               hint->sample + 4);
 	assert_int_equal(smtp_reply_parse(&parser, line, strlen(line), &reply),
-	    0);
+	                 0);
 	for (i = 0; i < sizeof(phases) / sizeof(phases[0]); i++) {
 		verdict_from_reply(&verdict, &reply, phases[i]);
 		if (is_done(hint->action, &verdict))
@@ -149,22 +150,23 @@ static void believes_the_user_first(void **state)
 {
 	static const uint16_t enhanced[3] = { 5, 1, 1 };
 	char code[] = "55x", text[] = "no such * here", words[] = "Mine.";
-	struct hint_rule rule = { .code = code, .text = text, .relay = 7,
-		.explain = words };
+	struct hint_rule rule = {
+		.code = code, .text = text, .relay = 7, .explain = words
+	};
 	struct settings settings = { .hints = &rule, .hint_count = 1 };
 	struct relay_settings office = { .id = 7 }, other = { .id = 8 };
 	struct explanation explanation;
 
 	(void)state;
 	assert_true(hints_explain(&explanation, &settings, &office, 550,
-	    enhanced, "No such user here"));
+	                          enhanced, "No such user here"));
 	assert_string_equal(explanation.explain, "Mine.");
 	assert_null(explanation.next);
 	assert_true(hints_explain(&explanation, &settings, &other, 550,
-	    enhanced, "No such user here"));
+	                          enhanced, "No such user here"));
 	assert_string_not_equal(explanation.explain, "Mine.");
 	assert_true(hints_explain(&explanation, &settings, &office, 450,
-	    enhanced, "No such user here"));
+	                          enhanced, "No such user here"));
 	assert_string_not_equal(explanation.explain, "Mine.");
 }
 
@@ -174,9 +176,9 @@ static void prefers_the_relays_own_provider(void **state)
 
 	(void)state;
 	assert_string_equal(hints_find("amazon-ses", 535, NULL, text)->id,
-	    "ses-cred");
+	                    "ses-cred");
 	assert_string_not_equal(hints_find(NULL, 535, NULL, text)->id,
-	    "ses-cred");
+	                        "ses-cred");
 	assert_null(hints_find(NULL, 250, "2.0.0", "Ok"));
 }
 
@@ -189,7 +191,7 @@ static void finds_providers_by_address_and_mx(void **state)
 	    provider_find_by_mx("example-com.mail.protection.outlook.com.")->id,
 	    "microsoft365");
 	assert_string_equal(provider_find_by_mx("aspmx.l.google.com")->id,
-	    "google-workspace");
+	                    "google-workspace");
 	assert_null(provider_find_by_mx("notgoogle.com"));
 	assert_null(provider_find("nonesuch"));
 }
@@ -208,10 +210,10 @@ static void knows_providers_settings_would_take(void **state)
 		assert_non_null(provider->name);
 		assert_true(provider->port > 0);
 		assert_true(strchr(provider->host, '{') ||
-		    settings_value_is_host(provider->host));
+		            settings_value_is_host(provider->host));
 		assert_true(strcmp(provider->security, "tls") == 0 ||
-		    strcmp(provider->security, "starttls") == 0 ||
-		    strcmp(provider->security, "none") == 0);
+		            strcmp(provider->security, "starttls") == 0 ||
+		            strcmp(provider->security, "none") == 0);
 		for (; rest && *rest; rest += n + strspn(rest + n, " ")) {
 			struct settings_rate rate;
 			char word[32] = "";
@@ -252,8 +254,10 @@ static void looks_at_no_text_for_long(void **state)
 	(void)state;
 	for (size_t i = 0; i < hints_table_size; i++) {
 		const struct hint *hint = &hints_table[i];
-		const char *words[] = { hint->regex, hint->sample, "a", " ",
-			"0", "try again in 0 ", "(((" };
+		const char *words[] = { hint->regex, hint->sample,
+			                "a",         " ",
+			                "0",         "try again in 0 ",
+			                "(((" };
 
 		for (size_t n = 0; n < sizeof(words) / sizeof(words[0]); n++) {
 			double start_s = cpu_s();

@@ -36,8 +36,8 @@ static void *serve(void *context)
 
 	(void)context;
 	while (used + 1 < sizeof(question)) {
-		ssize_t got = read(fd, question + used,
-		    sizeof(question) - 1 - used);
+		ssize_t got =
+		    read(fd, question + used, sizeof(question) - 1 - used);
 
 		if (got <= 0)
 			break;
@@ -112,8 +112,8 @@ static void reads_a_body_of_known_length(void **state)
 {
 	(void)state;
 	assert_body("HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\nhello"
-		    "more",
-	    404, "hello");
+	            "more",
+	            404, "hello");
 	assert_non_null(strstr(question, "POST /v1/x HTTP/1.1\r\n"));
 	assert_non_null(strstr(question, "Content-Length: 2\r\n"));
 }
@@ -122,15 +122,15 @@ static void reads_chunks(void **state)
 {
 	(void)state;
 	assert_body("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-		    "4\r\nhell\r\nA;x=y\r\no, world!!\r\n0\r\n\r\n",
-	    200, "hello, world!!");
+	            "4\r\nhell\r\nA;x=y\r\no, world!!\r\n0\r\n\r\n",
+	            200, "hello, world!!");
 }
 
 static void reads_to_the_end_of_the_connection(void **state)
 {
 	(void)state;
 	assert_body("HTTP/1.0 200 OK\r\nX: y\r\n\r\nall of it", 200,
-	    "all of it");
+	            "all of it");
 }
 
 static void reads_line_by_line(void **state)
@@ -140,10 +140,10 @@ static void reads_line_by_line(void **state)
 
 	(void)state;
 	assert_int_equal(ask_server("HTTP/1.1 200 OK\r\n"
-				    "Transfer-Encoding: chunked\r\n\r\n"
-				    "6\r\n: a\n\nd\r\n4\r\nata\n\r\n0\r\n\r\n",
-			     3, &http),
-	    0);
+	                            "Transfer-Encoding: chunked\r\n\r\n"
+	                            "6\r\n: a\n\nd\r\n4\r\nata\n\r\n0\r\n\r\n",
+	                            3, &http),
+	                 0);
 	assert_int_equal(http_read_line(http, &line), 0);
 	assert_string_equal(line, ": a");
 	assert_int_equal(http_read_line(http, &line), 0);
@@ -182,7 +182,7 @@ static void refuses_what_is_no_http(void **state)
 
 	(void)state;
 	assert_int_equal(ask_server("220 relais ESMTP\r\n\r\n", 100, &http),
-	    -EPROTO);
+	                 -EPROTO);
 	pthread_join(server, NULL);
 	assert_int_equal(ask_server("", 1, &http), -EPROTO);
 	pthread_join(server, NULL);
@@ -194,7 +194,7 @@ static void says_that_nobody_listens(void **state)
 
 	(void)state;
 	assert_int_equal(http_open(&http, "/nowhere/s", "GET", "/", NULL, NULL),
-	    -ENOENT);
+	                 -ENOENT);
 }
 
 int main(void)

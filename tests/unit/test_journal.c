@@ -16,7 +16,7 @@
 #include "runtime/journal.h"
 
 static size_t put(char *fields, size_t len, size_t size, const char *key,
-    const char *value)
+                  const char *value)
 {
 	return journal_put_field(fields, len, size, key, value, strlen(value));
 }
@@ -31,7 +31,7 @@ static void sends_text_level_and_fields(void **state)
 
 	(void)state;
 	snprintf(address.sun_path, sizeof(address.sun_path),
-	    "/tmp/test_journal.%ld", (long)getpid());
+	         "/tmp/test_journal.%ld", (long)getpid());
 	(void)unlink(address.sun_path);
 	journal = socket(AF_UNIX, SOCK_DGRAM, 0);
 	assert_return_code(
@@ -47,7 +47,8 @@ static void sends_text_level_and_fields(void **state)
 	received = recv(journal, got, sizeof(got) - 1, 0);
 	assert_true(received > 0);
 	got[received] = '\0';
-	assert_string_equal(got,
+	assert_string_equal(
+	    got,
 	    "PRIORITY=6\nSYSLOG_IDENTIFIER=relaisd\nMESSAGE=event=delivered\n"
 	    "RELAIS_EVENT=delivered\nRELAIS_QUEUE_ID=01j9x2k7q4mzt\n");
 	close(fd);

@@ -14,13 +14,22 @@
 
 #include "relais.h"
 
-#define SIZE(type, size) { #type, sizeof(type), size }
-#define AT(type, member, offset)                                             \
-	{ #type "." #member, offsetof(struct type, member), offset }
-#define VALUE(name, value) { #name, name, value }
-#define IS(function, ...)                                                    \
-	_Static_assert(__builtin_types_compatible_p(__typeof__(function),    \
-			   __VA_ARGS__), #function)
+#define SIZE(type, size)                                                       \
+	{                                                                      \
+#type, sizeof(type), size                                      \
+	}
+#define AT(type, member, offset)                                               \
+	{                                                                      \
+#type "." #member, offsetof(struct type, member), offset       \
+	}
+#define VALUE(name, value)                                                     \
+	{                                                                      \
+#name, name, value                                             \
+	}
+#define IS(function, ...)                                                      \
+	_Static_assert(                                                        \
+	    __builtin_types_compatible_p(__typeof__(function), __VA_ARGS__),   \
+	    #function)
 
 struct fact {
 	const char *name;
@@ -30,20 +39,22 @@ struct fact {
 IS(relais_version, const char *(void));
 IS(relais_open, struct relais_session *(const char *));
 IS(relais_close, void(struct relais_session *));
-IS(relais_submit, enum relais_result(struct relais_session *,
-    const struct relais_envelope *, const void *, size_t, unsigned,
-    struct relais_answer *));
-IS(relais_submit_fd, enum relais_result(struct relais_session *,
-    const struct relais_envelope *, int, unsigned, struct relais_answer *));
-IS(relais_begin, enum relais_result(struct relais_session *,
-    const struct relais_envelope *, unsigned, struct relais_answer *));
-IS(relais_write, enum relais_result(struct relais_session *, const void *,
-    size_t));
-IS(relais_finish, enum relais_result(struct relais_session *,
-    struct relais_answer *));
+IS(relais_submit,
+   enum relais_result(struct relais_session *, const struct relais_envelope *,
+                      const void *, size_t, unsigned, struct relais_answer *));
+IS(relais_submit_fd,
+   enum relais_result(struct relais_session *, const struct relais_envelope *,
+                      int, unsigned, struct relais_answer *));
+IS(relais_begin,
+   enum relais_result(struct relais_session *, const struct relais_envelope *,
+                      unsigned, struct relais_answer *));
+IS(relais_write,
+   enum relais_result(struct relais_session *, const void *, size_t));
+IS(relais_finish,
+   enum relais_result(struct relais_session *, struct relais_answer *));
 IS(relais_abort, void(struct relais_session *));
 IS(relais_submit_batch, size_t(struct relais_session *,
-    struct relais_submission *, size_t, unsigned));
+                               struct relais_submission *, size_t, unsigned));
 
 static void check(const struct fact *facts, size_t count)
 {
@@ -52,7 +63,7 @@ static void check(const struct fact *facts, size_t count)
 	for (i = 0; i < count; i++)
 		if (facts[i].is != facts[i].was)
 			fail_msg("%s is %zu, was %zu", facts[i].name,
-			    facts[i].is, facts[i].was);
+			         facts[i].is, facts[i].was);
 }
 
 static void structs_have_the_layout_they_had(void **state)

@@ -22,10 +22,11 @@ static void check(const char *from, const char *to)
 		struct buffer out;
 
 		buffer_init(&out, 0);
-		assert_int_equal(line_translator_feed(&translator, from, cut,
-				     &out), 0);
+		assert_int_equal(
+		    line_translator_feed(&translator, from, cut, &out), 0);
 		assert_int_equal(line_translator_feed(&translator, from + cut,
-				     len - cut, &out), 0);
+		                                      len - cut, &out),
+		                 0);
 		assert_int_equal(out.len, strlen(to));
 		if (out.len > 0)
 			assert_memory_equal(out.data, to, out.len);
@@ -38,9 +39,9 @@ static void adds_the_cr_that_lines_lack(void **state)
 	(void)state;
 	check("EHLO x\nQUIT\n", "EHLO x\r\nQUIT\r\n");
 	check("EHLO x\nMAIL FROM:<>\r\nQUIT\n",
-	    "EHLO x\r\nMAIL FROM:<>\r\nQUIT\r\n");
+	      "EHLO x\r\nMAIL FROM:<>\r\nQUIT\r\n");
 	check("DATA\na\n\n..b\n.\nQUIT\n",
-	    "DATA\r\na\r\n\r\n..b\r\n.\r\nQUIT\r\n");
+	      "DATA\r\na\r\n\r\n..b\r\n.\r\nQUIT\r\n");
 	check("\n\n", "\r\n\r\n");
 	check("", "");
 	check("EHLO", "EHLO");
@@ -59,16 +60,16 @@ static void passes_chunks_untouched(void **state)
 {
 	(void)state;
 	check("EHLO x\nBDAT 6\na\nb\nc\nBDAT 2 LAST\n\n\nQUIT\n",
-	    "EHLO x\r\nBDAT 6\r\na\nb\nc\nBDAT 2 LAST\r\n\n\nQUIT\r\n");
+	      "EHLO x\r\nBDAT 6\r\na\nb\nc\nBDAT 2 LAST\r\n\n\nQUIT\r\n");
 	check("EHLO x\nbdat 0 LAST\nQUIT\n",
-	    "EHLO x\r\nbdat 0 LAST\r\nQUIT\r\n");
+	      "EHLO x\r\nbdat 0 LAST\r\nQUIT\r\n");
 }
 
 static void takes_content_for_content(void **state)
 {
 	(void)state;
 	check("data \nBDAT 9\nDATA\n.\nBDAT 2\n\n\nQ\n",
-	    "data \r\nBDAT 9\r\nDATA\r\n.\r\nBDAT 2\r\n\n\nQ\r\n");
+	      "data \r\nBDAT 9\r\nDATA\r\n.\r\nBDAT 2\r\n\n\nQ\r\n");
 }
 
 static void copes_with_long_lines(void **state)

@@ -11,7 +11,7 @@
 #include "queue/filter.h"
 
 #define MESSAGES 9000 /* more than two blocks of the filter */
-#define PAGE 50
+#define PAGE     50
 
 static unsigned seed = 1;
 
@@ -41,12 +41,12 @@ static struct submission *make_mail(struct known *k)
 	const char *to[3] = { k->recipients[0], NULL, NULL };
 	struct submission *s;
 
-	snprintf(k->sender, sizeof(k->sender), "S%u@host%u.example",
-	    pick(40), pick(7));
+	snprintf(k->sender, sizeof(k->sender), "S%u@host%u.example", pick(40),
+	         pick(7));
 	k->recipient_count = 1 + pick(2);
 	for (unsigned i = 0; i < k->recipient_count; i++) {
 		snprintf(k->recipients[i], sizeof(k->recipients[i]),
-		    "user%u@dest%u.example", pick(3000), pick(11));
+		         "user%u@dest%u.example", pick(3000), pick(11));
 		to[i] = k->recipients[i];
 	}
 	if (pick(3) == 0)
@@ -105,7 +105,7 @@ static void submit_all(struct fixture *f, unsigned first, unsigned end)
 static bool address_fits(const char *address, const char *wanted)
 {
 	return strcasecmp(wanted[0] == '@' ? strchr(address, '@') : address,
-		   wanted) == 0;
+	                  wanted) == 0;
 }
 
 static bool fits(const struct known *k, const struct queue_filter *filter)
@@ -113,29 +113,29 @@ static bool fits(const struct known *k, const struct queue_filter *filter)
 	bool has_recipient = filter->recipient == NULL;
 
 	for (unsigned i = 0; i < k->recipient_count && !has_recipient; i++)
-		has_recipient = address_fits(k->recipients[i],
-		    filter->recipient);
+		has_recipient =
+		    address_fits(k->recipients[i], filter->recipient);
 	return has_recipient &&
-	    (!filter->has_state || k->state == filter->state) &&
-	    (!filter->has_uid || k->uid == filter->uid) &&
-	    (!filter->has_relay || k->relay == filter->relay_id) &&
-	    (filter->sender == NULL ||
-		address_fits(k->sender, filter->sender)) &&
-	    (filter->tag == NULL || strcmp(k->tag, filter->tag) == 0) &&
-	    k->submitted_ms >= filter->since_ms;
+	       (!filter->has_state || k->state == filter->state) &&
+	       (!filter->has_uid || k->uid == filter->uid) &&
+	       (!filter->has_relay || k->relay == filter->relay_id) &&
+	       (filter->sender == NULL ||
+	        address_fits(k->sender, filter->sender)) &&
+	       (filter->tag == NULL || strcmp(k->tag, filter->tag) == 0) &&
+	       k->submitted_ms >= filter->since_ms;
 }
 
 /* Every page of the list, against a walk over what the test knows. */
 static unsigned compare(struct fixture *f, const struct queue_filter *filter,
-    unsigned known_count)
+                        unsigned known_count)
 {
 	uint64_t before = 0;
 	unsigned at = known_count, found = 0;
 
 	do {
 		struct message *page[PAGE];
-		int count = queue_list(f->reader, filter, before, page, PAGE,
-		    &before);
+		int count =
+		    queue_list(f->reader, filter, before, page, PAGE, &before);
 
 		assert_true(count >= 0);
 		for (int i = 0; i < count; i++) {
@@ -163,12 +163,13 @@ static void compare_random_filters(struct fixture *f, unsigned known_count)
 		const struct known *k = &known[pick(known_count)];
 
 		if (pick(3) == 0)
-			filter.sender = pick(2) == 0 ? k->sender
-						     : strchr(k->sender, '@');
+			filter.sender =
+			    pick(2) == 0 ? k->sender : strchr(k->sender, '@');
 		if (pick(3) == 0)
-			filter.recipient = pick(3) == 0
-			    ? strchr(k->recipients[0], '@')
-			    : k->recipients[k->recipient_count - 1];
+			filter.recipient =
+			    pick(3) == 0
+				? strchr(k->recipients[0], '@')
+				: k->recipients[k->recipient_count - 1];
 		if (pick(4) == 0 && k->tag[0] != '\0')
 			filter.tag = k->tag;
 		if (pick(4) == 0) {
@@ -182,8 +183,8 @@ static void compare_random_filters(struct fixture *f, unsigned known_count)
 		}
 		if (pick(4) == 0) {
 			filter.has_state = true;
-			filter.state = pick(2) == 0 ? MESSAGE_QUEUED
-						    : MESSAGE_HELD;
+			filter.state =
+			    pick(2) == 0 ? MESSAGE_QUEUED : MESSAGE_HELD;
 		}
 		found += compare(f, &filter, known_count);
 	}
@@ -205,14 +206,14 @@ static void finds_what_a_look_at_every_record_finds(void **state)
 	compare_random_filters(f, MESSAGES);
 	assert_true(compare(f, &upper, MESSAGES) > 0);
 	assert_int_equal(queue_list(f->reader, &nobody, 0, page, 1, &before),
-	    0);
+	                 0);
 	assert_int_equal(before, 0);
 	/* The open block is made again at start. */
 	fixture_restart(f);
 	compare_random_filters(f, MESSAGES);
 	assert_true(fixture_submit_one(f, "nobody@example.org") > 0);
 	assert_int_equal(queue_list(f->reader, &nobody, 0, page, 1, &before),
-	    1);
+	                 1);
 	message_free(page[0]);
 }
 
@@ -268,8 +269,8 @@ static void shows_what_came_since(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, \
-    fixture_teardown)
+#define TEST(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 		TEST(finds_what_a_look_at_every_record_finds),
 		TEST(closes_blocks_as_they_fill),
 		TEST(finds_mail_by_the_relay_it_went_to),

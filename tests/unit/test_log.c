@@ -54,9 +54,9 @@ static void quotes_what_needs_it(void **state)
 	log_text(&line, "absent", NULL);
 	log_number(&line, "number", -5);
 	log_end(&line);
-	assert_string_equal(end(),
-	    "event=test plain=a@example.org empty=\"\" "
-	    "hostile=\"x\\x0aevent=forged \\\"y\\\" \\\\\" number=-5\n");
+	assert_string_equal(
+	    end(), "event=test plain=a@example.org empty=\"\" "
+		   "hostile=\"x\\x0aevent=forged \\\"y\\\" \\\\\" number=-5\n");
 }
 
 /* Of each length that could break quotes, an escape or a number. */

@@ -13,7 +13,7 @@
 #include "runtime/mailbox.h"
 
 #define SENDERS 4
-#define EACH 20000
+#define EACH    20000
 
 struct note {
 	struct letter letter;
@@ -48,7 +48,7 @@ static void on_note(struct letter *letter)
 }
 
 static struct note *note_new(struct count *count, unsigned sender,
-    unsigned number)
+                             unsigned number)
 {
 	struct note *note = calloc(1, sizeof(*note));
 
@@ -71,7 +71,7 @@ static void *send_all(void *argument)
 		pair[1] = note_new(sender->count, sender->number, i + 1);
 		pair[0]->letter.next = &pair[1]->letter;
 		mailbox_post_list_take(sender->count->mailbox,
-		    &pair[0]->letter);
+		                       &pair[0]->letter);
 	}
 	return NULL;
 }
@@ -89,7 +89,8 @@ static void opens_every_letter_once_in_the_order_of_each_sender(void **state)
 		senders[i].count = &count;
 		senders[i].number = i;
 		assert_int_equal(pthread_create(&senders[i].thread, NULL,
-		    send_all, &senders[i]), 0);
+		                                send_all, &senders[i]),
+		                 0);
 	}
 	assert_int_equal(loop_run(count.loop), 0);
 	for (i = 0; i < SENDERS; i++)
@@ -115,7 +116,8 @@ static void gives_a_waiting_thread_all_letters_in_order(void **state)
 		senders[i].count = &count;
 		senders[i].number = i;
 		assert_int_equal(pthread_create(&senders[i].thread, NULL,
-		    send_all, &senders[i]), 0);
+		                                send_all, &senders[i]),
+		                 0);
 	}
 	while (count.total < SENDERS * EACH) {
 		letter = mailbox_wait(count.mailbox, -1);
@@ -124,7 +126,7 @@ static void gives_a_waiting_thread_all_letters_in_order(void **state)
 			next = letter->next;
 			note = LETTER_OF(letter, struct note, letter);
 			assert_int_equal(note->number,
-			    count.next[note->sender]);
+			                 count.next[note->sender]);
 			count.next[note->sender]++;
 			count.total++;
 			free(note);

@@ -27,8 +27,10 @@ static int set_up(void **state)
 	memset(&settings, 0, sizeof(settings));
 	settings.retry.warn_s = 4 * 3600;
 	message = (struct message){ .sender = "app@example.com",
-		.recipients = &recipient, .recipient_count = 1,
-		.id = 1000 * HOUR_MS << 22, .submitted_ms = 1 };
+		                    .recipients = &recipient,
+		                    .recipient_count = 1,
+		                    .id = 1000 * HOUR_MS << 22,
+		                    .submitted_ms = 1 };
 	recipient = (struct message_recipient){ .address = "a@example.org" };
 	return 0;
 }
@@ -78,7 +80,8 @@ static void never_tells_about_a_report(void **state)
 }
 
 static struct settlement_recipient decide(enum recipient_state state,
-    enum verdict_scope scope, uint64_t age_ms, bool relay_tells)
+                                          enum verdict_scope scope,
+                                          uint64_t age_ms, bool relay_tells)
 {
 	struct settlement_recipient decision = {
 		.state = state,
@@ -86,28 +89,33 @@ static struct settlement_recipient decide(enum recipient_state state,
 		.verdict.scope = scope,
 	};
 
-	notify_decide(&decision, &settings, &(struct retry_question){
-	    .message = &message,
-	    .recipient = &recipient,
-	    /* The wall clock may say what it likes. */
-	    .now_ms = message.submitted_ms + 1000 * HOUR_MS,
-	    .queue_now_ms = 1000 * HOUR_MS + age_ms,
-	}, relay_tells);
+	notify_decide(&decision, &settings,
+	              &(struct retry_question){
+			  .message = &message,
+			  .recipient = &recipient,
+			  /* The wall clock may say what it likes. */
+			  .now_ms = message.submitted_ms + 1000 * HOUR_MS,
+			  .queue_now_ms = 1000 * HOUR_MS + age_ms,
+		      },
+	              relay_tells);
 	return decision;
 }
 
 static void warns_of_a_delay_once_and_not_early(void **state)
 {
 	(void)state;
-	assert_false(decide(RECIPIENT_WAITING, SCOPE_RECIPIENT,
-	    4 * HOUR_MS - 1, false).is_report_owed);
-	assert_true(decide(RECIPIENT_WAITING, SCOPE_RECIPIENT, 4 * HOUR_MS,
-	    false).is_report_owed);
-	assert_false(decide(RECIPIENT_WAITING, SCOPE_RELAY, 5 * HOUR_MS,
-	    false).is_report_owed);
+	assert_false(
+	    decide(RECIPIENT_WAITING, SCOPE_RECIPIENT, 4 * HOUR_MS - 1, false)
+		.is_report_owed);
+	assert_true(
+	    decide(RECIPIENT_WAITING, SCOPE_RECIPIENT, 4 * HOUR_MS, false)
+		.is_report_owed);
+	assert_false(decide(RECIPIENT_WAITING, SCOPE_RELAY, 5 * HOUR_MS, false)
+	                 .is_report_owed);
 	recipient.flags = RECIPIENT_DELAY_TOLD;
-	assert_false(decide(RECIPIENT_WAITING, SCOPE_RECIPIENT, 5 * HOUR_MS,
-	    false).is_report_owed);
+	assert_false(
+	    decide(RECIPIENT_WAITING, SCOPE_RECIPIENT, 5 * HOUR_MS, false)
+		.is_report_owed);
 }
 
 static void tells_an_outage_from_a_refusal(void **state)
@@ -132,10 +140,10 @@ static void leaves_success_to_a_relay_that_tells_it(void **state)
 	(void)state;
 	recipient.flags = RECIPIENT_HAS_NOTIFY;
 	recipient.notify = NOTIFY_SUCCESS;
-	assert_true(decide(RECIPIENT_DELIVERED, SCOPE_RECIPIENT, 0,
-	    false).is_report_owed);
-	assert_false(decide(RECIPIENT_DELIVERED, SCOPE_RECIPIENT, 0,
-	    true).is_report_owed);
+	assert_true(decide(RECIPIENT_DELIVERED, SCOPE_RECIPIENT, 0, false)
+	                .is_report_owed);
+	assert_false(decide(RECIPIENT_DELIVERED, SCOPE_RECIPIENT, 0, true)
+	                 .is_report_owed);
 }
 
 int main(void)

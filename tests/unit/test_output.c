@@ -71,9 +71,9 @@ static void aligns_columns(void **state)
 	table_print(table, &output);
 	table_free(table);
 	assert_printed("NAME                      COUNT  END\n"
-		       "a long name that goes on      7  x\n"
-		       "    why it is so\n"
-		       "b                         12345  \n");
+	               "a long name that goes on      7  x\n"
+	               "    why it is so\n"
+	               "b                         12345  \n");
 }
 
 static void shrinks_to_the_terminal(void **state)
@@ -85,9 +85,9 @@ static void shrinks_to_the_terminal(void **state)
 	table_print(table, &output);
 	table_free(table);
 	assert_printed("NAME          COUNT  END\n"
-		       "a long name\xe2\x80\xa6      7  x\n"
-		       "    why it is so\n"
-		       "b             12345  \n");
+	               "a long name\xe2\x80\xa6      7  x\n"
+	               "    why it is so\n"
+	               "b             12345  \n");
 }
 
 static void colours_only_where_it_may(void **state)
@@ -103,8 +103,7 @@ static void colours_only_where_it_may(void **state)
 static void keeps_control_characters_off_the_terminal(void **state)
 {
 	(void)state;
-	output_text(&output, STYLE_PLAIN,
-	    "a\033[2J\nb\x7f\xc2\x9b\xc3\xa4");
+	output_text(&output, STYLE_PLAIN, "a\033[2J\nb\x7f\xc2\x9b\xc3\xa4");
 	assert_printed("a?[2J?b??\xc3\xa4");
 }
 

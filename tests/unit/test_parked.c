@@ -23,8 +23,8 @@ static void damage(struct fixture *f, uint64_t id)
 	queue_reader_free(f->reader);
 	queue_stop(f->queue);
 	assert_int_equal(store_begin(f->queue->store, &txn), 0);
-	assert_int_equal(store_put(txn, TABLE_MSG, key, sizeof(key),
-			     "garbage", 7), 0);
+	assert_int_equal(
+	    store_put(txn, TABLE_MSG, key, sizeof(key), "garbage", 7), 0);
 	assert_int_equal(store_commit(txn), 0);
 	queue_free(f->queue);
 	fixture_start(f);
@@ -49,7 +49,7 @@ static uint64_t parked(struct fixture *f)
 static unsigned list_parked(struct fixture *f, uint64_t *ret_id)
 {
 	struct queue_filter filter = { .has_state = true,
-		.state = MESSAGE_PARKED };
+		                       .state = MESSAGE_PARKED };
 	struct message *messages[8];
 	uint64_t next;
 	int count = queue_list(f->reader, &filter, 0, messages, 8, &next);
@@ -76,7 +76,8 @@ static void check_set_aside(struct fixture *f, uint64_t id)
 	assert_int_equal(fixture_change(f, CHANGE_PARK, id), -EALREADY);
 	/* The rest goes on. */
 	assert_int_equal(fixture_end(f, fixture_submit_one(f, "b@example.org"),
-			     RECIPIENT_DELIVERED), 0);
+	                             RECIPIENT_DELIVERED),
+	                 0);
 	assert_int_equal(fixture_change(f, CHANGE_CANCEL, id), 0);
 	assert_int_equal(parked(f), 0);
 	assert_int_equal(list_parked(f, &shown), 0);
@@ -206,7 +207,7 @@ static void sets_aside_what_crashes_it_three_times(void **state)
 	assert_int_equal(m->state, MESSAGE_PARKED);
 	assert_non_null(strstr(m->hold_reason, "crashed three times"));
 	assert_int_equal(m->timeline[m->timeline_count - 1].kind,
-	    TIMELINE_PARKED);
+	                 TIMELINE_PARKED);
 	message_free(m);
 	assert_int_equal(fixture_state(f, other), MESSAGE_QUEUED);
 	/* A hand lets it try again. */
@@ -243,8 +244,8 @@ static void forgets_crashes_once_an_attempt_ends(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, \
-    fixture_teardown)
+#define TEST(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 		TEST(sets_a_damaged_record_aside),
 		TEST(sets_a_damaged_record_aside_that_was_deferred),
 		TEST(leaves_no_body_of_what_was_damaged),

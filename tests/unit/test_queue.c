@@ -55,7 +55,7 @@ static void ends_as_delivered_and_drops_the_body(void **state)
 	assert_true(m->timeline[1].is_for_all);
 	message_free(m);
 	assert_int_equal(queue_read_piece(f->reader, 1, 0, piece, &len),
-	    -ENOENT);
+	                 -ENOENT);
 	assert_int_equal(queue_read_counts(f->reader, &counts), 0);
 	assert_int_equal(counts.messages[MESSAGE_DELIVERED], 1);
 	assert_int_equal(counts.messages[MESSAGE_QUEUED], 0);
@@ -83,7 +83,7 @@ static void keeps_everything_over_a_restart(void **state)
 /* --------------------------------------------------------- idempotency keys */
 
 static struct submission *keyed(const char *const *to, uint32_t uid,
-    const char *key)
+                                const char *key)
 {
 	struct submission *s = fixture_mail(to, "body\r\n");
 
@@ -95,7 +95,8 @@ static struct submission *keyed(const char *const *to, uint32_t uid,
 static void queues_a_key_once(void **state)
 {
 	static const char *const keys[] = {
-		"01930b1e-7a5c-7000-8000-0123456789ab", "order 4711" };
+		"01930b1e-7a5c-7000-8000-0123456789ab", "order 4711"
+	};
 	struct fixture *f = *state;
 	const char *to[] = { "a@example.org", "b@example.org", NULL };
 	const char *swapped[] = { "b@example.org", "a@example.org", NULL };
@@ -186,8 +187,7 @@ static void queues_one_part_a_lane(void **state)
 	assert_string_equal(lanes[0].key.domain, "one.example");
 	assert_string_equal(lanes[1].key.domain, "two.example");
 	assert_int_equal(lanes[1].waiting, 1);
-	assert_int_equal(queue_read_lanes(f->reader, lanes[0].id, lanes, 4),
-	    1);
+	assert_int_equal(queue_read_lanes(f->reader, lanes[0].id, lanes, 4), 1);
 }
 
 /* More lanes than are cached, each with mail, all at once and afterwards. */
@@ -224,7 +224,7 @@ static void keeps_count_of_more_lanes_than_it_caches(void **state)
 		id = submit_to_lanes(f, count);
 		assert_true(id > 0);
 		assert_int_equal(queue_read_lanes(f->reader, 0, lanes, count),
-		    count);
+		                 count);
 		for (unsigned i = 0; i < count; i++)
 			assert_int_equal(lanes[i].waiting, round);
 	}
@@ -244,12 +244,14 @@ static void lets_no_more_lanes_be_fresh_than_memory_may_hold(void **state)
 	struct part_row *rows = calloc(room, sizeof(*rows));
 
 	assert_true(submit_to_lanes(f, count) > 0);
-	assert_int_equal(queue_read_fresh(f->reader, 0, 0, rows,
-			     (unsigned)room), FRESH_LANES_MAX);
+	assert_int_equal(
+	    queue_read_fresh(f->reader, 0, 0, rows, (unsigned)room),
+	    FRESH_LANES_MAX);
 	/* Those that have some may have more, the others may not. */
 	assert_true(submit_to_lanes(f, count) > 0);
-	assert_int_equal(queue_read_fresh(f->reader, 0, 0, rows,
-			     (unsigned)room), 2 * FRESH_LANES_MAX);
+	assert_int_equal(
+	    queue_read_fresh(f->reader, 0, 0, rows, (unsigned)room),
+	    2 * FRESH_LANES_MAX);
 	free(rows);
 }
 
@@ -287,10 +289,12 @@ static void schedules_what_is_wanted_later(void **state)
 	assert_int_equal(queue_read_wake(f->reader, &from, &wake, 1), 1);
 	assert_int_equal(wake.due_ms, due);
 	assert_int_equal(queue_read_due(f->reader, wake.lane, &start, due - 1,
-			     &row, 1, &next), 0);
+	                                &row, 1, &next),
+	                 0);
 	assert_int_equal(next, due);
-	assert_int_equal(queue_read_due(f->reader, wake.lane, &start, due,
-			     &row, 1, &next), 1);
+	assert_int_equal(
+	    queue_read_due(f->reader, wake.lane, &start, due, &row, 1, &next),
+	    1);
 	assert_int_equal(row.id, id);
 	assert_int_equal(next, UINT64_MAX);
 }
@@ -321,7 +325,9 @@ static void remembers_relays(void **state)
 {
 	struct fixture *f = *state;
 	struct relay_memory memory = { .job = { .kind = QUEUE_REMEMBER },
-		.relay = 5, .len = 3, .bytes = { 1, 2, 3 } };
+		                       .relay = 5,
+		                       .len = 3,
+		                       .bytes = { 1, 2, 3 } };
 	struct relay_memory back;
 	struct submission *s;
 	const char *to[] = { "a@example.org", NULL };
@@ -392,7 +398,8 @@ static void counts_what_there_is(void **state)
 	for (unsigned i = 0; i < 5; i++)
 		(void)fixture_submit_one(f, "a@example.org");
 	assert_int_equal(fixture_end(f, fixture_submit_one(f, "b@example.org"),
-			     RECIPIENT_FAILED), 0);
+	                             RECIPIENT_FAILED),
+	                 0);
 	fixture_restart(f);
 	assert_int_equal(queue_read_counts(f->reader, &counts), 0);
 	assert_int_equal(counts.messages[MESSAGE_QUEUED], 5);
@@ -409,8 +416,8 @@ static void counts_what_there_is(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, \
-    fixture_teardown)
+#define TEST(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 		TEST(gives_ascending_ids_and_keeps_the_envelope),
 		TEST(ends_as_delivered_and_drops_the_body),
 		TEST(keeps_everything_over_a_restart),

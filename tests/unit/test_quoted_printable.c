@@ -31,7 +31,7 @@ static void leaves_plain_lines_alone(void **state)
 {
 	(void)state;
 	check("Dear Bob,\r\n\r\nhow are you?\r\n",
-	    "Dear Bob,\r\n\r\nhow are you?\r\n");
+	      "Dear Bob,\r\n\r\nhow are you?\r\n");
 }
 
 static void encodes_what_is_not_plain(void **state)
@@ -40,7 +40,7 @@ static void encodes_what_is_not_plain(void **state)
 	check("a=b", "a=3Db");
 	check("Gr\xc3\xbc\xc3\x9f"
 	      "e",
-	    "Gr=C3=BC=C3=9Fe");
+	      "Gr=C3=BC=C3=9Fe");
 	check("bare\nlines\r", "bare=0Alines=0D");
 }
 

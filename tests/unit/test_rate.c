@@ -14,7 +14,7 @@
 
 /* Sends as fast as it may for so long; checks every window of the period. */
 static uint64_t send_greedily(struct rate *rate, uint64_t for_ms,
-    uint64_t step_ms)
+                              uint64_t step_ms)
 {
 	static uint64_t sent_ms[200000];
 	uint64_t count = 0, oldest = 0;
@@ -60,7 +60,7 @@ static void never_exceeds_a_large_limit_and_loses_little(void **state)
 
 /* A message each time there is room for one that has time; longest pause. */
 static uint64_t send_calmly(struct rate *rate, uint64_t for_ms,
-    uint64_t *ret_count)
+                            uint64_t *ret_count)
 {
 	uint64_t last = START_MS, longest = 0;
 
@@ -104,7 +104,7 @@ static void leaves_room_for_what_is_urgent(void **state)
 	rate_reserve(&rate, 1, START_MS);
 	assert_int_equal(rate_calm_room(&rate, START_MS), 0);
 	assert_in_range(rate_calm_next_ms(&rate, START_MS), START_MS + 2000,
-	    START_MS + 8000);
+	                START_MS + 8000);
 }
 
 static void counts_what_is_on_its_way(void **state)
@@ -135,7 +135,7 @@ static void says_when_there_will_be_room(void **state)
 	rate_reserve(&rate, 1, START_MS);
 	rate_settle(&rate, 1, 1, START_MS + 4000);
 	assert_int_equal(rate_next_ms(&rate, START_MS + 5000),
-	    START_MS + 10001);
+	                 START_MS + 10001);
 	assert_int_equal(rate_room(&rate, START_MS + 10000), 0);
 	assert_int_equal(rate_room(&rate, START_MS + 10001), 1);
 }
@@ -158,7 +158,7 @@ static void remembers_no_less_than_what_was_used(void **state)
 	rate_import(&copy, entries, count);
 	assert_int_equal(rate_used(&copy, START_MS + 40000), 43);
 	for (uint64_t now = START_MS + 40000; now < START_MS + 120000;
-	    now += 500)
+	     now += 500)
 		assert_true(rate_room(&copy, now) <= rate_room(&rate, now) + 3);
 }
 

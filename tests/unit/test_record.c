@@ -36,8 +36,8 @@ static struct message *make_message(unsigned recipients)
 	m->sender = message_dup_text(m, "noreply@example.com");
 	m->message_id = message_dup_text(m, "<20261123184001.1@example.com>");
 	m->key = message_dup_text(m, "01930b1e-7a5c-7000-8000-0123456789ab");
-	m->recipients = message_allocate(m,
-	    recipients * sizeof(*m->recipients));
+	m->recipients =
+	    message_allocate(m, recipients * sizeof(*m->recipients));
 	memset(m->recipients, 0, recipients * sizeof(*m->recipients));
 	m->recipient_count = recipients;
 	for (unsigned i = 0; i < recipients; i++) {
@@ -113,16 +113,16 @@ static void messages_are_equal(const struct message *a, const struct message *b)
 	assert_int_equal(a->recipient_count, b->recipient_count);
 	for (unsigned i = 0; i < a->recipient_count; i++) {
 		texts_are_equal(a->recipients[i].address,
-		    b->recipients[i].address);
+		                b->recipients[i].address);
 		texts_are_equal(a->recipients[i].reply.text,
-		    b->recipients[i].reply.text);
+		                b->recipients[i].reply.text);
 		texts_are_equal(a->recipients[i].reply.host,
-		    b->recipients[i].reply.host);
+		                b->recipients[i].reply.host);
 		assert_int_equal(a->recipients[i].state,
-		    b->recipients[i].state);
+		                 b->recipients[i].state);
 		assert_int_equal(a->recipients[i].part, b->recipients[i].part);
 		assert_int_equal(a->recipients[i].attempts,
-		    b->recipients[i].attempts);
+		                 b->recipients[i].attempts);
 	}
 	assert_int_equal(a->part_count, b->part_count);
 	for (unsigned i = 0; i < a->part_count; i++) {
@@ -145,7 +145,8 @@ static void messages_are_equal(const struct message *a, const struct message *b)
 		assert_int_equal(x->recipient_count, y->recipient_count);
 		if (x->recipient_count > 0)
 			assert_memory_equal(x->recipients, y->recipients,
-			    x->recipient_count * sizeof(*x->recipients));
+			                    x->recipient_count *
+			                        sizeof(*x->recipients));
 	}
 }
 
@@ -155,8 +156,8 @@ static struct message *round_trip(const struct message *m)
 	struct message *back = NULL;
 
 	assert_int_equal(record_encode(&record, m), 0);
-	assert_int_equal(record_decode(&back, m->id, record.bytes, record.len,
-			     true), 0);
+	assert_int_equal(
+	    record_decode(&back, m->id, record.bytes, record.len, true), 0);
 	record_done(&record);
 	return back;
 }
@@ -185,7 +186,7 @@ static void comes_back_as_it_went(void **state)
 	assert_int_equal(back->id, 42);
 	messages_are_equal(m, back);
 	texts_are_equal(back->recipients[1].original,
-	    "rfc822;user1@example.org");
+	                "rfc822;user1@example.org");
 	message_free(back);
 	deliver(m);
 	back = round_trip(m);
@@ -222,14 +223,13 @@ static void keeps_many_recipients_apart(void **state)
 	assert_int_equal(back->recipient_count, 60);
 	assert_null(back->recipients[59].address);
 	assert_int_equal(record_encode_recipient(&record, &m->recipients[59]),
-	    0);
-	assert_int_equal(record_decode_recipient(back, 59, record.bytes,
-			     record.len), 0);
-	assert_string_equal(back->recipients[59].address,
-	    "user59@example.org");
+	                 0);
+	assert_int_equal(
+	    record_decode_recipient(back, 59, record.bytes, record.len), 0);
+	assert_string_equal(back->recipients[59].address, "user59@example.org");
 	memcpy(cut, record.bytes, sizeof(cut));
 	assert_int_equal(record_decode_recipient(back, 58, cut, sizeof(cut)),
-	    -EBADMSG);
+	                 -EBADMSG);
 	assert_null(back->recipients[58].address);
 	record_done(&record);
 	message_free(back);
@@ -263,8 +263,7 @@ static int decode_mended(unsigned char *bytes, size_t len)
 	int r;
 
 	if (len >= 4)
-		be32_put(bytes + len - 4,
-		    (uint32_t)hash_bytes(bytes, len - 4));
+		be32_put(bytes + len - 4, (uint32_t)hash_bytes(bytes, len - 4));
 	r = record_decode(&back, 1, bytes, len, true);
 	message_free(back);
 	return r;
@@ -285,7 +284,7 @@ static void refuses_every_cut_and_every_flipped_bit(void **state)
 
 		memcpy(copy, record.bytes, len);
 		assert_int_equal(record_decode(&back, 1, copy, len, true),
-		    -EBADMSG);
+		                 -EBADMSG);
 		assert_int_equal(decode_mended(copy, len), -EBADMSG);
 	}
 	for (size_t bit = 0; bit < 8 * record.len; bit++) {
@@ -293,8 +292,8 @@ static void refuses_every_cut_and_every_flipped_bit(void **state)
 
 		memcpy(copy, record.bytes, record.len);
 		copy[bit / 8] ^= (unsigned char)(1u << bit % 8);
-		assert_int_equal(record_decode(&back, 1, copy, record.len,
-				     true), -EBADMSG);
+		assert_int_equal(
+		    record_decode(&back, 1, copy, record.len, true), -EBADMSG);
 		/* May mean something else, but is read within bounds. */
 		(void)decode_mended(copy, record.len);
 	}
@@ -330,11 +329,11 @@ static void keeps_the_ends_of_a_very_long_story(void **state)
 	}
 	back = round_trip(m);
 	assert_int_equal(back->timeline_count,
-	    TIMELINE_KEEP_FIRST + 1 + TIMELINE_KEEP_LAST);
+	                 TIMELINE_KEEP_FIRST + 1 + TIMELINE_KEEP_LAST);
 	assert_string_equal(back->timeline[3].text, "3");
 	assert_int_equal(back->timeline[4].kind, TIMELINE_DROPPED);
 	assert_int_equal(back->timeline[4].duration_ms,
-	    200 - TIMELINE_KEEP_FIRST - TIMELINE_KEEP_LAST);
+	                 200 - TIMELINE_KEEP_FIRST - TIMELINE_KEEP_LAST);
 	assert_string_equal(back->timeline[5].text, "140");
 	assert_string_equal(back->timeline[64].text, "199");
 	message_free(back);

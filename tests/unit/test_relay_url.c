@@ -28,26 +28,34 @@ static void takes_urls_apart(void **state)
 		struct relay_url url;
 	} cases[] = {
 		{ "smtp://a.example",
-		    { .kind = RELAY_SMTP, .host = "a.example" } },
+		  { .kind = RELAY_SMTP, .host = "a.example" } },
 		{ "smtp+starttls://user@a.example:587/",
-		    { .kind = RELAY_SMTP, .has_security = true,
-			.security = RELAY_STARTTLS, .host = "a.example",
-			.port = 587, .username = "user" } },
+		  { .kind = RELAY_SMTP,
+		    .has_security = true,
+		    .security = RELAY_STARTTLS,
+		    .host = "a.example",
+		    .port = 587,
+		    .username = "user" } },
 		{ "smtps://me@example.com@a.example",
-		    { .kind = RELAY_SMTP, .has_security = true,
-			.security = RELAY_TLS, .host = "a.example",
-			.username = "me@example.com" } },
+		  { .kind = RELAY_SMTP,
+		    .has_security = true,
+		    .security = RELAY_TLS,
+		    .host = "a.example",
+		    .username = "me@example.com" } },
 		{ "smtp://u%3aser:p%40ss%2F@[2001:db8::1]:25",
-		    { .kind = RELAY_SMTP, .host = "2001:db8::1", .port = 25,
-			.username = "u:ser", .password = "p@ss/" } },
+		  { .kind = RELAY_SMTP,
+		    .host = "2001:db8::1",
+		    .port = 25,
+		    .username = "u:ser",
+		    .password = "p@ss/" } },
 		{ "smtp://[192.0.2.1]",
-		    { .kind = RELAY_SMTP, .host = "192.0.2.1" } },
+		  { .kind = RELAY_SMTP, .host = "192.0.2.1" } },
 		{ "lmtp://a.example:24",
-		    { .kind = RELAY_LMTP, .host = "a.example", .port = 24 } },
+		  { .kind = RELAY_LMTP, .host = "a.example", .port = 24 } },
 		{ "lmtp:///run/lmtp.sock",
-		    { .kind = RELAY_LMTP, .path = "/run/lmtp.sock" } },
+		  { .kind = RELAY_LMTP, .path = "/run/lmtp.sock" } },
 		{ "maildir:/tmp/x y",
-		    { .kind = RELAY_MAILDIR, .path = "/tmp/x y" } },
+		  { .kind = RELAY_MAILDIR, .path = "/tmp/x y" } },
 		{ "direct:", { .kind = RELAY_DIRECT } },
 	};
 	size_t i;
@@ -59,7 +67,7 @@ static void takes_urls_apart(void **state)
 		struct relay_url url;
 
 		assert_int_equal(relay_url_parse(&url, cases[i].text, &problem),
-		    0);
+		                 0);
 		assert_int_equal(url.kind, expected->kind);
 		assert_int_equal(url.has_security, expected->has_security);
 		if (expected->has_security)
@@ -76,16 +84,35 @@ static void takes_urls_apart(void **state)
 static void refuses_what_is_no_relay_url(void **state)
 {
 	static const char *const cases[] = {
-		"", "a.example", "http://a.example",
-		"smtp:a.example", "smtp://", "smtp://@a.example",
-		"smtp://:p@a.example", "smtp://u%4@a.example",
-		"smtp://u%00@a.example", "smtp://u%zz@a.example",
-		"smtp://a.example:", "smtp://a.example:0",
-		"smtp://a.example:65536", "smtp://a.example:99999999999999999",
-		"smtp://a.example:25x", "smtp://a.example/x",
-		"smtp://a.example?x", "smtp://a b", "smtp://[::1",
-		"smtp://[x]", "smtp://[]", "smtp://::1", "smtp://m\xc3\xbcller",
-		"maildir:", "maildir:x", "maildir:/", "direct:x", "lmtp:///" };
+		"",
+		"a.example",
+		"http://a.example",
+		"smtp:a.example",
+		"smtp://",
+		"smtp://@a.example",
+		"smtp://:p@a.example",
+		"smtp://u%4@a.example",
+		"smtp://u%00@a.example",
+		"smtp://u%zz@a.example",
+		"smtp://a.example:",
+		"smtp://a.example:0",
+		"smtp://a.example:65536",
+		"smtp://a.example:99999999999999999",
+		"smtp://a.example:25x",
+		"smtp://a.example/x",
+		"smtp://a.example?x",
+		"smtp://a b",
+		"smtp://[::1",
+		"smtp://[x]",
+		"smtp://[]",
+		"smtp://::1",
+		"smtp://m\xc3\xbcller",
+		"maildir:",
+		"maildir:x",
+		"maildir:/",
+		"direct:x",
+		"lmtp:///"
+	};
 	size_t i;
 
 	(void)state;
@@ -94,7 +121,7 @@ static void refuses_what_is_no_relay_url(void **state)
 		struct relay_url url;
 
 		assert_int_equal(relay_url_parse(&url, cases[i], &problem),
-		    -EINVAL);
+		                 -EINVAL);
 		assert_non_null(problem);
 	}
 }

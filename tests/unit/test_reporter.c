@@ -38,7 +38,7 @@ static const struct settings *load(const struct fixture *f)
 
 /* Ends the only recipient of a message of this sender. */
 static uint64_t end_one(struct fixture *f, const char *sender,
-    enum recipient_state state, bool is_relay_fault)
+                        enum recipient_state state, bool is_relay_fault)
 {
 	static const char *const to[] = { "a@example.org", NULL };
 	struct submission *mail = fixture_mail(to, "body\r\n");
@@ -70,7 +70,7 @@ static void report_all(struct fixture *f)
 	assert_int_equal(reporter_start(reporter), 0);
 	assert_int_equal(queue_reader_new(&reader, f->queue), 0);
 	while (queue_read_reports(reader, &from, UINT64_MAX, &row, 1, &next) >
-	    0)
+	       0)
 		usleep(1000);
 	reporter_stop(reporter);
 	f->reader = reader;
@@ -84,8 +84,8 @@ static int list_reports(struct fixture *f, struct message **reports, int max)
 	struct message *all[64];
 	struct queue_filter filter = { 0 };
 	uint64_t next;
-	int found = 0, count = queue_list(f->reader, &filter, 0, all, 64,
-	    &next);
+	int found = 0,
+	    count = queue_list(f->reader, &filter, 0, all, 64, &next);
 
 	for (int i = 0; i < count; i++) {
 		if ((all[i]->flags & MESSAGE_IS_BOUNCE) != 0 && found < max)
@@ -106,8 +106,8 @@ static void tells_an_outage_in_one_mail_a_sender(void **state)
 	int count;
 
 	for (unsigned i = 0; i < 20; i++)
-		ids[i] = end_one(f, i % 2 == 0 ? "one@example.com"
-					       : "two@example.com",
+		ids[i] = end_one(
+		    f, i % 2 == 0 ? "one@example.com" : "two@example.com",
 		    RECIPIENT_EXPIRED, true);
 	fixture_stop(f);
 	fixture_open(f);
@@ -115,10 +115,11 @@ static void tells_an_outage_in_one_mail_a_sender(void **state)
 	count = list_reports(f, reports, 8);
 	assert_int_equal(count, 2);
 	assert_string_not_equal(reports[0]->recipients[0].address,
-	    reports[1]->recipients[0].address);
+	                        reports[1]->recipients[0].address);
 	assert_string_equal(reports[0]->sender, "");
-	assert_int_equal(queue_read_piece(f->reader, reports[0]->body_id, 0,
-			     piece, &len), 0);
+	assert_int_equal(
+	    queue_read_piece(f->reader, reports[0]->body_id, 0, piece, &len),
+	    0);
 	piece[len < BODY_PIECE_MAX ? len : len - 1] = '\0';
 	assert_non_null(strstr(piece, "Subject: Undelivered: 10 messages"));
 	assert_non_null(strstr(piece, "a@example.org"));
@@ -126,7 +127,7 @@ static void tells_an_outage_in_one_mail_a_sender(void **state)
 		struct message *m = fixture_read(f, ids[i]);
 
 		assert_int_equal(m->timeline[m->timeline_count - 1].kind,
-		    TIMELINE_BOUNCED);
+		                 TIMELINE_BOUNCED);
 		message_free(m);
 	}
 	message_free(reports[0]);
@@ -155,8 +156,8 @@ static void tells_each_refusal_by_itself(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, \
-    fixture_teardown)
+#define TEST(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 		TEST(tells_an_outage_in_one_mail_a_sender),
 		TEST(tells_each_refusal_by_itself),
 	};

@@ -10,15 +10,15 @@
 #include "queue/report.h"
 
 static const char *const three[] = { "a@example.org", "b@example.org",
-	"c@example.org", NULL };
+	                             "c@example.org", NULL };
 
 /* The first row of all that are owed, due or not; its id, or 0. */
 static uint64_t first_row(struct fixture *f, struct report_row *ret_row)
 {
 	static const struct report_row from;
 	uint64_t next;
-	int count = queue_read_reports(f->reader, &from, UINT64_MAX, ret_row,
-	    1, &next);
+	int count =
+	    queue_read_reports(f->reader, &from, UINT64_MAX, ret_row, 1, &next);
 
 	assert_true(count >= 0);
 	return count == 1 ? ret_row->id : 0;
@@ -26,7 +26,7 @@ static uint64_t first_row(struct fixture *f, struct report_row *ret_row)
 
 /* Ends recipient `index` of a message whose parts are as submitted. */
 static void end_one(struct fixture *f, uint64_t id, uint16_t index,
-    enum recipient_state state, bool is_relay_fault)
+                    enum recipient_state state, bool is_relay_fault)
 {
 	struct settlement *s = fixture_attempt(f, id, index, 1);
 
@@ -37,7 +37,7 @@ static void end_one(struct fixture *f, uint64_t id, uint16_t index,
 }
 
 static struct report *report_of(uint64_t id, uint64_t due_ms, uint16_t index,
-    enum recipient_state state, bool has_mail)
+                                enum recipient_state state, bool has_mail)
 {
 	static const char *const to[] = { "sender@example.com", NULL };
 	struct reported reported = { .index = index, .state = state };
@@ -87,7 +87,7 @@ static void adds_the_report_and_takes_the_mark_in_one(void **state)
 	assert_int_equal(m->recipients[0].flags, 0);
 	assert_int_equal(m->report_ms, 0);
 	assert_int_equal(m->timeline[m->timeline_count - 1].kind,
-	    TIMELINE_BOUNCED);
+	                 TIMELINE_BOUNCED);
 	message_free(m);
 
 	/* The same again finds nothing that is owed. */
@@ -106,7 +106,7 @@ static void refuses_a_report_of_what_has_changed(void **state)
 	struct message *m;
 
 	fixture_say(&s->recipients[0], 0, RECIPIENT_WAITING,
-	    queue_time_ms(f->queue));
+	            queue_time_ms(f->queue));
 	s->recipients[0].is_report_owed = true;
 	assert_int_equal(fixture_settle(f, s), 0);
 	first_row(f, &row);
@@ -157,11 +157,11 @@ static void gathers_what_an_outage_has_ended(void **state)
 	queue_apply_settings(f->queue, &f->settings);
 	for (unsigned i = 0; i < 3; i++)
 		end_one(f, fixture_submit_one(f, "a@example.org"), 0,
-		    RECIPIENT_EXPIRED, true);
+		        RECIPIENT_EXPIRED, true);
 	first_row(f, &row);
 	assert_int_equal(row.due_ms % 3600000, 0);
-	count = queue_read_reports(f->reader, &from, UINT64_MAX, rows, 4,
-	    &next);
+	count =
+	    queue_read_reports(f->reader, &from, UINT64_MAX, rows, 4, &next);
 	assert_int_equal(count, 3);
 	assert_int_equal(rows[0].due_ms, rows[2].due_ms);
 }
@@ -251,21 +251,21 @@ static void shares_the_body_of_what_is_sent_again(void **state)
 	assert_int_equal(fixture_do(f, &again->job), 0);
 	m = fixture_read(f, id);
 	assert_int_equal(m->timeline[m->timeline_count - 1].kind,
-	    TIMELINE_RESENT);
+	                 TIMELINE_RESENT);
 	message_free(m);
 	/* Each of the three may go first; the last one takes the body. */
-	assert_int_equal(fixture_end(f, resend->submission->id,
-			     RECIPIENT_DELIVERED), 0);
+	assert_int_equal(
+	    fixture_end(f, resend->submission->id, RECIPIENT_DELIVERED), 0);
 	assert_true(has_body(f, body_id));
-	assert_int_equal(fixture_end(f, again->submission->id,
-			     RECIPIENT_DELIVERED), 0);
+	assert_int_equal(
+	    fixture_end(f, again->submission->id, RECIPIENT_DELIVERED), 0);
 	assert_true(has_body(f, body_id));
 	change_free(resend);
 	change_free(again);
 	resend = resend_of(f, id);
 	assert_int_equal(fixture_do(f, &resend->job), 0);
-	assert_int_equal(fixture_end(f, resend->submission->id,
-			     RECIPIENT_FAILED), 0);
+	assert_int_equal(
+	    fixture_end(f, resend->submission->id, RECIPIENT_FAILED), 0);
 	assert_true(has_body(f, body_id));
 	change_free(resend);
 }
@@ -290,8 +290,8 @@ static void sends_nothing_again_that_is_not_ones_own(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, \
-    fixture_teardown)
+#define TEST(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 		TEST(keeps_what_is_owed_over_a_restart),
 		TEST(adds_the_report_and_takes_the_mark_in_one),
 		TEST(refuses_a_report_of_what_has_changed),

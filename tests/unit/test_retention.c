@@ -19,10 +19,10 @@
 #include "queue/settle.h"
 #include "queue/submit.h"
 
-#define START_MS 1795000000000ll
+#define START_MS  1795000000000ll
 #define MINUTE_MS (60ull * 1000)
-#define HOUR_MS (60 * MINUTE_MS)
-#define DAY_MS (24 * HOUR_MS)
+#define HOUR_MS   (60 * MINUTE_MS)
+#define DAY_MS    (24 * HOUR_MS)
 
 static int64_t wall_ms, boot_ms;
 
@@ -97,8 +97,8 @@ static void tidy(struct fixture *f, unsigned jobs)
 {
 	do {
 		assert_int_equal(ledger_begin(&f->queue->ledger), 0);
-		assert_int_equal(retention_run(retention, &f->queue->ledger,
-				     jobs), 0);
+		assert_int_equal(
+		    retention_run(retention, &f->queue->ledger, jobs), 0);
 		assert_int_equal(ledger_commit(&f->queue->ledger), 0);
 	} while (retention_is_busy(retention));
 	pass(2000);
@@ -330,7 +330,7 @@ static void trims_the_feed_and_says_where_it_begins(void **state)
 	id = submit(f, NULL);
 	tidy(f, 0);
 	assert_int_equal(queue_read_feed(f->reader, 3, feed, 4, &oldest),
-	    -ERANGE);
+	                 -ERANGE);
 	assert_int_equal(oldest, 11);
 	assert_int_equal(queue_read_feed(f->reader, 10, feed, 4, &oldest), 1);
 	assert_int_equal(feed[0].id, id);
@@ -345,12 +345,10 @@ static void forgets_keys_that_are_expired(void **state)
 
 	assert_int_equal(queue_read_key(f->reader, 1000, key, &found), 0);
 	assert_int_equal(found, id);
-	assert_int_equal(queue_read_key(f->reader, 1001, key, &found),
-	    -ENOENT);
+	assert_int_equal(queue_read_key(f->reader, 1001, key, &found), -ENOENT);
 	pass(14 * DAY_MS);
 	/* Before any sweep it counts as absent. */
-	assert_int_equal(queue_read_key(f->reader, 1000, key, &found),
-	    -ENOENT);
+	assert_int_equal(queue_read_key(f->reader, 1000, key, &found), -ENOENT);
 	assert_int_equal(rows(f, TABLE_IDEM), 1);
 	tidy(f, 0);
 	assert_int_equal(rows(f, TABLE_IDEM), 0);
@@ -379,8 +377,8 @@ static void writes_nothing_when_there_is_nothing_to_do(void **state)
 	pass(2 * DAY_MS);
 	for (unsigned i = 0; i < 3; i++) {
 		assert_int_equal(ledger_begin(&f->queue->ledger), 0);
-		assert_int_equal(retention_run(retention, &f->queue->ledger,
-				     0), 0);
+		assert_int_equal(retention_run(retention, &f->queue->ledger, 0),
+		                 0);
 		assert_int_equal(store_txn_writes(f->queue->ledger.txn), 0);
 		ledger_abort(&f->queue->ledger);
 		pass(2 * HOUR_MS);

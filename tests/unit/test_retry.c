@@ -12,13 +12,13 @@
 #include "queue_id.h"
 #include "settings.h"
 
-#define SECOND   UINT64_C(1000)
-#define MINUTE   (60 * SECOND)
-#define HOUR     (60 * MINUTE)
-#define DAY      (24 * HOUR)
+#define SECOND    UINT64_C(1000)
+#define MINUTE    (60 * SECOND)
+#define HOUR      (60 * MINUTE)
+#define DAY       (24 * HOUR)
 #define SUBMITTED (1000 * DAY)
 #define ACCEPTED  (5000 * DAY) /* queue time */
-#define MIDDLE   0x80000000u /* no jitter */
+#define MIDDLE    0x80000000u  /* no jitter */
 
 struct fixture {
 	struct settings settings;
@@ -56,7 +56,7 @@ static int set_up(void **state)
 		.random = MIDDLE,
 	};
 	verdict_local(&f.verdict, VERDICT_TEMPORARY, SCOPE_RECIPIENT,
-	    PHASE_RCPT, FAULT_NONE, "later");
+	              PHASE_RCPT, FAULT_NONE, "later");
 	f.verdict.code = 451;
 	return 0;
 }
@@ -105,7 +105,7 @@ static void backs_off_from_first_by_factor_to_maximum(void **state)
 	f.recipients[0].attempts = 1;
 	assert_in_range(decide_delay(), 102 * SECOND, 102 * SECOND + 2);
 	for (f.recipients[0].attempts = 2; f.recipients[0].attempts < 60;
-	    f.recipients[0].attempts++) {
+	     f.recipients[0].attempts++) {
 		uint64_t delay = decide_delay();
 
 		assert_true(delay >= last);

@@ -70,7 +70,7 @@ static int set_up_without_name(void **state)
 {
 	(void)state;
 	return set_up_with("hostname: web1\n"
-	    "relays:\n  world: {url: \"direct:\"}\n");
+	                   "relays:\n  world: {url: \"direct:\"}\n");
 }
 
 static int tear_down(void **state)
@@ -84,12 +84,12 @@ static int tear_down(void **state)
 
 static void add(const char *address)
 {
-	struct message_recipient *all = message_allocate(message,
-	    (message->recipient_count + 1) * sizeof(*all));
+	struct message_recipient *all = message_allocate(
+	    message, (message->recipient_count + 1) * sizeof(*all));
 
 	if (message->recipient_count > 0)
 		memcpy(all, message->recipients,
-		    message->recipient_count * sizeof(*all));
+		       message->recipient_count * sizeof(*all));
 	memset(&all[message->recipient_count], 0, sizeof(*all));
 	all[message->recipient_count++].address = address;
 	message->recipients = all;
@@ -171,7 +171,7 @@ static void makes_a_part_for_each_domain_with_direct(void **state)
 	route_submission(&submission, settings, 0);
 	assert_int_equal(submission.part_count, 3);
 	assert_int_equal(message->recipients[0].part,
-	    message->recipients[2].part);
+	                 message->recipients[2].part);
 	assert_string_equal(domain_of(0), "one.world.example");
 	assert_string_equal(domain_of(1), "two.world.example");
 	assert_string_equal(domain_of(3), "");
@@ -181,23 +181,23 @@ static void makes_a_part_for_each_domain_with_direct(void **state)
 static void finds_the_part_of_each_of_5000_domains(void **state)
 {
 	(void)state;
-	message->recipients = message_allocate(message,
-	    10000 * sizeof(*message->recipients));
+	message->recipients =
+	    message_allocate(message, 10000 * sizeof(*message->recipients));
 	memset(message->recipients, 0, 10000 * sizeof(*message->recipients));
 	message->recipient_count = 10000;
 	for (unsigned i = 0; i < 10000; i++) {
 		char address[40];
 
 		snprintf(address, sizeof(address), "u%u@d%u.world.example", i,
-		    i % 5000);
-		message->recipients[i].address = message_dup_text(message,
-		    address);
+		         i % 5000);
+		message->recipients[i].address =
+		    message_dup_text(message, address);
 	}
 	route_submission(&submission, settings, 0);
 	assert_int_equal(submission.part_count, 5000);
 	for (unsigned i = 0; i < 5000; i++)
 		assert_int_equal(message->recipients[i].part,
-		    message->recipients[i + 5000].part);
+		                 message->recipients[i + 5000].part);
 }
 
 static void holds_direct_mail_of_a_host_without_a_name(void **state)
@@ -273,11 +273,11 @@ int main(void)
 		TEST(goes_on_behind_a_rule_that_names_only_a_priority, set_up),
 		TEST(prefers_the_relay_the_submitter_asked_for, set_up),
 		TEST(hands_over_to_the_fallback_of_a_relay_switched_off,
-		    set_up),
+		     set_up),
 		TEST(makes_a_part_for_each_domain_with_direct, set_up),
 		TEST(finds_the_part_of_each_of_5000_domains, set_up),
 		TEST(holds_direct_mail_of_a_host_without_a_name,
-		    set_up_without_name),
+		     set_up_without_name),
 		TEST(holds_direct_mail_of_a_bare_sender, set_up),
 		TEST(lets_bounces_and_mail_to_relays_pass, set_up),
 		TEST(routes_one_recipient_again_by_the_same_rules, set_up),

@@ -12,11 +12,10 @@
 
 #include "../support/fake_queue.h"
 
-static const char one_relay[] =
-    "hostname: host.example.com\n"
-    "relays:\n"
-    "  main: {url: \"smtp://relay.example.com:25\","
-    " limits: {connections: 4}}\n";
+static const char one_relay[] = "hostname: host.example.com\n"
+				"relays:\n"
+				"  main: {url: \"smtp://relay.example.com:25\","
+				" limits: {connections: 4}}\n";
 static const char one_connection[] =
     "hostname: host.example.com\n"
     "relays:\n"
@@ -287,8 +286,8 @@ static void drops_what_is_gone(void **state)
 }
 
 /* Of `rounds` parts handed out one by one, how many were of each lane. */
-static void count_turns(unsigned rounds, const uint32_t *lanes,
-    unsigned *turns, unsigned lane_count)
+static void count_turns(unsigned rounds, const uint32_t *lanes, unsigned *turns,
+                        unsigned lane_count)
 {
 	memset(turns, 0, lane_count * sizeof(*turns));
 	while (rounds > 0) {
@@ -298,8 +297,8 @@ static void count_turns(unsigned rounds, const uint32_t *lanes,
 		for (unsigned i = 0; i < lane_count; i++)
 			if (lanes[i] == given->lane)
 				turns[i] += given->part_count;
-		rounds -= given->part_count < rounds ? given->part_count
-						     : rounds;
+		rounds -=
+		    given->part_count < rounds ? given->part_count : rounds;
 		fake_settle_all(given);
 		fake_send_notices();
 		fake_home(given, NULL);
@@ -457,8 +456,8 @@ static void gives_large_mail_its_turns_beside_small(void **state)
 static void gives_each_domain_two_connections(void **state)
 {
 	uint32_t big = fake_lane("main", PRIORITY_NORMAL, 1000, "big.example");
-	uint32_t small = fake_lane("main", PRIORITY_NORMAL, 1000,
-	    "small.example");
+	uint32_t small =
+	    fake_lane("main", PRIORITY_NORMAL, 1000, "small.example");
 	unsigned at_big = 0, at_small = 0;
 
 	(void)state;
@@ -472,8 +471,9 @@ static void gives_each_domain_two_connections(void **state)
 		at_big += fake_given[i]->lane == big;
 		at_small += fake_given[i]->lane == small;
 		assert_string_equal(fake_given[i]->domain,
-		    fake_given[i]->lane == big ? "big.example"
-					       : "small.example");
+		                    fake_given[i]->lane == big
+		                        ? "big.example"
+		                        : "small.example");
 	}
 	assert_int_equal(at_big, 2);
 	assert_int_equal(at_small, 1);
@@ -491,7 +491,7 @@ static void keeps_connections_for_fresh_mail_from_slow_retries(void **state)
 
 		snprintf(domain, sizeof(domain), "dead%u.example", i);
 		fake_sched(fake_lane("main", PRIORITY_NORMAL, 1000, domain),
-		    fake_now_ms - 1);
+		           fake_now_ms - 1);
 	}
 	fresh = fake_lane("main", PRIORITY_NORMAL, 1000, "live.example");
 	fake_is_silent = false;
@@ -519,8 +519,9 @@ static void shares_by_parts_however_they_are_spread(void **state)
 		fake_fresh(fake_lane("main", PRIORITY_NORMAL, 2, domain));
 	}
 	for (unsigned i = 0; i < 2; i++) {
-		uint32_t lane = fake_lane("main", PRIORITY_NORMAL, 1,
-		    i == 0 ? "deep0.example" : "deep1.example");
+		uint32_t lane =
+		    fake_lane("main", PRIORITY_NORMAL, 1,
+		              i == 0 ? "deep0.example" : "deep1.example");
 
 		for (unsigned j = 0; j < 400; j++)
 			fake_fresh(lane);
@@ -556,7 +557,7 @@ static void serves_a_live_domain_behind_thousands_of_dead_ones(void **state)
 
 		snprintf(domain, sizeof(domain), "dead%u.example", i);
 		fake_sched(fake_lane("main", PRIORITY_NORMAL, 1, domain),
-		    fake_now_ms - 1);
+		           fake_now_ms - 1);
 	}
 	live = fake_lane("main", PRIORITY_NORMAL, 1, "live.example");
 	fake_sched(live, fake_now_ms - 1);
@@ -603,7 +604,7 @@ static void leaves_room_for_the_lanes_of_other_relays(void **state)
 
 		snprintf(domain, sizeof(domain), "d%u.example", i);
 		fake_sched(fake_lane("main", PRIORITY_NORMAL, 1, domain),
-		    fake_now_ms - 100);
+		           fake_now_ms - 100);
 	}
 	other = fake_lane("other", PRIORITY_NORMAL, 1, "");
 	fake_sched(other, fake_now_ms - 1);
@@ -638,7 +639,7 @@ static void delivers_100000_lanes_in_flat_memory(void **state)
 
 		snprintf(domain, sizeof(domain), "d%u.example", i);
 		fake_sched(fake_lane("main", PRIORITY_NORMAL, 1000, domain),
-		    fake_now_ms - 1);
+		           fake_now_ms - 1);
 	}
 	fake_is_silent = false;
 	before = mallinfo2();
@@ -672,25 +673,24 @@ int main(void)
 		TEST(wakes_for_a_lane_that_it_does_not_know, set_up),
 		TEST(gives_no_part_twice_whatever_is_told_twice, set_up),
 		TEST(gives_a_part_again_that_is_settled_before_it_is_home,
-		    set_up),
+		     set_up),
 		TEST(drops_what_is_gone, set_up),
 		TEST(slows_a_lower_priority_but_starves_none,
-		    set_up_one_connection),
+		     set_up_one_connection),
 		TEST(shares_alike_between_submitters, set_up_one_connection),
 		TEST(gives_retries_a_quarter_behind_fresh_mail,
-		    set_up_one_connection),
+		     set_up_one_connection),
 		TEST(keeps_a_connection_for_what_is_not_large, set_up),
 		TEST(lets_large_mail_have_the_only_connection,
-		    set_up_one_connection),
+		     set_up_one_connection),
 		TEST(gives_large_mail_its_turns_beside_small, set_up),
 		TEST(gives_each_domain_two_connections, set_up_direct),
 		TEST(keeps_connections_for_fresh_mail_from_slow_retries,
-		    set_up_direct),
+		     set_up_direct),
 		TEST(shares_by_parts_however_they_are_spread, set_up_direct),
 		TEST(serves_a_live_domain_behind_thousands_of_dead_ones,
-		    set_up_direct),
-		TEST(leaves_room_for_the_lanes_of_other_relays,
-		    set_up_direct),
+		     set_up_direct),
+		TEST(leaves_room_for_the_lanes_of_other_relays, set_up_direct),
 		TEST(delivers_100000_lanes_in_flat_memory, set_up_direct),
 	};
 

@@ -14,11 +14,10 @@
 
 #define MINUTE UINT64_C(60000)
 
-static const char yaml[] =
-    "hostname: host.example.com\n"
-    "relays:\n"
-    "  main: {url: \"smtp://relay.example.com:25\","
-    " limits: {connections: 1}}\n";
+static const char yaml[] = "hostname: host.example.com\n"
+			   "relays:\n"
+			   "  main: {url: \"smtp://relay.example.com:25\","
+			   " limits: {connections: 1}}\n";
 
 static int set_up(void **state)
 {
@@ -60,7 +59,7 @@ static void refuse(unsigned count, uint32_t sender)
 		given->parts[i].refusal.sender = sender;
 	}
 	verdict_local(&given->refusal, VERDICT_PERMANENT, SCOPE_MESSAGE,
-	    PHASE_DOT, FAULT_NONE, "go away");
+	              PHASE_DOT, FAULT_NONE, "go away");
 	given->refusal.code = 554;
 	fake_home(given, NULL);
 }

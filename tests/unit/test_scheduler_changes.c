@@ -15,11 +15,10 @@
 
 #include "../support/fake_queue.h"
 
-static const char one_relay[] =
-    "hostname: host.example.com\n"
-    "relays:\n"
-    "  main: {url: \"smtp://relay.example.com:25\","
-    " limits: {connections: 4}}\n";
+static const char one_relay[] = "hostname: host.example.com\n"
+				"relays:\n"
+				"  main: {url: \"smtp://relay.example.com:25\","
+				" limits: {connections: 4}}\n";
 static const char other_relay[] =
     "hostname: host.example.com\n"
     "relays:\n"
@@ -397,8 +396,8 @@ static void end_somehow(struct assignment *given)
 	for (unsigned i = 0; i < given->part_count; i++) {
 		switch (is_fault ? 9 : rand() % 9) {
 		case 0:
-			fake_settle(given, i, fake_now_ms +
-			    (uint64_t)rand() % 100000);
+			fake_settle(given, i,
+			            fake_now_ms + (uint64_t)rand() % 100000);
 			break;
 		case 1:
 			given->parts[i].outcome = PART_RETURNED;
@@ -445,12 +444,13 @@ static void keeps_its_books_through_everything(void **state)
 	(void)state;
 	srand(42);
 	for (unsigned i = 0; i < SOAK_LANES; i++)
-		lanes[i] = fake_lane("main", (enum priority)(i % 3),
-		    1000 + i / 3, "");
+		lanes[i] =
+		    fake_lane("main", (enum priority)(i % 3), 1000 + i / 3, "");
 	fake_start();
 	for (unsigned i = 0; i < 20000; i++) {
-		struct assignment *given = fake_given[(unsigned)rand() %
-		    (fake_given_count == 0 ? 1 : fake_given_count)];
+		struct assignment *given =
+		    fake_given[(unsigned)rand() %
+		               (fake_given_count == 0 ? 1 : fake_given_count)];
 		uint32_t lane = lanes[rand() % SOAK_LANES];
 
 		switch (rand() % 8) {
@@ -512,5 +512,5 @@ int main(void)
 	};
 
 	return cmocka_run_group_tests_name("scheduler_changes", tests, NULL,
-	    NULL);
+	                                   NULL);
 }

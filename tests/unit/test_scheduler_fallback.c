@@ -105,7 +105,7 @@ static void gives_the_mail_of_a_relay_in_trouble_to_its_fallback(void **state)
 	assert_int_equal(at("first"), 2);
 	for (unsigned i = 0; i < fake_given_count; i++)
 		assert_true(fake_given[i] == NULL ||
-		    fake_given[i]->is_fallback);
+		            fake_given[i]->is_fallback);
 	while (fake_at_workers() > 0)
 		deliver_one();
 	assert_int_equal(fake_rows(), 0);
@@ -153,8 +153,7 @@ static void probes_the_relay_itself_and_returns_to_it(void **state)
 	assert_true(at("main") > 0);
 }
 
-static void shares_a_fallback_between_its_own_and_what_it_carries(
-    void **state)
+static void shares_a_fallback_between_its_own_and_what_it_carries(void **state)
 {
 	unsigned own = 0, carried = 0;
 
@@ -261,8 +260,8 @@ static void never_shares_a_connection_between_logins(void **state)
 	for (unsigned i = 0; i < fake_given_count; i++)
 		for (unsigned j = 0; j < fake_given_count; j++)
 			assert_true(fake_given[i]->relay ==
-				fake_given[j]->relay ||
-			    fake_given[i]->slot != fake_given[j]->slot);
+			                fake_given[j]->relay ||
+			            fake_given[i]->slot != fake_given[j]->slot);
 	for (unsigned i = 0; i < 3; i++)
 		slots[i] = at(names[i]);
 	assert_int_equal(slots[0], 4);
@@ -285,5 +284,5 @@ int main(void)
 	};
 
 	return cmocka_run_group_tests_name("scheduler_fallback", tests, NULL,
-	    NULL);
+	                                   NULL);
 }

@@ -85,8 +85,8 @@ static void settle(uint64_t id, uint16_t part)
 	settlement->relay = xstrdup("office");
 	settlement->inflight_slot = INFLIGHT_NONE;
 	fixture_say(&settlement->recipients[0], 0,
-	    is_deferred ? RECIPIENT_WAITING : RECIPIENT_DELIVERED,
-	    queue_time_ms(queue) + 30);
+	            is_deferred ? RECIPIENT_WAITING : RECIPIENT_DELIVERED,
+	            queue_time_ms(queue) + 30);
 	settlement->job.kind = QUEUE_SETTLE;
 	settlement->job.home = settled_box;
 	settlement->job.on_done = on_settled;
@@ -121,8 +121,8 @@ static void begin(struct fixture *f)
 {
 	fixture_open(f);
 	queue = f->queue;
-	assert_int_equal(scheduler_new(&scheduler, loop, queue, settings,
-	    workers, 2), 0);
+	assert_int_equal(
+	    scheduler_new(&scheduler, loop, queue, settings, workers, 2), 0);
 	assert_int_equal(queue_start(queue), 0);
 	assert_int_equal(queue_reader_new(&f->reader, queue), 0);
 	assert_int_equal(scheduler_start(scheduler), 0);
@@ -307,9 +307,9 @@ static void holds_releases_and_cancels_between_attempts(void **state)
 	}
 	run_until_nothing_waits(f);
 	for (unsigned i = 0; i < MESSAGES; i++) {
-		assert_int_equal(fixture_state(f, ids[i]), i % 2 == 0
-		    ? MESSAGE_DELIVERED
-		    : MESSAGE_CANCELLED);
+		assert_int_equal(fixture_state(f, ids[i]),
+		                 i % 2 == 0 ? MESSAGE_DELIVERED
+		                            : MESSAGE_CANCELLED);
 		assert_int_equal(attempts[i] > 0, i % 2 == 0);
 	}
 	is_idle = false;
@@ -331,5 +331,5 @@ int main(void)
 
 	assert_int_equal(loop_prepare_process(), 0);
 	return cmocka_run_group_tests_name("scheduler_queue", tests, NULL,
-	    NULL);
+	                                   NULL);
 }

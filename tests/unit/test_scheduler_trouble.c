@@ -18,11 +18,10 @@
 #define HOUR   (60 * MINUTE)
 #define DAY    (24 * HOUR)
 
-static const char one_relay[] =
-    "hostname: host.example.com\n"
-    "relays:\n"
-    "  main: {url: \"smtp://relay.example.com:25\","
-    " limits: {connections: 8}}\n";
+static const char one_relay[] = "hostname: host.example.com\n"
+				"relays:\n"
+				"  main: {url: \"smtp://relay.example.com:25\","
+				" limits: {connections: 8}}\n";
 static const char two_relays[] =
     "hostname: host.example.com\n"
     "default_relay: main\n"
@@ -31,11 +30,10 @@ static const char two_relays[] =
     " limits: {connections: 8}}\n"
     "  other: {url: \"smtp://other.example.com:25\","
     " limits: {connections: 2}}\n";
-static const char limited[] =
-    "hostname: host.example.com\n"
-    "relays:\n"
-    "  main: {url: \"smtp://relay.example.com:25\","
-    " limits: {connections: 8, rate: 30/min}}\n";
+static const char limited[] = "hostname: host.example.com\n"
+			      "relays:\n"
+			      "  main: {url: \"smtp://relay.example.com:25\","
+			      " limits: {connections: 8, rate: 30/min}}\n";
 static const char direct[] =
     "hostname: host.example.com\n"
     "relays:\n"
@@ -479,7 +477,7 @@ static void expires_what_is_too_old_behind_an_open_breaker(void **state)
 		expired += given->part_count;
 		for (unsigned i = 0; i < given->part_count; i++)
 			assert_true(given->parts[i].id >> 22 <
-			    fake_now_ms - 5 * DAY);
+			            fake_now_ms - 5 * DAY);
 		fake_settle_all(given);
 		fake_send_notices();
 		fake_home(given, NULL);
@@ -542,17 +540,15 @@ int main(void)
 		TEST(pauses_only_the_domain_in_trouble, set_up_direct),
 		TEST(takes_a_connection_away_where_there_are_too_many, set_up),
 		TEST(halves_its_pace_where_it_is_too_fast, set_up),
-		TEST(sends_no_more_than_its_rate_in_any_window,
-		    set_up_limited),
+		TEST(sends_no_more_than_its_rate_in_any_window, set_up_limited),
 		TEST(keeps_to_its_rate_when_the_settings_change,
-		    set_up_limited),
-		TEST(an_orderly_end_uses_up_nothing,
-		    set_up_limited),
+		     set_up_limited),
+		TEST(an_orderly_end_uses_up_nothing, set_up_limited),
 		TEST(expires_what_is_too_old_behind_an_open_breaker, set_up),
 		TEST(waits_where_mail_comes_back_without_a_word, set_up),
 		TEST(counts_what_waits_by_relay_and_priority, set_up),
 	};
 
 	return cmocka_run_group_tests_name("scheduler_trouble", tests, NULL,
-	    NULL);
+	                                   NULL);
 }

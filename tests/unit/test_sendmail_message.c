@@ -23,7 +23,10 @@ struct input {
 	size_t len;
 };
 
-#define INPUT(literal) { literal, sizeof(literal) - 1 }
+#define INPUT(literal)                                                         \
+	{                                                                      \
+		literal, sizeof(literal) - 1                                   \
+	}
 
 static void put(int fd, const char *data, size_t len)
 {
@@ -34,7 +37,7 @@ static void put(int fd, const char *data, size_t len)
 
 /* Reads the input in two packets, as two reads, into out. */
 static int read_cut(const struct input *input, size_t cut, bool ends_at_dot,
-    char *out, size_t *ret_len)
+                    char *out, size_t *ret_len)
 {
 	struct sendmail_message *message = malloc(sizeof(*message));
 	const char *data;
@@ -61,14 +64,14 @@ static int read_cut(const struct input *input, size_t cut, bool ends_at_dot,
 }
 
 static void check(const struct input *input, bool ends_at_dot, int result,
-    const char *expected, size_t expected_len)
+                  const char *expected, size_t expected_len)
 {
 	char out[256];
 	size_t len;
 
 	for (size_t cut = 0; cut <= input->len; cut++) {
 		assert_int_equal(read_cut(input, cut, ends_at_dot, out, &len),
-		    result);
+		                 result);
 		if (result < 0)
 			continue;
 		assert_int_equal(len, expected_len);
@@ -102,17 +105,15 @@ static void ends_at_a_line_that_is_a_dot(void **state)
 		struct input input;
 		size_t len;
 	} cases[] = {
-		{ INPUT("a\n.\nb\n"), 2 },
-		{ INPUT("a\r\n.\r\nb\r\n"), 3 },
-		{ INPUT("a\n."), 2 },
-		{ INPUT(".\na\n"), 0 },
+		{ INPUT("a\n.\nb\n"), 2 },      { INPUT("a\r\n.\r\nb\r\n"), 3 },
+		{ INPUT("a\n."), 2 },           { INPUT(".\na\n"), 0 },
 		{ INPUT("a\n..\n.\n\0\r"), 5 },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		check(&cases[i].input, true, 0, cases[i].input.text,
-		    cases[i].len);
+		      cases[i].len);
 }
 
 static void takes_a_dot_for_text_where_told_so(void **state)
@@ -126,12 +127,8 @@ static void takes_a_dot_for_text_where_told_so(void **state)
 static void refuses_nul_and_stray_cr(void **state)
 {
 	static const struct input inputs[] = {
-		INPUT("a\0b\n"),
-		INPUT("a\rb\n"),
-		INPUT("a\r\r\n"),
-		INPUT("a\r"),
-		INPUT("a\n\r"),
-		INPUT("\0"),
+		INPUT("a\0b\n"), INPUT("a\rb\n"), INPUT("a\r\r\n"),
+		INPUT("a\r"),    INPUT("a\n\r"),  INPUT("\0"),
 	};
 
 	(void)state;

@@ -137,14 +137,14 @@ static void reads_delivery_reports_by_RFC_3461(void **state)
 
 	(void)state;
 	assert_int_equal(parse(&options, "sendmail -N NEVER -R full -V id x"),
-	    0);
+	                 0);
 	assert_int_equal(options.envelope.notify, RELAIS_NOTIFY_NEVER);
 	assert_int_equal(options.envelope.return_what, RELAIS_RETURN_FULL);
 	assert_string_equal(options.envelope.envelope_id, "id");
-	assert_int_equal(parse(&options,
-			     "sendmail -Nsuccess,Delay -Rheaders x"), 0);
+	assert_int_equal(
+	    parse(&options, "sendmail -Nsuccess,Delay -Rheaders x"), 0);
 	assert_int_equal(options.envelope.notify,
-	    RELAIS_NOTIFY_SUCCESS | RELAIS_NOTIFY_DELAY);
+	                 RELAIS_NOTIFY_SUCCESS | RELAIS_NOTIFY_DELAY);
 	assert_int_equal(options.envelope.return_what, RELAIS_RETURN_HEADERS);
 	assert_int_equal(warnings, 0);
 }
@@ -152,12 +152,9 @@ static void reads_delivery_reports_by_RFC_3461(void **state)
 static void warns_of_values_it_ignores(void **state)
 {
 	static const char *const lines[] = {
-		"sendmail -N never,delay x",
-		"sendmail -N sometimes x",
-		"sendmail -N success,, x",
-		"sendmail -R half x",
-		"sendmail -B 9BIT x",
-		"sendmail -V b\001d x",
+		"sendmail -N never,delay x", "sendmail -N sometimes x",
+		"sendmail -N success,, x",   "sendmail -R half x",
+		"sendmail -B 9BIT x",        "sendmail -V b\001d x",
 	};
 	struct sendmail_options options;
 
@@ -174,11 +171,14 @@ static void reads_settings_of_ours(void **state)
 	struct sendmail_options options;
 
 	(void)state;
-	assert_int_equal(parse(&options,
-	    "sendmail -O relais.key=k -O relais.tag=t -O relais.meta=a=1 "
-	    "-O relais.relay=r -Orelais.hold-for=2h -O relais.deadline=90 "
-	    "-O relais.wait=300s -O relais.priority=urgent "
-	    "-O Relais.TempFail=75 -O QueueDirectory=/tmp x"), 0);
+	assert_int_equal(
+	    parse(
+		&options,
+		"sendmail -O relais.key=k -O relais.tag=t -O relais.meta=a=1 "
+		"-O relais.relay=r -Orelais.hold-for=2h -O relais.deadline=90 "
+		"-O relais.wait=300s -O relais.priority=urgent "
+		"-O Relais.TempFail=75 -O QueueDirectory=/tmp x"),
+	    0);
 	assert_string_equal(options.envelope.key, "k");
 	assert_string_equal(options.envelope.tag, "t");
 	assert_string_equal(options.envelope.meta, "a=1");
@@ -228,15 +228,15 @@ static void reads_what_the_environment_asks_for(void **state)
 	(void)setenv("NAME", "Env", 1);
 	(void)setenv("RELAIS_PRINT_ID", "1", 1);
 	(void)setenv("RELAIS_ID_FD", "7", 1);
-	assert_int_equal(sendmail_options_parse(&options, 1, argv,
-	    count_warning, error), 0);
+	assert_int_equal(
+	    sendmail_options_parse(&options, 1, argv, count_warning, error), 0);
 	assert_string_equal(options.full_name, "Env");
 	assert_true(options.prints_id);
 	assert_int_equal(options.id_fd, 7);
 	(void)setenv("RELAIS_PRINT_ID", "0", 1);
 	(void)setenv("RELAIS_ID_FD", "x", 1);
-	assert_int_equal(sendmail_options_parse(&options, 1, argv,
-	    count_warning, error), 0);
+	assert_int_equal(
+	    sendmail_options_parse(&options, 1, argv, count_warning, error), 0);
 	assert_false(options.prints_id);
 	assert_int_equal(options.id_fd, -1);
 }
@@ -248,8 +248,8 @@ static void takes_no_name_at_all(void **state)
 	struct sendmail_options options;
 
 	(void)state;
-	assert_int_equal(sendmail_options_parse(&options, 0, argv,
-	    count_warning, error), 0);
+	assert_int_equal(
+	    sendmail_options_parse(&options, 0, argv, count_warning, error), 0);
 	assert_int_equal(options.operand_count, 0);
 }
 

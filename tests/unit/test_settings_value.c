@@ -51,7 +51,7 @@ static void reads_times(void **state)
 	for (i = 0; i < COUNT_OF(cases); i++) {
 		value_s = 0;
 		assert_int_equal(settings_value_time(cases[i].text, &value_s),
-		    cases[i].result);
+		                 cases[i].result);
 		assert_int_equal(value_s, cases[i].value_s);
 	}
 }
@@ -70,7 +70,7 @@ static void reads_sizes(void **state)
 	assert_int_equal(settings_value_size("25mib", &bytes), -EINVAL);
 	assert_int_equal(settings_value_size("0MiB", &bytes), -ERANGE);
 	assert_int_equal(settings_value_size("17179869184GiB", &bytes),
-	    -ERANGE);
+	                 -ERANGE);
 }
 
 static void reads_rates(void **state)
@@ -158,15 +158,16 @@ static void finds_the_full_name_in_hosts(void **state)
 	(void)state;
 	assert_non_null(file);
 	assert_int_equal(gethostname(name, sizeof(name) - 1), 0);
-	fprintf(file, "127.0.0.1 localhost\n"
-		      "192.0.2.1 other.example.com other\n"
-		      "# 192.0.2.2 commented.example.com %s\n"
-		      "192.0.2.2\tweb1.example.com %s # the host\n",
-	    name, name);
+	fprintf(file,
+	        "127.0.0.1 localhost\n"
+	        "192.0.2.1 other.example.com other\n"
+	        "# 192.0.2.2 commented.example.com %s\n"
+	        "192.0.2.2\tweb1.example.com %s # the host\n",
+	        name, name);
 	fclose(file);
 	found = host_name_find(path);
-	assert_string_equal(found,
-	    host_name_is_full(name) ? name : "web1.example.com");
+	assert_string_equal(
+	    found, host_name_is_full(name) ? name : "web1.example.com");
 	free(found);
 	found = host_name_find("/nonexistent");
 	assert_string_equal(found, name);

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 static void must_refuse_bytes(const char *bytes, size_t len,
-    const char *expected)
+                              const char *expected)
 {
 	struct settings_errors errors = { 0 };
 	struct settings_node *root = NULL;
@@ -45,9 +45,8 @@ static void builds_a_tree_with_places(void **state)
 	struct settings_node *root;
 
 	(void)state;
-	assert_int_equal(settings_yaml_parse(&root, "f", text, strlen(text),
-			     &errors),
-	    0);
+	assert_int_equal(
+	    settings_yaml_parse(&root, "f", text, strlen(text), &errors), 0);
 	assert_int_equal(root->child_count, 2);
 	assert_string_equal(settings_node_find(root, "a")->text, "1");
 	b = settings_node_find(root, "b");
@@ -67,7 +66,7 @@ static void builds_a_tree_with_places(void **state)
 static void takes_an_empty_file(void **state)
 {
 	static const char *const texts[] = { "", "# only this\n", "---\n",
-		"\n\n" };
+		                             "\n\n" };
 	size_t i;
 
 	(void)state;
@@ -76,8 +75,8 @@ static void takes_an_empty_file(void **state)
 		struct settings_node *root;
 
 		assert_int_equal(settings_yaml_parse(&root, "f", texts[i],
-				     strlen(texts[i]), &errors),
-		    0);
+		                                     strlen(texts[i]), &errors),
+		                 0);
 		assert_int_equal(root->kind, SETTINGS_NODE_MAPPING);
 		assert_int_equal(root->child_count, 0);
 		settings_node_free(root);
@@ -88,29 +87,32 @@ static void refuses_what_hides_its_meaning(void **state)
 {
 	(void)state;
 	must_refuse("a: &x 1\n", "f:1:4: anchors (`&name`) are not supported; "
-				 "quote the value if it starts with `&`");
-	must_refuse("a: 1\nb: *@example.com\n",
+	                         "quote the value if it starts with `&`");
+	must_refuse(
+	    "a: 1\nb: *@example.com\n",
 	    "f:2:5: is no valid YAML: did not find expected alphabetic or "
 	    "numeric character, while scanning an alias; quote values that "
 	    "start with `*`, `@` or the like");
-	must_refuse("a: &x {b: *x}\n",
+	must_refuse(
+	    "a: &x {b: *x}\n",
 	    "f:1:11: aliases (`*name`) are not supported; quote the value if "
 	    "it starts with `*`");
 	must_refuse("a: !!str 1\n", "f:1:4: tags (`!name`) are not supported; "
-				    "quote the value if it starts with `!`");
+	                            "quote the value if it starts with `!`");
 	must_refuse("<<: {a: 1}\n",
-	    "f:1:1: merge keys (`<<`) are not supported");
-	must_refuse("a: 1\n---\nb: 2\n",
+	            "f:1:1: merge keys (`<<`) are not supported");
+	must_refuse(
+	    "a: 1\n---\nb: 2\n",
 	    "f:2:1: a second document (`---`) starts here; expected only one");
 	must_refuse("? [a]\n: 1\n",
-	    "f:1:3: this key is a list or a map; expected a word");
+	            "f:1:3: this key is a list or a map; expected a word");
 	must_refuse("a: 1\nb: 2\na: 3\n",
-	    "f:3:1: a: is given twice; the first is in line 1");
+	            "f:3:1: a: is given twice; the first is in line 1");
 	must_refuse("a: \"x\\0y\"\n", "f:1:4: contains a NUL character");
 	must_refuse("- a\n", "f:1:1: settings are lines of the form "
-			     "`key: value`");
+	                     "`key: value`");
 	must_refuse("text", "f:1:1: settings are lines of the form "
-			    "`key: value`");
+	                    "`key: value`");
 }
 
 static void reports_several_errors_of_one_file(void **state)
@@ -120,9 +122,8 @@ static void reports_several_errors_of_one_file(void **state)
 	struct settings_node *root = NULL;
 
 	(void)state;
-	assert_int_equal(settings_yaml_parse(&root, "f", text, strlen(text),
-			     &errors),
-	    0);
+	assert_int_equal(
+	    settings_yaml_parse(&root, "f", text, strlen(text), &errors), 0);
 	assert_int_equal(errors.error_count, 3);
 	settings_errors_done(&errors);
 	settings_node_free(root);
@@ -131,13 +132,16 @@ static void reports_several_errors_of_one_file(void **state)
 static void places_broken_syntax_and_bytes(void **state)
 {
 	(void)state;
-	must_refuse("a: 1\nb: [1\n",
+	must_refuse(
+	    "a: 1\nb: [1\n",
 	    "f:3:1: is no valid YAML: did not find expected ',' or ']', while "
 	    "parsing a flow sequence");
-	must_refuse("a: 1\nbb: \xff\n",
+	must_refuse(
+	    "a: 1\nbb: \xff\n",
 	    "f:2:5: is not readable: invalid leading UTF-8 octet; expected "
 	    "text in UTF-8");
-	must_refuse_bytes("a: \0\n", 5,
+	must_refuse_bytes(
+	    "a: \0\n", 5,
 	    "f:1:4: is not readable: control characters are not allowed; "
 	    "expected text in UTF-8");
 }
@@ -150,7 +154,7 @@ static void stops_at_depth_and_size(void **state)
 	memset(text, '[', sizeof(text));
 	memcpy(text, "a: ", 3);
 	must_refuse_bytes(text, 100000,
-	    "f:1:19: is nested more than 16 levels deep");
+	                  "f:1:19: is nested more than 16 levels deep");
 	must_refuse_bytes(text, sizeof(text), "f: is larger than 256 KiB");
 }
 
@@ -164,8 +168,7 @@ static void keeps_the_list_of_errors_readable(void **state)
 		settings_errors_add(&errors, NULL, "error %d", i);
 	assert_int_equal(errors.error_count, 1000);
 	assert_int_equal(errors.count, 101);
-	assert_string_equal(errors.entries[100].text,
-	    "and more like these");
+	assert_string_equal(errors.entries[100].text, "and more like these");
 	settings_errors_done(&errors);
 }
 

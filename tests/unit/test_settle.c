@@ -10,15 +10,15 @@
 #define HOUR_MS (3600ull * 1000)
 
 static const char *const three[] = { "a@example.org", "b@example.org",
-	"c@example.org", NULL };
+	                             "c@example.org", NULL };
 
 /* Rows of sched of the message's lanes, whatever their due. */
 static unsigned due_rows(struct fixture *f, uint32_t lane, uint64_t until_ms)
 {
 	struct part_row from = { 0 }, rows[64];
 	uint64_t next;
-	int count = queue_read_due(f->reader, lane, &from, until_ms, rows, 64,
-	    &next);
+	int count =
+	    queue_read_due(f->reader, lane, &from, until_ms, rows, 64, &next);
 
 	assert_true(count >= 0);
 	return (unsigned)count;
@@ -85,7 +85,7 @@ static void ends_each_recipient_for_itself(void **state)
 	assert_int_equal(due_rows(f, m->parts[0].lane, later), 1);
 	assert_int_equal(first_wake(f), later);
 	assert_int_equal(queue_read_lane(f->reader, m->parts[0].lane, &info),
-	    0);
+	                 0);
 	assert_int_equal(info.waiting, 1);
 	assert_int_equal(info.waiting_bytes, m->size);
 	assert_int_equal(info.key.relay, FIXTURE_RELAY);
@@ -185,8 +185,8 @@ static void keeps_the_body_of_what_failed(void **state)
 	assert_int_equal(fixture_end(f, failed, RECIPIENT_FAILED), 0);
 	m = fixture_read(f, failed);
 	assert_int_equal(m->state, MESSAGE_FAILED);
-	assert_int_equal(queue_read_piece(f->reader, m->body_id, 0, piece,
-			     &len), 0);
+	assert_int_equal(
+	    queue_read_piece(f->reader, m->body_id, 0, piece, &len), 0);
 	message_free(m);
 }
 
@@ -208,16 +208,17 @@ static void settles_a_thousand_recipients(void **state)
 	assert_true(id > 0);
 	s = fixture_attempt(f, id, 0, 1000);
 	for (unsigned i = 0; i < 1000; i++)
-		fixture_say(&s->recipients[i], (uint16_t)i,
+		fixture_say(
+		    &s->recipients[i], (uint16_t)i,
 		    i % 3 == 0 ? RECIPIENT_WAITING : RECIPIENT_DELIVERED, 0);
 	assert_int_equal(fixture_settle(f, s), 0);
 	fixture_restart(f);
 	m = fixture_read(f, id);
 	for (unsigned i = 0; i < 1000; i++) {
 		assert_string_equal(m->recipients[i].address, to[i]);
-		assert_int_equal(m->recipients[i].state, i % 3 == 0
-			? RECIPIENT_WAITING
-			: RECIPIENT_DELIVERED);
+		assert_int_equal(m->recipients[i].state,
+		                 i % 3 == 0 ? RECIPIENT_WAITING
+		                            : RECIPIENT_DELIVERED);
 		free((char *)(uintptr_t)to[i]);
 	}
 	assert_int_equal(m->timeline_count, 3);
@@ -271,7 +272,8 @@ static void holds_what_is_deferred_while_being_tried(void **state)
 	assert_int_equal(fixture_change(f, CHANGE_PARK, id), 0);
 	for (uint16_t i = 0; i < 3; i++)
 		fixture_say(&s->recipients[i], i,
-		    i == 0 ? RECIPIENT_DELIVERED : RECIPIENT_WAITING, 0);
+		            i == 0 ? RECIPIENT_DELIVERED : RECIPIENT_WAITING,
+		            0);
 	assert_int_equal(fixture_settle(f, s), 0);
 	m = fixture_read(f, id);
 	assert_int_equal(m->state, MESSAGE_PARKED);
@@ -364,7 +366,7 @@ static void moves_recipients_to_other_lanes(void **state)
 	assert_int_equal(m->part_count, 2);
 	assert_int_equal(m->recipients[0].part, m->recipients[2].part);
 	assert_int_equal(queue_read_lane(f->reader, m->parts[1].lane, &info),
-	    0);
+	                 0);
 	assert_int_equal(info.key.relay, 11);
 	assert_int_equal(info.waiting, 1);
 	assert_int_equal(queue_read_lane(f->reader, old_lane, &info), 0);
@@ -425,8 +427,8 @@ static void tells_the_scheduler_after_the_commit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, \
-    fixture_teardown)
+#define TEST(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 		TEST(ends_each_recipient_for_itself),
 		TEST(splits_where_dues_differ_and_merges_where_not),
 		TEST(makes_who_is_not_named_due_at_once),

@@ -53,8 +53,11 @@ static void set_up_message(void)
 		.address = "a@example.org",
 		.part = 1,
 		.attempts = 1,
-		.reply = { 451, { 4, 7, 1 }, "Try later", "office",
-		    "smtp.example.com:587" },
+		.reply = { 451,
+		           { 4, 7, 1 },
+		           "Try later",
+		           "office",
+		           "smtp.example.com:587" },
 	};
 	recipients[1] = (struct message_recipient){
 		.address = "b@example.org",
@@ -173,7 +176,7 @@ static void has_the_facts_of_the_envelope(void **state)
 	assert_string_equal(json_text(json, "state"), "queued");
 	assert_string_equal(json_text(json, "sender"), "noreply@example.com");
 	assert_string_equal(json_text(json, "submitted"),
-	    "2026-11-23T18:39:56.123Z");
+	                    "2026-11-23T18:39:56.123Z");
 	assert_string_equal(json_text(json, "priority"), "normal");
 	assert_string_equal(json_text(json, "relay"), "office");
 	assert_int_equal(json_number(json, "size"), 4212);
@@ -193,12 +196,12 @@ static void tells_each_recipient_apart(void **state)
 	(void)state;
 	assert_string_equal(json_text(recipient(json, 0), "state"), "waiting");
 	assert_string_equal(json_text(recipient(json, 0), "next_attempt"),
-	    "2026-11-23T18:41:01.123Z");
+	                    "2026-11-23T18:41:01.123Z");
 	assert_int_equal(json_number(reply, "code"), 451);
 	assert_string_equal(json_text(reply, "enhanced"), "4.7.1");
 	assert_string_equal(json_text(reply, "host"), "smtp.example.com:587");
 	assert_string_equal(json_text(recipient(json, 1), "state"),
-	    "delivered");
+	                    "delivered");
 	assert_null(json_member(recipient(json, 1), "next_attempt"));
 	assert_null(json_member(recipient(json, 1), "reply"));
 	assert_true(json_flag(recipient(json, 1), "maybe_duplicate"));
@@ -262,7 +265,7 @@ static void says_why_it_is_held(void **state)
 	hold = json_member(shape(false), "hold");
 	assert_string_equal(json_text(hold, "reason"), "by root");
 	assert_string_equal(json_text(hold, "until"),
-	    "2026-11-23T18:40:01.123Z");
+	                    "2026-11-23T18:40:01.123Z");
 	assert_null(json_member(recipient(parsed, 0), "next_attempt"));
 }
 

@@ -33,15 +33,16 @@ static char authorize_more[] = "https://login.example/auth?x=1";
 static void escapes_what_forms_cannot_hold(void **state)
 {
 	struct relay_oauth oauth = { .client_id = client_id,
-		.client_secret = secret_new_text("\xc3\xa4+"),
-		.scopes = scopes };
+		                     .client_secret =
+		                         secret_new_text("\xc3\xa4+"),
+		                     .scopes = scopes };
 	char *form = token_request_refresh(&oauth, "r/1");
 
 	(void)state;
-	assert_string_equal(form,
-	    "grant_type=refresh_token&refresh_token=r%2F1&"
-	    "scope=https%3A%2F%2Fmail.example%2F%20offline_access&"
-	    "client_id=a%26b%3Dc%20d&client_secret=%C3%A4%2B");
+	assert_string_equal(
+	    form, "grant_type=refresh_token&refresh_token=r%2F1&"
+		  "scope=https%3A%2F%2Fmail.example%2F%20offline_access&"
+		  "client_id=a%26b%3Dc%20d&client_secret=%C3%A4%2B");
 	free(form);
 	secret_free(oauth.client_secret);
 }
@@ -49,7 +50,7 @@ static void escapes_what_forms_cannot_hold(void **state)
 static void proves_who_asked(void **state)
 {
 	struct relay_oauth oauth = { .client_id = client_id,
-		.authorization_url = authorize };
+		                     .authorization_url = authorize };
 	struct token_proof one, other;
 	unsigned char digest[CRYPTO_SHA256_SIZE];
 	char *challenge, *url, *value;
@@ -65,7 +66,7 @@ static void proves_who_asked(void **state)
 	assert_string_equal(challenge, one.challenge);
 	free(challenge);
 	url = token_request_authorization(&oauth, "http://127.0.0.1:7",
-	    "me@a.example", &one);
+	                                  "me@a.example", &one);
 	assert_null(strstr(url, one.verifier));
 	value = token_request_parameter(url, "code_challenge");
 	assert_string_equal(value, one.challenge);
@@ -76,9 +77,10 @@ static void proves_who_asked(void **state)
 	free(url);
 	oauth.authorization_url = authorize_more;
 	url = token_request_authorization(&oauth, "http://127.0.0.1:7", NULL,
-	    &one);
+	                                  &one);
 	assert_ptr_equal(strstr(url, "https://login.example/auth?x=1&"
-				     "response_type=code&"), url);
+	                             "response_type=code&"),
+	                 url);
 	free(url);
 }
 
@@ -122,8 +124,7 @@ static void decode_part(const char *part, char *text, size_t size)
 	size_t used = 0;
 
 	for (; *part && *part != '.' && used < size - 1; part++) {
-		bits = bits << 6 |
-		    (unsigned)(strchr(letters, *part) - letters);
+		bits = bits << 6 | (unsigned)(strchr(letters, *part) - letters);
 		count += 6;
 		if (count >= 8) {
 			count -= 8;
@@ -138,8 +139,11 @@ static void signs_claims_that_json_can_hold(void **state)
 	static char issuer[] = "app\"x\\", subject[] = "m\x01@a.example",
 		    audience[] = "https://a.example/t", scope[] = "mail";
 	struct relay_oauth oauth = { .grant = OAUTH_JWT_BEARER,
-		.key = secret_new_text(test_key_p256), .issuer = issuer,
-		.subject = subject, .audience = audience, .scopes = scope };
+		                     .key = secret_new_text(test_key_p256),
+		                     .issuer = issuer,
+		                     .subject = subject,
+		                     .audience = audience,
+		                     .scopes = scope };
 	char *assertion = jwt_assertion(&oauth, 1000000000);
 	char text[1024];
 
@@ -148,10 +152,11 @@ static void signs_claims_that_json_can_hold(void **state)
 	decode_part(assertion, text, sizeof(text));
 	assert_string_equal(text, "{\"alg\":\"ES256\",\"typ\":\"JWT\"}");
 	decode_part(strchr(assertion, '.') + 1, text, sizeof(text));
-	assert_ptr_equal(strstr(text,
-	    "{\"iss\":\"app\\u0022x\\u005c\",\"sub\":\"m\\u0001@a.example\","
-	    "\"aud\":\"https://a.example/t\",\"scope\":\"mail\",\"jti\":\""),
-	    text);
+	assert_ptr_equal(strstr(text, "{\"iss\":\"app\\u0022x\\u005c\",\"sub\":"
+	                              "\"m\\u0001@a.example\","
+	                              "\"aud\":\"https://a.example/"
+	                              "t\",\"scope\":\"mail\",\"jti\":\""),
+	                 text);
 	assert_non_null(strstr(text, "\"iat\":999999970,\"exp\":1000000570}"));
 	free(assertion);
 	secret_free(oauth.key);
@@ -170,19 +175,24 @@ static void reads_answers_and_passes_over_the_rest(void **state)
 	struct token_answer answer;
 
 	(void)state;
-	assert_int_equal(read_answer(&answer,
-	    "{\"access_token\": \"a.b-c\", \"refresh_token\": \"r\","
-	    " \"token_type\": \"Bearer\", \"expires_in\": \"3599\","
-	    " \"error_codes\": [70008], \"x\": {\"y\": 1.5}, \"z\": null}"), 0);
+	assert_int_equal(
+	    read_answer(
+		&answer,
+		"{\"access_token\": \"a.b-c\", \"refresh_token\": \"r\","
+		" \"token_type\": \"Bearer\", \"expires_in\": \"3599\","
+		" \"error_codes\": [70008], \"x\": {\"y\": 1.5}, \"z\": null}"),
+	    0);
 	assert_string_equal(answer.access_token, "a.b-c");
 	assert_string_equal(answer.refresh_token, "r");
 	assert_int_equal(answer.expires_in_s, 3599);
 	assert_null(answer.error);
 	token_answer_done(&answer);
-	assert_int_equal(read_answer(&answer,
-	    "{\"device_code\": \"d\", \"user_code\": \"U V\","
-	    " \"verification_url\": \"https://a.example/d\","
-	    " \"interval\": 5.0}"), 0);
+	assert_int_equal(
+	    read_answer(&answer,
+	                "{\"device_code\": \"d\", \"user_code\": \"U V\","
+	                " \"verification_url\": \"https://a.example/d\","
+	                " \"interval\": 5.0}"),
+	    0);
 	assert_string_equal(answer.verification_uri, "https://a.example/d");
 	assert_string_equal(answer.user_code, "U V");
 	assert_int_equal(answer.interval_s, 5);
@@ -200,9 +210,12 @@ static void takes_no_token_that_would_not_fit_into_a_login(void **state)
 		"{\"access_token\": null, \"expires_in\": -1}",
 		"{\"access_token\": [\"a\"], \"expires_in\": 1e300}",
 	};
-	static const char *const broken[] = { "", "[]", "null", "\"a\"", "{",
-		"{\"access_token\": \"a\\u0000\"}", "<html>",
-		"{\"access_token\": \"a\"} {}" };
+	static const char *const broken[] = {
+		"",       "[]",
+		"null",   "\"a\"",
+		"{",      "{\"access_token\": \"a\\u0000\"}",
+		"<html>", "{\"access_token\": \"a\"} {}"
+	};
 	struct token_answer answer;
 
 	(void)state;
@@ -227,8 +240,7 @@ static void keeps_a_login_for_its_purpose(void **state)
 
 	(void)state;
 	assert_non_null(mkdtemp(folder));
-	assert_int_equal(token_store_read(folder, "r", "p 1", &token),
-	    -ENOENT);
+	assert_int_equal(token_store_read(folder, "r", "p 1", &token), -ENOENT);
 	assert_int_equal(token_store_remove(folder, "r"), 0);
 	assert_int_equal(token_store_write(folder, "r", "p 1", "one"), 0);
 	assert_int_equal(token_store_write(folder, "r", "p 1", "two"), 0);
@@ -236,14 +248,13 @@ static void keeps_a_login_for_its_purpose(void **state)
 	assert_string_equal(token, "two");
 	free(token);
 	assert_int_equal(token_store_read(folder, "r", "p 12", &token),
-	    -ESTALE);
+	                 -ESTALE);
 	assert_int_equal(token_store_read(folder, "r", "p", &token), -ESTALE);
 	snprintf(path, sizeof(path), "%s/logins/r", folder);
 	assert_int_equal(stat(path, &status), 0);
 	assert_int_equal(status.st_mode & 0777, 0600);
 	assert_int_equal(token_store_remove(folder, "r"), 0);
-	assert_int_equal(token_store_read(folder, "r", "p 1", &token),
-	    -ENOENT);
+	assert_int_equal(token_store_read(folder, "r", "p 1", &token), -ENOENT);
 	snprintf(path, sizeof(path), "%s/logins", folder);
 	assert_int_equal(rmdir(path), 0); /* nothing else is left in it */
 	assert_int_equal(rmdir(folder), 0);

@@ -238,9 +238,9 @@ static void bounces_nothing_that_the_hints_call_the_relays(void **state)
 	for (size_t i = 0; i < hints_table_size; i++) {
 		const struct hint *hint = &hints_table[i];
 		bool is_login = strcmp(hint->class, "auth") == 0 ||
-		    strstr(hint->id, "auth") != NULL ||
-		    strcmp(hint->id, "m365-mech") == 0 ||
-		    strcmp(hint->id, "helo-invalid") == 0;
+		                strstr(hint->id, "auth") != NULL ||
+		                strcmp(hint->id, "m365-mech") == 0 ||
+		                strcmp(hint->id, "helo-invalid") == 0;
 
 		if (!is_relays(hint) || hint->sample[0] < '4' ||
 		    hint->sample[0] > '5')
@@ -364,10 +364,11 @@ static void compares_no_text_for_long(void **state)
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
 	for (unsigned i = 0; i < 100; i++)
 		assert_false(fits("a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b|"
-				  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", text));
+		                  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab",
+		                  text));
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
 	seconds = (double)(after.tv_sec - before.tv_sec) +
-	    (double)(after.tv_nsec - before.tv_nsec) / 1e9;
+	          (double)(after.tv_nsec - before.tv_nsec) / 1e9;
 	assert_true(seconds < 1);
 }
 

@@ -26,11 +26,11 @@ static void says_how_deep_the_queue_is(void **state)
 	counts.stalled_since_ms = 1;
 	vital_signs_describe(text, sizeof(text), &counts, &nobody);
 	assert_string_equal(text,
-	    "12 queued, 0 held, 1 parked; the disk is STALLED");
+	                    "12 queued, 0 held, 1 parked; the disk is STALLED");
 	counts.is_full = true;
 	vital_signs_describe(text, sizeof(text), &counts, &nobody);
 	assert_string_equal(text,
-	    "12 queued, 0 held, 1 parked; the queue is FULL");
+	                    "12 queued, 0 held, 1 parked; the queue is FULL");
 }
 
 static void names_the_relay_that_is_in_trouble(void **state)
@@ -38,7 +38,7 @@ static void names_the_relay_that_is_in_trouble(void **state)
 	char name[] = "office";
 	struct relay_status relay = { .name = name, .state = BREAKER_HELD };
 	const struct scheduler_query worst = { .relays = &relay,
-		.relay_count = 1 };
+		                               .relay_count = 1 };
 	const struct queue_counts counts = { 0 };
 	char text[200];
 
@@ -46,7 +46,7 @@ static void names_the_relay_that_is_in_trouble(void **state)
 	strcpy(relay.fault.text, "Authentication failed");
 	vital_signs_describe(text, sizeof(text), &counts, &worst);
 	assert_string_equal(text, "0 queued, 0 held, 0 parked; relay office "
-				  "is held: Authentication failed");
+	                          "is held: Authentication failed");
 }
 
 int main(void)

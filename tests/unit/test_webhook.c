@@ -30,10 +30,10 @@ static int set_up(void **state)
 
 	assert_non_null(folder);
 	(void)snprintf(folder->path, sizeof(folder->path),
-	    "/tmp/relais-XXXXXX");
+	               "/tmp/relais-XXXXXX");
 	assert_non_null(mkdtemp(folder->path));
 	(void)snprintf(folder->file, sizeof(folder->file), "%s/file",
-	    folder->path);
+	               folder->path);
 	*state = folder;
 	return 0;
 }
@@ -69,14 +69,15 @@ static void signs_as_others_verify(void **state)
 
 	/* The same octets both times; the digest is another program's. */
 	write_file(*state, "whsec_MDEyMzQ1Njc4OWFiY2RlZg==\r\n\n"
-			   "0123456789abcdef\n");
-	assert_int_equal(webhook_keys_read(&keys,
-	    ((struct folder *)*state)->file), 0);
-	assert_int_equal(webhook_sign(keys, "web1-7", 1700000000, "{\"a\":1}",
-	    7, signature), 0);
+	                   "0123456789abcdef\n");
+	assert_int_equal(
+	    webhook_keys_read(&keys, ((struct folder *)*state)->file), 0);
+	assert_int_equal(
+	    webhook_sign(keys, "web1-7", 1700000000, "{\"a\":1}", 7, signature),
+	    0);
 	assert_string_equal(signature,
-	    "v1,o3KG7hr803IIY+qTbo28tLbf7xCIJ/w9SrvzoGFGmUI= "
-	    "v1,o3KG7hr803IIY+qTbo28tLbf7xCIJ/w9SrvzoGFGmUI=");
+	                    "v1,o3KG7hr803IIY+qTbo28tLbf7xCIJ/w9SrvzoGFGmUI= "
+	                    "v1,o3KG7hr803IIY+qTbo28tLbf7xCIJ/w9SrvzoGFGmUI=");
 	webhook_keys_free(keys);
 }
 
@@ -93,7 +94,8 @@ static void refuses_secrets_that_are_none(void **state)
 		{ "whsec_not base64, but long enough!\n", -EINVAL },
 		{ "whsec_MDEyMzQ1Njc4OWFiY2RlZg=\n", -EINVAL },
 		{ "0123456789abcdef1\n0123456789abcdef2\n0123456789abcdef3\n"
-		  "0123456789abcdef4\n0123456789abcdef5\n", -E2BIG },
+		  "0123456789abcdef4\n0123456789abcdef5\n",
+		  -E2BIG },
 	};
 	struct folder *folder = *state;
 	struct webhook_keys *keys;
@@ -101,7 +103,7 @@ static void refuses_secrets_that_are_none(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		write_file(folder, cases[i].text);
 		assert_int_equal(webhook_keys_read(&keys, folder->file),
-		    cases[i].result);
+		                 cases[i].result);
 	}
 	assert_int_equal(webhook_keys_read(&keys, "/nonexistent"), -ENOENT);
 }
@@ -128,7 +130,8 @@ static void remembers_a_position(void **state)
 /* --------------------------------------------------------------- settings */
 
 static int load(struct folder *folder, const char *text,
-    struct webhook_settings *settings, char error[WEBHOOK_ERROR_SIZE])
+                struct webhook_settings *settings,
+                char error[WEBHOOK_ERROR_SIZE])
 {
 	int r;
 
@@ -149,15 +152,18 @@ static void reads_a_file_and_options(void **state)
 	int at;
 
 	for (at = 1; at < 4; at++)
-		assert_int_equal(webhook_settings_read_option(&settings, 4,
-		    argv, &at, &file, error), 0);
+		assert_int_equal(webhook_settings_read_option(
+				     &settings, 4, argv, &at, &file, error),
+		                 0);
 	write_file(*state, "# a comment\n\nurl: \"https://example.com/a:b\"\r\n"
-			   "secret_file:/etc/secret\n  batch: 30\n");
+	                   "secret_file:/etc/secret\n  batch: 30\n");
 	assert_int_equal(webhook_settings_read(&settings,
-	    ((struct folder *)*state)->file, false, error), 0);
+	                                       ((struct folder *)*state)->file,
+	                                       false, error),
+	                 0);
 	assert_int_equal(webhook_settings_complete(&settings, error), 0);
 	assert_string_equal(settings.text[WEBHOOK_URL],
-	    "https://example.com/a:b");
+	                    "https://example.com/a:b");
 	assert_string_equal(settings.text[WEBHOOK_SECRET_FILE], "/etc/secret");
 	/* What was said on the command line holds. */
 	assert_int_equal(settings.batch, 20);
@@ -193,7 +199,7 @@ static void names_mistakes(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		error[0] = '\0';
 		assert_int_equal(load(*state, cases[i].text, &settings, error),
-		    -EINVAL);
+		                 -EINVAL);
 		if (!strstr(error, cases[i].error))
 			fail_msg("%s", error);
 		webhook_settings_done(&settings);
@@ -205,12 +211,16 @@ static void wants_what_the_filter_names(void **state)
 	struct webhook_settings settings;
 	char error[WEBHOOK_ERROR_SIZE];
 
-	assert_int_equal(load(*state, "url: http://x\nsecret_file: x\n",
-	    &settings, error), 0);
+	assert_int_equal(
+	    load(*state, "url: http://x\nsecret_file: x\n", &settings, error),
+	    0);
 	assert_true(webhook_settings_want(&settings, "accepted", NULL));
 	webhook_settings_done(&settings);
-	assert_int_equal(load(*state, "url: http://x\nsecret_file: x\n"
-	    "events: [delivered, failed]\ntag: shop-*\n", &settings, error), 0);
+	assert_int_equal(load(*state,
+	                      "url: http://x\nsecret_file: x\n"
+	                      "events: [delivered, failed]\ntag: shop-*\n",
+	                      &settings, error),
+	                 0);
 	assert_true(webhook_settings_want(&settings, "failed", "shop-1"));
 	assert_true(webhook_settings_want(&settings, "delivered", "SHOP-"));
 	assert_false(webhook_settings_want(&settings, "fail", "shop-1"));

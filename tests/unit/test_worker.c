@@ -80,8 +80,7 @@ static void start_worker(void)
 	assert_int_equal(command_helper_attach(helper, f.loop), 0);
 	assert_int_equal(loop_start(f.loop), 0);
 	assert_int_equal(
-	    worker_new(&f.worker, 0, f.queue->queue, f.resolver, helper,
-	               NULL),
+	    worker_new(&f.worker, 0, f.queue->queue, f.resolver, helper, NULL),
 	    0);
 	assert_int_equal(worker_start(f.worker), 0);
 }
