@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "buffer.h"
+#include "clock.h"
 
 #define HEAD_MAX  (64 * 1024)
 #define BODY_MAX  (1024 * 1024 * 1024)
@@ -34,18 +35,21 @@ struct http {
 	bool is_at_end;
 	bool is_inside;    /* a chunk has been read: its line end comes first */
 	int patience_ms;   /* -1: that of the socket */
+	int64_t end_ms;    /* of boot time; 0: none */
 	struct buffer raw; /* as received */
 	struct buffer body; /* decoded and not yet given out */
 	size_t line_len;    /* given out, to be dropped at the next call */
 };
 
-static int connect_to(const char *path, unsigned silence_s);
+static int connect_to(const char *path, const struct timeval *silence);
+static struct timeval silence_of(const struct http_question *question);
 static int send_request(int fd, const struct http_question *question);
 static int send_all(int fd, const char *data, size_t len);
 static int read_head(struct http *http);
 static int parse_head(struct http *http, char *head);
 static void parse_field(struct http *http, const char *line);
 static int receive(struct http *http);
+static int await(const struct http *http);
 static int decode_more(struct http *http);
 static int decode_plain(struct http *http);
 static int decode_chunk_head(struct http *http);
@@ -70,6 +74,7 @@ int http_ask(struct http **ret_http, const char *socket_path,
              const struct http_question *question)
 {
 	struct http *http = calloc(1, sizeof(*http));
+	struct timeval silence = silence_of(question);
 	int r;
 
 	if (!http)
@@ -77,7 +82,9 @@ int http_ask(struct http **ret_http, const char *socket_path,
 	http->patience_ms = -1;
 	buffer_init(&http->raw, 0);
 	buffer_init(&http->body, BODY_MAX);
-	r = http->fd = connect_to(socket_path, question->silence_s);
+	if (question->timeout_ms > 0)
+		http->end_ms = clock_boottime_ms() + question->timeout_ms;
+	r = http->fd = connect_to(socket_path, &silence);
 	if (r < 0)
 		goto out;
 	r = send_request(http->fd, question);
@@ -124,11 +131,25 @@ int http_fd(const struct http *http)
 
 /* ----------------------------------------------------------------- asking */
 
-static int connect_to(const char *path, unsigned silence_s)
+static struct timeval silence_of(const struct http_question *question)
 {
-	struct timeval silence = { silence_s ? silence_s : HTTP_SILENCE_S, 0 };
+	struct timeval silence = { 0 };
+	unsigned timeout_ms = question->timeout_ms;
+
+	silence.tv_sec =
+	    question->silence_s ? question->silence_s : HTTP_SILENCE_S;
+	if (timeout_ms > 0 && timeout_ms / 1000 < silence.tv_sec) {
+		silence.tv_sec = timeout_ms / 1000;
+		silence.tv_usec = (suseconds_t)(timeout_ms % 1000) * 1000;
+	}
+	return silence;
+}
+
+static int connect_to(const char *path, const struct timeval *silence)
+{
 	struct sockaddr_un address;
 	int fd;
+	int r;
 
 	if (strlen(path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
@@ -138,13 +159,15 @@ static int connect_to(const char *path, unsigned silence_s)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &silence,
-	                 sizeof(silence));
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &silence,
-	                 sizeof(silence));
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		int r = -errno;
-
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, silence,
+	                 sizeof(*silence));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, silence,
+	                 sizeof(*silence));
+	do
+		r = connect(fd, (struct sockaddr *)&address, sizeof(address));
+	while (r < 0 && errno == EINTR);
+	if (r < 0) {
+		r = errno == EAGAIN ? -ETIMEDOUT : -errno;
 		(void)close(fd);
 		return r;
 	}
@@ -261,15 +284,14 @@ static void parse_field(struct http *http, const char *line)
 /* -ENODATA: the daemon has closed. */
 static int receive(struct http *http)
 {
-	struct pollfd readable = { .fd = http->fd, .events = POLLIN };
 	ssize_t got;
 	int r = buffer_reserve(&http->raw, READ_SIZE);
 
 	if (r < 0)
 		return r;
-	if (http->patience_ms >= 0 &&
-	    poll(&readable, 1, http->patience_ms) == 0)
-		return -ETIMEDOUT;
+	r = await(http);
+	if (r < 0)
+		return r;
 	do
 		got = recv(http->fd, http->raw.data + http->raw.len, READ_SIZE,
 		           0);
@@ -280,6 +302,29 @@ static int receive(struct http *http)
 		return -ENODATA;
 	buffer_grow(&http->raw, (size_t)got);
 	return 0;
+}
+
+/* 0: there is something, or the socket's own time-out is to be the limit. */
+static int await(const struct http *http)
+{
+	struct pollfd readable = { .fd = http->fd, .events = POLLIN };
+	int r;
+
+	if (http->patience_ms < 0 && http->end_ms == 0)
+		return 0;
+	do {
+		int64_t left_ms = http->patience_ms;
+
+		if (http->end_ms > 0) {
+			left_ms = http->end_ms - clock_boottime_ms();
+			if (left_ms <= 0)
+				return -ETIMEDOUT;
+			if (left_ms > HTTP_SILENCE_S * 1000)
+				left_ms = HTTP_SILENCE_S * 1000;
+		}
+		r = poll(&readable, 1, (int)left_ms);
+	} while (r < 0 && errno == EINTR);
+	return r == 0 ? -ETIMEDOUT : 0;
 }
 
 int http_read_all(struct http *http, char **ret_body, size_t *ret_len)

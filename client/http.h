@@ -31,7 +31,8 @@ struct http_question {
 	const char *type; /* NULL: JSON */
 	const char *body; /* NULL: none */
 	size_t len;
-	unsigned silence_s; /* 0: HTTP_SILENCE_S */
+	unsigned silence_s;  /* 0: HTTP_SILENCE_S */
+	unsigned timeout_ms; /* of all of it, to the body's end; 0: none */
 };
 int http_ask(struct http **ret_http, const char *socket_path,
              const struct http_question *question);

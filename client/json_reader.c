@@ -2,6 +2,7 @@
 
 #include "json_reader.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -255,4 +256,23 @@ static size_t read_escape(struct json_reader *reader, char utf8[4])
 	utf8[2] = (char)(0x80 | (point >> 6 & 0x3f));
 	utf8[3] = (char)(0x80 | (point & 0x3f));
 	return 4;
+}
+
+void json_reader_refusal(const char *answer, char *out, size_t size)
+{
+	char name[JSON_NAME_SIZE];
+	struct json_reader reader;
+
+	(void)snprintf(out, size, "it does not say why");
+	json_reader_init(&reader, answer);
+	if (!json_reader_enter_object(&reader) ||
+	    !json_reader_next_member(&reader, name) ||
+	    !json_reader_enter_object(&reader))
+		return;
+	while (json_reader_next_member(&reader, name)) {
+		if (strcmp(name, "message") == 0)
+			json_reader_text(&reader, out, size);
+		else
+			json_reader_skip(&reader);
+	}
 }

@@ -43,4 +43,7 @@ void json_reader_text(struct json_reader *reader, char *out, size_t size);
 int64_t json_reader_number(struct json_reader *reader);
 void json_reader_skip(struct json_reader *reader);
 
+/* Why relaisd refuses: the message of {"error": {"code", "message", …}}. */
+void json_reader_refusal(const char *answer, char *out, size_t size);
+
 #endif

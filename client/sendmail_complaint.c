@@ -165,6 +165,9 @@ int sendmail_exit_code(const struct sendmail_options *options,
 		is_temporary = true;
 		code = EX_OSERR;
 		break;
+	case RELAIS_NO_SUCH_MESSAGE:
+	case RELAIS_TIMED_OUT:
+		break; /* not of a submission */
 	}
 	if (is_temporary && options && options->tempfail_code)
 		return options->tempfail_code;

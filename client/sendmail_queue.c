@@ -13,14 +13,14 @@
 #include "address.h"
 #include "buffer.h"
 #include "clock.h"
+#include "control_socket.h"
 #include "http.h"
 #include "json_reader.h"
 #include "queue_id.h"
 #include "sendmail_complaint.h"
 #include "smtp/reply.h"
 
-#define CONTROL_SOCKET_DEFAULT "/run/relais/control.sock"
-#define PAGE_TARGET            "/v1/messages?state=waiting&limit=100"
+#define PAGE_TARGET "/v1/messages?state=waiting&limit=100"
 
 /* What has been listed so far, and where it goes on. */
 struct listing {
@@ -89,14 +89,12 @@ int sendmail_list(void)
 static int request(const char *method, const char *target, const char *body,
                    char **ret_answer)
 {
-	const char *path = getenv("RELAIS_CONTROL_SOCKET");
+	const char *path = control_socket_path(NULL);
 	struct http *http = NULL;
 	char *answer = NULL;
 	int status = 0;
 	int r;
 
-	if (!path || !*path)
-		path = CONTROL_SOCKET_DEFAULT;
 	r = http_open(&http, path, method, target, NULL, body);
 	if (r == 0) {
 		status = http_status(http);
@@ -118,25 +116,11 @@ static int request(const char *method, const char *target, const char *body,
 	return EX_OK;
 }
 
-/* {"error": {"code", "message", "next"}} */
 static int refused(int status, const char *answer)
 {
-	char name[JSON_NAME_SIZE];
-	char message[256] = "it does not say why";
-	struct json_reader reader;
+	char message[256];
 
-	json_reader_init(&reader, answer);
-	if (json_reader_enter_object(&reader) &&
-	    json_reader_next_member(&reader, name) &&
-	    json_reader_enter_object(&reader)) {
-		while (json_reader_next_member(&reader, name)) {
-			if (strcmp(name, "message") == 0)
-				json_reader_text(&reader, message,
-				                 sizeof(message));
-			else
-				json_reader_skip(&reader);
-		}
-	}
+	json_reader_refusal(answer, message, sizeof(message));
 	complain_mildly("relaisd refuses (%d: %s)", status, message);
 	if (status == 403)
 		return EX_NOPERM;

@@ -29,6 +29,8 @@ extern "C" {
 /* "5.7.1" and a NUL, with room for what servers make up */
 #define RELAIS_STATUS_SIZE 20
 #define RELAIS_TEXT_SIZE   256
+/* Any address and a NUL */
+#define RELAIS_ADDRESS_SIZE 512
 
 struct relais_session;
 
@@ -67,13 +69,22 @@ enum relais_result {
 	/* Reading the body failed; see error. */
 	RELAIS_BODY_UNREADABLE = 22,
 	/* Out of memory. */
-	RELAIS_NO_MEMORY = 23
+	RELAIS_NO_MEMORY = 23,
+
+	/* Of relais_status() alone. */
+
+	/* There is no message of that id, its record is no longer kept, or it
+	   is somebody else's: relaisd does not tell which. */
+	RELAIS_NO_SUCH_MESSAGE = 24,
+	/* relaisd did not answer in time. */
+	RELAIS_TIMED_OUT = 25
 };
 
 /* What became of one message. Every member is set by every call. */
 struct relais_answer {
 	enum relais_result result;
-	/* The SMTP reply code, such as 250; 0 if relaisd didn't say anything */
+	/* The SMTP reply code, such as 250, or for relais_status() that of
+	   HTTP, such as 404; 0 if relaisd didn't say anything */
 	int code;
 	/* errno of what failed on our side; 0 where nothing did */
 	int error;
@@ -255,6 +266,94 @@ struct relais_submission {
 RELAIS_EXPORT size_t relais_submit_batch(struct relais_session *session,
                                          struct relais_submission *submissions,
                                          size_t count, unsigned timeout_ms);
+
+/* Of a message. A recipient's is QUEUED, DELIVERED, FAILED, EXPIRED or
+   CANCELLED. */
+enum relais_state {
+	/* one that this library does not know */
+	RELAIS_STATE_OTHER = 0,
+
+	/* waits for an attempt */
+	RELAIS_STATE_QUEUED = 1,
+	/* under way just now */
+	RELAIS_STATE_DELIVERING = 2,
+	/* kept back, by an administrator or by a limit */
+	RELAIS_STATE_HELD = 3,
+	/* set aside, since relaisd cannot handle it */
+	RELAIS_STATE_PARKED = 4,
+
+	/* From 16 on: over. */
+
+	/* The relay has taken it. */
+	RELAIS_STATE_DELIVERED = 16,
+	/* The relay has refused it for good. */
+	RELAIS_STATE_FAILED = 17,
+	/* It was tried for as long as it was worth it. */
+	RELAIS_STATE_EXPIRED = 18,
+	RELAIS_STATE_CANCELLED = 19,
+	/* delivered to some of its recipients, and over */
+	RELAIS_STATE_PARTIAL = 20
+};
+
+struct relais_recipient {
+	char address[RELAIS_ADDRESS_SIZE];
+	enum relais_state state;
+	/* Those that count: a relay that is down costs none. */
+	unsigned attempts;
+	/* Milliseconds since 1970-01-01T00:00:00Z; 0: there is none to come */
+	int64_t next_attempt_ms;
+	/* The last reply, as in struct relais_answer. code 0: it was relaisd
+	   that said so, not a server; no text either: there was none yet */
+	int code;
+	char status[RELAIS_STATUS_SIZE];
+	char text[RELAIS_TEXT_SIZE];
+	/* Zero; so that members can be added. */
+	void *reserved[8];
+};
+
+/* Only the library makes these. */
+struct relais_message {
+	char id[RELAIS_ID_SIZE];
+	enum relais_state state;
+	/* Milliseconds since 1970-01-01T00:00:00Z; 0: not yet */
+	int64_t submitted_ms;
+	int64_t ended_ms;
+	struct relais_recipient *recipients;
+	size_t recipient_count;
+	/* Zero; so that members can be added. */
+	void *reserved[8];
+};
+
+/**
+ * Ask what became of a message: one's own, or any if an administrator asks.
+ *
+ * Needs no session. Thread: any, several at once.
+ *
+ * @param socket       path of the control socket; NULL: the one that the
+ *                     environment names in RELAIS_CONTROL_SOCKET, else
+ *                     /run/relais/control.sock
+ * @param id           as in struct relais_answer
+ * @param wait_s       let relaisd answer when the message's end is known, or
+ *                     after so many seconds, up to 300; 0: at once
+ * @param timeout_ms   whole call, milliseconds, and longer than wait_s; 0:
+ *                     until relaisd has been silent for a minute
+ * @param ret_message  yours if the result is RELAIS_OK, to be freed with
+ *                     relais_message_free(); else NULL
+ * @param ret_answer   why not; may be NULL
+ * @return RELAIS_OK: the status is known, whatever it is.
+ *         RELAIS_NO_SUCH_MESSAGE, RELAIS_UNAVAILABLE (nobody listens, or we
+ *         may not connect), RELAIS_TIMED_OUT, RELAIS_TRY_LATER (too many
+ *         questions), RELAIS_REJECTED, RELAIS_INVALID or RELAIS_NO_MEMORY
+ */
+RELAIS_EXPORT enum relais_result
+relais_status(const char *socket, const char *id, unsigned wait_s,
+              unsigned timeout_ms, struct relais_message **ret_message,
+              struct relais_answer *ret_answer);
+
+/**
+ * @param message  may be NULL
+ */
+RELAIS_EXPORT void relais_message_free(struct relais_message *message);
 
 #ifdef __cplusplus
 }

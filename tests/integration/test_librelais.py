@@ -3,6 +3,7 @@
 import collections
 import os
 import signal
+import socket as socketlib
 import subprocess
 import threading
 import time
@@ -18,7 +19,8 @@ LETTER = b"Subject: hello\n\nhello\n"
 
 (OK, PENDING, FAILED, PARTIAL) = range(4)
 (REJECTED, TRY_LATER, UNAVAILABLE, UNKNOWN, UNSUPPORTED, INVALID,
- BODY_UNREADABLE, NO_MEMORY) = range(16, 24)
+ BODY_UNREADABLE, NO_MEMORY, NO_SUCH_MESSAGE, TIMED_OUT) = range(16, 26)
+STATE_QUEUED, STATE_DELIVERED, STATE_FAILED = 1, 16, 17
 
 Answer = collections.namedtuple(
     "Answer", "result code error id recipient duplicate text")
@@ -208,13 +210,129 @@ def test_the_example_of_the_manual_works(relaisd):
     for _ in range(2):
         done = subprocess.run(
             [example], capture_output=True, timeout=PATIENCE,
-            env={**os.environ, "RELAIS_SOCKET": str(relaisd.socket)})
+            env={**os.environ, "RELAIS_SOCKET": str(relaisd.socket),
+                 "RELAIS_CONTROL_SOCKET": str(relaisd.control)})
         assert done.returncode == 0, done
-        ids.append(done.stdout.split()[-1])
+        queued, status = done.stdout.splitlines()
+        assert status.startswith(b"user@example.net: delivered (1 attempts; ")
+        ids.append(queued.split()[-1])
     assert ids[0] == ids[1]  # it has a key
     done = subprocess.run([example], capture_output=True, timeout=PATIENCE,
                           env={**os.environ, "RELAIS_SOCKET": "/nonexistent"})
     assert done.returncode == 1 and done.stderr.startswith(b"not queued: ")
+
+
+# ----------------------------------------------------------------- status
+
+
+Recipient = collections.namedtuple(
+    "Recipient", "address state attempts next_attempt_ms code status text")
+
+
+def ask_status(control, queue_id, wait=0, timeout=60000, user=None):
+    """(answer, (state, submitted_ms, ended_ms), recipients)"""
+    done = subprocess.run(
+        [CLIENT, "status", queue_id, str(wait), str(timeout)],
+        capture_output=True, timeout=PATIENCE, user=user,
+        env={**os.environ, "RELAIS_CONTROL_SOCKET": str(control)})
+    assert done.returncode == 0, done
+    first, *rest = done.stdout.splitlines()
+    answer = parse(first)
+    if not rest:
+        return answer, None, []
+    found, *numbers = rest[0].decode().split()
+    assert found == answer.id == queue_id
+    recipients = []
+    for line in rest[1:]:
+        words = line.decode().split(" ", 6)
+        words[1:5] = map(int, words[1:5])
+        recipients.append(Recipient(*words))
+    return answer, tuple(map(int, numbers)), recipients
+
+
+def test_status_of_what_was_delivered(relaisd):
+    before = time.time() * 1000 - 1
+    queue_id = relaisd.send(to=["a@example.net", "b@example.net"])
+    answer, message, recipients = ask_status(relaisd.control, queue_id, 60)
+    assert (answer.result, answer.code) == (OK, 200)
+    state, submitted_ms, ended_ms = message
+    assert state == STATE_DELIVERED
+    assert before <= submitted_ms <= ended_ms <= time.time() * 1000 + 1
+    assert [r.address for r in recipients] == ["a@example.net",
+                                               "b@example.net"]
+    for recipient in recipients:
+        assert recipient.state == STATE_DELIVERED
+        assert (recipient.attempts, recipient.next_attempt_ms) == (1, 0)
+
+
+def test_status_of_what_waits_has_the_reply(daemon, relay):
+    relay.answer("RCPT", "451 4.7.1 greylisted, come back")
+    relay.answer("RCPT", "550 5.1.1 no such user")
+    daemon.use_relay(relay)
+    daemon.start()
+    queue_id = daemon.send(to=["a@example.net", "b@example.net"])
+    wait_until(lambda: all(r["reply"] for r in
+                           daemon.show(queue_id)["recipients"])
+               and daemon.show(queue_id)["state"] == "queued", "the attempt")
+    answer, message, recipients = ask_status(daemon.control, queue_id)
+    assert (answer.result, message[0], message[2]) == (OK, STATE_QUEUED, 0)
+    later, never = recipients
+    assert (later.state, later.attempts, later.code, later.status) == (
+        STATE_QUEUED, 1, 451, "4.7.1")
+    assert "greylisted, come back" in later.text
+    assert later.next_attempt_ms > message[1]
+    assert (never.state, never.code, never.status) == (
+        STATE_FAILED, 550, "5.1.1")
+    assert never.next_attempt_ms == 0
+    # It isn't over: after the wait comes what is known.
+    start = time.monotonic()
+    answer, message, _ = ask_status(daemon.control, queue_id, wait=1)
+    assert (answer.result, message[0]) == (OK, STATE_QUEUED)
+    assert time.monotonic() - start >= 1
+    # A time-out below the wait is one, however relaisd keeps in touch.
+    start = time.monotonic()
+    answer, message, _ = ask_status(daemon.control, queue_id, 60, 300)
+    assert (answer.result, message) == (TIMED_OUT, None)
+    assert 0.3 <= time.monotonic() - start < 10
+
+
+def test_status_of_an_unknown_id(relaisd):
+    answer, message, _ = ask_status(relaisd.control, "0000000000000")
+    assert (answer.result, answer.code, answer.id) == (
+        NO_SUCH_MESSAGE, 404, "-")
+    assert message is None and answer.text
+
+
+@pytest.mark.parametrize("queue_id, wait", [
+    ("", 0), ("..", 0), ("0000000000000/content", 0), ("0000000000000", 301)])
+def test_status_asks_for_ids_only(client, socket, queue_id, wait):
+    answer, message, _ = ask_status(socket, queue_id, wait)
+    assert (answer.result, message) == (INVALID, None)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_status_of_anothers_message_is_unknown(relaisd):
+    queue_id = relaisd.send()
+    answer, message, _ = ask_status(relaisd.control, queue_id, user=33)
+    assert (answer.result, message) == (NO_SUCH_MESSAGE, None)
+    assert ask_status(relaisd.control, queue_id)[0].result == OK
+
+
+def test_status_without_relaisd(directory):
+    answer, message, _ = ask_status(directory / "none", "0000000000000")
+    assert (answer.result, answer.code, message) == (UNAVAILABLE, 0, None)
+    assert "No such file" in answer.text
+
+
+def test_status_of_a_silent_relaisd_times_out(directory):
+    path = directory / "silent"
+    with socketlib.socket(socketlib.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        start = time.monotonic()
+        answer, message, _ = ask_status(path, "0000000000000", 0, 300)
+        assert (answer.result, message) == (TIMED_OUT, None)
+        assert 0.3 <= time.monotonic() - start < 10
 
 
 # ---------------------------------------------------- with a scripted server

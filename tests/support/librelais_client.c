@@ -3,13 +3,17 @@
  *
  *     librelais_client memory|fd|closed|stream|again|batch FILE COUNT
  *         TIMEOUT_MS SENDER [KEY=VALUE ...] RECIPIENT ...
+ *     librelais_client status ID WAIT_S TIMEOUT_MS
  *
  * Includes nothing of relais but its public header, and prints a line for
- * each message: result, code, error, id, recipient, duplicate, text.
+ * each message: result, code, error, id, recipient, duplicate, text. A status
+ * has more lines: id, state, submitted, ended, and for each recipient address,
+ * state, attempts, next attempt, code, status, text.
  */
 #include "config.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,6 +156,27 @@ static void repeat(struct relais_session *session, const char *how,
 	free(data);
 }
 
+static void ask(const char *id, unsigned wait_s, unsigned timeout_ms)
+{
+	struct relais_message *message;
+	struct relais_answer answer;
+
+	(void)relais_status(NULL, id, wait_s, timeout_ms, &message, &answer);
+	print(&answer);
+	if (!message)
+		return;
+	printf("%s %d %" PRId64 " %" PRId64 "\n", message->id,
+	       (int)message->state, message->submitted_ms, message->ended_ms);
+	for (size_t i = 0; i < message->recipient_count; i++) {
+		const struct relais_recipient *to = &message->recipients[i];
+
+		printf("%s %d %u %" PRId64 " %d %s %s\n", to->address,
+		       (int)to->state, to->attempts, to->next_attempt_ms,
+		       to->code, to->status[0] ? to->status : "-", to->text);
+	}
+	relais_message_free(message);
+}
+
 int main(int argc, char *argv[])
 {
 	struct relais_session *session;
@@ -159,6 +184,10 @@ int main(int argc, char *argv[])
 	unsigned timeout_ms;
 	int i = 6;
 
+	if (argc == 5 && strcmp(argv[1], "status") == 0) {
+		ask(argv[2], (unsigned)atoi(argv[3]), (unsigned)atoi(argv[4]));
+		return 0;
+	}
 	if (argc < 6)
 		return 2;
 	count = (size_t)atoi(argv[3]);

@@ -55,6 +55,10 @@ IS(relais_finish,
 IS(relais_abort, void(struct relais_session *));
 IS(relais_submit_batch, size_t(struct relais_session *,
                                struct relais_submission *, size_t, unsigned));
+IS(relais_status,
+   enum relais_result(const char *, const char *, unsigned, unsigned,
+                      struct relais_message **, struct relais_answer *));
+IS(relais_message_free, void(struct relais_message *));
 
 static void check(const struct fact *facts, size_t count)
 {
@@ -102,6 +106,23 @@ static void structs_have_the_layout_they_had(void **state)
 		AT(relais_submission, data, 8),
 		AT(relais_submission, len, 16),
 		AT(relais_submission, answer, 24),
+		SIZE(struct relais_recipient, 872),
+		AT(relais_recipient, address, 0),
+		AT(relais_recipient, state, 512),
+		AT(relais_recipient, attempts, 516),
+		AT(relais_recipient, next_attempt_ms, 520),
+		AT(relais_recipient, code, 528),
+		AT(relais_recipient, status, 532),
+		AT(relais_recipient, text, 552),
+		AT(relais_recipient, reserved, 808),
+		SIZE(struct relais_message, 120),
+		AT(relais_message, id, 0),
+		AT(relais_message, state, 16),
+		AT(relais_message, submitted_ms, 24),
+		AT(relais_message, ended_ms, 32),
+		AT(relais_message, recipients, 40),
+		AT(relais_message, recipient_count, 48),
+		AT(relais_message, reserved, 56),
 	};
 
 	(void)state;
@@ -125,11 +146,24 @@ static void constants_have_the_values_they_had(void **state)
 		VALUE(RELAIS_INVALID, 21),
 		VALUE(RELAIS_BODY_UNREADABLE, 22),
 		VALUE(RELAIS_NO_MEMORY, 23),
+		VALUE(RELAIS_NO_SUCH_MESSAGE, 24),
+		VALUE(RELAIS_TIMED_OUT, 25),
+		VALUE(RELAIS_STATE_OTHER, 0),
+		VALUE(RELAIS_STATE_QUEUED, 1),
+		VALUE(RELAIS_STATE_DELIVERING, 2),
+		VALUE(RELAIS_STATE_HELD, 3),
+		VALUE(RELAIS_STATE_PARKED, 4),
+		VALUE(RELAIS_STATE_DELIVERED, 16),
+		VALUE(RELAIS_STATE_FAILED, 17),
+		VALUE(RELAIS_STATE_EXPIRED, 18),
+		VALUE(RELAIS_STATE_CANCELLED, 19),
+		VALUE(RELAIS_STATE_PARTIAL, 20),
 		VALUE(RELAIS_RETURN_UNSTATED, 0),
 		VALUE(RELAIS_RETURN_HEADERS, 1),
 		VALUE(RELAIS_RETURN_FULL, 2),
 		VALUE(RELAIS_ID_SIZE, 16),
 		VALUE(RELAIS_STATUS_SIZE, 20),
+		VALUE(RELAIS_ADDRESS_SIZE, 512),
 		VALUE(RELAIS_TEXT_SIZE, 256),
 		VALUE(RELAIS_NOTIFY_NEVER, 1),
 		VALUE(RELAIS_NOTIFY_SUCCESS, 2),
