@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "runtime/xalloc.h"
+#include "smtp/reply.h"
 
 /* A file that is no settings file at all must not flood the terminal. */
 #define ENTRIES_MAX 100
@@ -70,6 +71,7 @@ static void add(struct settings_errors *errors, bool is_warning,
                 va_list args)
 {
 	struct settings_error *entry;
+	char clean[1024];
 	char text[1024];
 	char *start;
 
@@ -86,9 +88,11 @@ static void add(struct settings_errors *errors, bool is_warning,
 		return;
 	}
 	(void)vsnprintf(text, sizeof(text), format, args);
+	/* The values that are quoted may hold anything. */
+	smtp_text_clean(clean, sizeof(clean), text, strlen(text));
 	start = where(place);
 	entry->text =
-	    xasprintf("%s%s%s", start, is_warning ? "warning: " : "", text);
+	    xasprintf("%s%s%s", start, is_warning ? "warning: " : "", clean);
 	free(start);
 }
 
