@@ -52,6 +52,7 @@ class Session:
     def __init__(self, number):
         self.number = number
         self.commands = []   # every line that came
+        self.octets = bytearray()  # all that came, as it came
         self.tls = None
         self.user = None
         self.answers = []    # to challenges that tell of a refusal
@@ -264,6 +265,7 @@ class _Dialogue:
         if not data:
             raise EOFError
         self.buffer += data
+        self.session.octets += data
 
     def _line(self):
         while b"\r\n" not in self.buffer:
