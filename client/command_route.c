@@ -80,6 +80,7 @@ static void print_answer(const struct output *output, const struct json *answer)
 {
 	const struct json *recipients = json_member(answer, "recipients");
 	const char *name = json_text(answer, "needs_alias");
+	const char *file = json_text(answer, "aliases_file");
 	size_t i;
 
 	for (i = 0; i < json_count(recipients); i++)
@@ -89,8 +90,8 @@ static void print_answer(const struct output *output, const struct json *answer)
 	output_format(
 	    output, STYLE_WARNING,
 	    "%s means nothing elsewhere and has no alias: add the line "
-	    "`%s: you@example.com` to /etc/aliases, then relaisctl reload",
-	    name, name);
+	    "`%s: you@example.com` to %s, then relaisctl reload",
+	    name, name, file ? file : "/etc/aliases");
 	fputc('\n', output->file);
 }
 

@@ -232,10 +232,10 @@ static struct smtp_answer on_rcpt(void *argument,
 	(void)snprintf(
 	    transaction->text, sizeof(transaction->text),
 	    "%.64s means nothing elsewhere and has no alias: add the line "
-	    "`%.64s: you@example.com` to /etc/aliases, or "
+	    "`%.64s: you@example.com` to %.100s, or "
 	    "`aliases: {%.64s: you@example.com}` to relais.yaml, then "
 	    "relaisctl reload",
-	    name, name, name);
+	    name, name, transaction->settings->aliases_file, name);
 	return smtp_answer(550, "5.1.1", transaction->text);
 }
 

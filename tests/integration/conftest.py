@@ -150,6 +150,8 @@ class Relaisd:
         self.process = None
         self.settings = {
             "hostname": "relais.example.com",
+            # Not the host's own.
+            "aliases_file": str(self.directory / "aliases"),
             "queue": {"directory": str(self.directory / "queue")},
             "receive": {"socket": str(self.socket)},
             "control": {"socket": str(self.control)},

@@ -464,7 +464,7 @@ def test_lets_the_null_sender_of_a_named_host_pass(direct, internet):
 # ------------------------------------------------------------------ its test
 
 
-def tested(direct, address, relay="out"):
+def relay_test(direct, address, relay="out"):
     """(exit code, steps by name, result) of relaisctl relay test --to."""
     answer = direct.ctl("relay", "test", relay, "--to", address, "--json")
     lines = [json.loads(line) for line in answer.stdout.splitlines()]
@@ -475,11 +475,11 @@ def tested(direct, address, relay="out"):
 
 def test_a_test_mail_goes_to_the_domains_exchanger(direct, internet):
     direct.start()
-    code, steps, result = tested(direct, "user@one.test")
+    code, steps, result = relay_test(direct, "user@one.test")
     assert code == 0 and result["result"] == "accepted", steps
     assert "mx1.test has 127.0.0.11" in steps["name"]["detail"]
     assert "relais" in internet.mx1.messages[0].content.decode()
-    code, steps, result = tested(direct, "user@fails-over.test")
+    code, steps, result = relay_test(direct, "user@fails-over.test")
     assert code == 0 and result["result"] == "accepted", steps
 
 
@@ -489,7 +489,7 @@ def test_a_test_mail_goes_to_the_domains_exchanger(direct, internet):
 ])
 def test_a_test_without_an_exchanger_names_itself(direct, domain, words):
     direct.start()
-    code, steps, result = tested(direct, f"user@{domain}.test")
+    code, steps, result = relay_test(direct, f"user@{domain}.test")
     assert code == 1 and not steps["name"]["ok"], steps
     assert words in steps["name"]["detail"]
     assert result["cause"], result
@@ -509,7 +509,7 @@ def test_serves_where_no_relay_is_configured(daemon, serve):
     relay = daemon.relay_state()
     assert (relay["managed"], relay["url"]) == ("built-in", "direct:")
     assert relay["port"] == 25
-    code, steps, result = tested(daemon, "user@one.test", "built-in")
+    code, steps, result = relay_test(daemon, "user@one.test", "built-in")
     assert code == 1 and steps["name"]["ok"], steps
     assert steps["connect"]["detail"].endswith(":25: Connection refused"), (
         steps)
