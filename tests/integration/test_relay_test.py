@@ -1,7 +1,10 @@
 """The relay test: each step, each cause, and what it never touches."""
 
+import concurrent.futures
 import contextlib
+import ctypes
 import json
+import os
 import socket
 import subprocess
 
@@ -281,6 +284,69 @@ def test_a_host_without_a_route_names_itself(daemon, lonely):
     assert "unreachable" in step["detail"], step
     assert "no way to the host" in step["cause"], step
     assert "ip route" in step["next"] and result["works_with"] is None
+
+
+def listen_there(daemon, port):
+    """A listener where that daemon is, though its relay is run from here."""
+    def listen():
+        # The namespace of a thread, which ends with this call.
+        libc = ctypes.CDLL(None, use_errno=True)
+        there = os.open(f"/proc/{daemon.process.pid}/ns/net", os.O_RDONLY)
+        try:
+            if libc.setns(there, 0) < 0:
+                raise OSError(ctypes.get_errno(), "setns")
+        finally:
+            os.close(there)
+        return socket.create_server(("127.0.0.1", port))
+
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        return thread.submit(listen).result()
+
+
+@pytest.mark.parametrize("port, security", [
+    (465, "tls"), (587, "starttls"), (25, "starttls")])
+def test_another_port_is_found_where_that_alone_works(
+        daemon, certificates, lonely, port, security):
+    daemon.settings["relays"] = {"office": {
+        "host": "localhost", "port": 2525, "security": "none",
+        "tls": {"ca_file": str(certificates / CA)}}}
+    daemon.start(wrapper=lonely)
+    with tls_relay(certificates, implicit_tls=security == "tls",
+                   listener=listen_there(daemon, port)) as relay:
+        code, steps, result = ask(daemon, "--to", "me@example.net")
+        assert code == 1 and failed(steps)["step"] == "connect", steps
+        assert result["works_with"] == {"security": security,
+                                        "port": port}, steps
+        assert "port is wrong, or blocked" in result["cause"]
+        tried = [s for s in steps if s["step"] == "try"]
+        assert [s["ok"] for s in tried][-1:] == [True]
+        assert f"port: {port}: works" in tried[-1]["detail"], tried
+        lines = [line for s in relay.sessions for line in s.commands]
+    assert not any(line.startswith(("MAIL", "AUTH")) for line in lines), lines
+
+
+def test_a_port_without_a_login_is_none_that_works(daemon, certificates,
+                                                   lonely):
+    daemon.settings["relays"] = {"office": {
+        "host": "localhost", "port": 2525, "security": "starttls",
+        "username": "app", "password": "secret",
+        "tls": {"ca_file": str(certificates / CA)}}}
+    daemon.start(wrapper=lonely)
+    with contextlib.ExitStack() as stack:
+        # Port 25 takes mail of strangers: nothing for who has a login.
+        relays = [stack.enter_context(tls_relay(
+            certificates, implicit_tls=port == 465,
+            users={"app": "secret"} if port == 587 else None,
+            listener=listen_there(daemon, port))) for port in (465, 587, 25)]
+        code, steps, result = ask(daemon)
+        assert code == 1
+        assert result["works_with"] == {"security": "starttls", "port": 587}
+        details = [s["detail"] for s in steps if s["step"] == "try"]
+        assert "no login there" in details[0] and "works" in details[1]
+        lines = [line for relay in relays for s in relay.sessions
+                 for line in s.commands]
+        assert not any(line.startswith(("MAIL", "AUTH")) for line in lines)
+        assert not relays[2].sessions
 
 
 @pytest.fixture
