@@ -25,6 +25,7 @@
 #include "control/draft.h"
 #include "control/draft_json.h"
 #include "control/form.h"
+#include "control/gate.h"
 #include "control/mime.h"
 #include "control/request.h"
 #include "control/submission_answer.h"
@@ -34,6 +35,8 @@
 #include "settings.h"
 
 #define MESSAGES_MAX 1000
+/* What the messages of an array may be together, beside GATE_COST_JSON. */
+#define MADE_EXTRA (1024 * 1024)
 
 /* What became of one message so far. */
 struct posted {
@@ -48,9 +51,10 @@ struct posting {
 	struct posted *posted;
 	unsigned count;
 	bool is_array;
-	const struct form *form;      /* while it is read; or NULL */
-	char *key;                    /* of the header field; or NULL */
-	char error[DRAFT_ERROR_SIZE]; /* of the draft that is being filled */
+	uint64_t made_bytes, made_max; /* of an array: so far, at most */
+	const struct form *form;       /* while it is read; or NULL */
+	char *key;                     /* of the header field; or NULL */
+	char error[DRAFT_ERROR_SIZE];  /* of the draft that is being filled */
 };
 
 static char *read_key_field(struct request *request);
@@ -210,6 +214,13 @@ static int read_json(struct posting *posting, const char *text, size_t len)
 		len--;
 	}
 	posting->is_array = len > 0 && *text == '[';
+	if (posting->is_array && posting->form != NULL) {
+		/* Each would have all files of the form. */
+		(void)snprintf(posting->error, sizeof(posting->error),
+		               "message: a form has one, as an object");
+		return -EINVAL;
+	}
+	posting->made_max = GATE_COST_JSON * (uint64_t)len + MADE_EXTRA;
 	r = draft_json_read(text, len, &taker, &posting->is_array,
 	                    posting->error);
 	if (r < 0)
@@ -314,6 +325,7 @@ static void add_message(struct posting *posting, const struct draft *draft)
 	buffer_init(&commands, 0);
 	mime_build(draft, &data, &len);
 	draft_append_commands(draft, len, &commands);
+	posting->made_bytes += len + commands.len;
 	if (!draft->is_dry_run) {
 		content = evbuffer_new();
 		if (content == NULL ||
@@ -344,6 +356,10 @@ static void end_draft(void *context, struct draft *draft, const char *error)
 		error = posting->error;
 	if (error == NULL && draft_check(draft, posting->error) < 0)
 		error = posting->error;
+	/* What the query says is in every one of them. */
+	if (error == NULL && posting->is_array &&
+	    posting->made_bytes > posting->made_max)
+		error = "the messages are far larger than what was posted";
 	if (error == NULL)
 		add_message(posting, draft);
 	else

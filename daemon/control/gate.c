@@ -181,6 +181,7 @@ static void read_head(const struct gate *gate, struct body *ret_body)
 {
 	const char *line = gate->head.data, *value;
 	const char *end = line + gate->head.len, *next;
+	bool has_type = false;
 
 	*ret_body = (struct body){ .cost = GATE_COST_JSON };
 	for (; (next = memchr(line, '\n', (size_t)(end - line))) != NULL;
@@ -196,7 +197,10 @@ static void read_head(const struct gate *gate, struct body *ret_body)
 			    errno == 0 && isdigit((unsigned char)*value);
 		} else if (is_field(line, len, "Transfer-Encoding", &value)) {
 			ret_body->is_chunked = true;
-		} else if (is_field(line, len, "Content-Type", &value)) {
+		} else if (!has_type &&
+		           is_field(line, len, "Content-Type", &value)) {
+			/* Of several, evhttp finds the first. */
+			has_type = true;
 			if (strncasecmp(value, "message/", 8) == 0)
 				ret_body->cost = GATE_COST_RAW;
 			else if (strncasecmp(value, "multipart/", 10) == 0)

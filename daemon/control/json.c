@@ -58,6 +58,13 @@ int json_walk(const char *text, size_t len, json_visit visit, void *context,
 	return r;
 }
 
+static int complain(const struct walk *walk, const char *path, const char *what)
+{
+	snprintf(walk->error, JSON_ERROR_SIZE, "%s%s%s", path,
+	         *path ? ": " : "", what);
+	return -EINVAL;
+}
+
 static int walk_members(const struct walk *walk, json_t *object,
                         const char *prefix)
 {
@@ -69,6 +76,8 @@ static int walk_members(const struct walk *walk, json_t *object,
 		char path[PATH_SIZE];
 		int r;
 
+		if (*name == '\0')
+			return complain(walk, prefix, "a name is empty");
 		snprintf(path, sizeof(path), "%s%s%s", prefix,
 		         *prefix ? "." : "", name);
 		r = visit_member(walk, path, member, *prefix);
@@ -149,13 +158,6 @@ int json_walk_all(const char *text, size_t len, json_visit visit, void *context,
 	return r;
 }
 
-static int complain(const struct walk *walk, const char *path, const char *what)
-{
-	snprintf(walk->error, JSON_ERROR_SIZE, "%s%s%s", path,
-	         *path ? ": " : "", what);
-	return -EINVAL;
-}
-
 static int walk_items(const struct walk *walk, json_t *array, const char *path,
                       unsigned depth)
 {
@@ -185,6 +187,9 @@ static int walk_object(const struct walk *walk, json_t *object,
 	{
 		if (r < 0)
 			return r;
+		/* Its path would be that of the object it is in. */
+		if (*name == '\0')
+			return complain(walk, path, "a name is empty");
 		if (snprintf(below, sizeof(below), "%s%s%s", path,
 		             *path ? "." : "", name) >= PATH_SIZE)
 			return complain(walk, path, "a name is too long");

@@ -330,10 +330,16 @@ def test_nothing_can_be_smuggled_in(relaisd, members):
     (b'{"text":"a\\u0000b"}', 400, "bad_json"),
     (b"[" * 3000, 400, "bad_json"),
     (b"\xff\xfe", 400, "bad_json"),
+    # A path like that of the message itself would end it twice.
+    (b'{"from":"a@b","to":"c@d","text":"x","":{}}', 422, "bad_message"),
+    (b'{"":{"from":"a@b","to":"c@d","text":"x"}}', 422, "bad_message"),
+    (b'[{"":{"from":"a@b","to":"c@d","text":"x"}}]', 422, "bad_message"),
+    (b'[{"from":"a@b","to":"c@d","":{"":{}}}]', 422, "bad_message"),
 ])
 def test_a_body_that_is_no_message_is_refused(relaisd, body, status, code):
     got, answer, _ = post(relaisd, body)
     assert (got, answer["error"]["code"]) == (status, code), answer
+    assert post_raw(relaisd)[0] == 201
 
 
 # --------------------------------------------------------------------- forms
@@ -400,6 +406,11 @@ def test_curl_sends_a_file_as_it_is(relaisd, directory):
     b"--b\r\nX: y\r\n\r\nz\r\n--b--\r\n",
     b"--b\r\nContent-Disposition: form-data; name=text\r\n\r\na\0b\r\n--b--",
     b"--b\r\nContent-Disposition: form-data; name=message\r\n\r\n[]\r\n--b--",
+    # Each of an array would have all of the form's files.
+    b"--b\r\nContent-Disposition: form-data; name=message\r\n\r\n"
+    b'[{"from":"a@b","to":"c@d"}]\r\n'
+    b"--b\r\nContent-Disposition: form-data; name=f; filename=f\r\n\r\n"
+    b"x\r\n--b--",
     b"--c\r\n",
 ])
 def test_a_broken_form_is_refused(relaisd, body):
@@ -443,6 +454,34 @@ def test_the_rate_of_a_submitter_is_one_for_both_sockets(daemon):
         (post_raw(daemon) for _ in range(4))])
     assert [status for status, _ in answers] == [201, 201, 201, 429]
     assert int(answers[3][1]) > 0
+
+
+def test_the_queue_share_of_a_submitter_is_one_for_both_sockets(daemon):
+    daemon.settings["relays"] = {"away": {"url": "lmtp:///nowhere.sock"}}
+    daemon.settings["queue"]["maximum"] = "1GiB"  # the share: 10 MiB
+    daemon.settings["submitters"] = [
+        {"user": WEB, "share": "1%"}, {"user": 65534, "queued": 2}]
+    daemon.start()
+    large = HELLO + (b"x" * 76 + b"\r\n") * (6 * 1024 * 1024 // 78)
+
+    def submit(uid, content):
+        return as_user(uid, lambda: post_raw(daemon, content)[:2])
+
+    assert submit(WEB, large)[0] == 201
+    status, answer = submit(WEB, large)
+    assert status == 503, answer
+    assert "may have 10 MiB, 1 % of the queue" in answer["error"]["message"]
+    assert submit(WEB, HELLO)[0] == 201
+    # Messages that wait, whichever way they came.
+    assert submit(65534, HELLO)[0] == 201
+    assert daemon.sendmail("user@example.net", input=HELLO,
+                           user=65534).returncode == 0
+    status, answer = submit(65534, HELLO)
+    assert status == 503, answer
+    assert "uid 65534 may have 2" in answer["error"]["message"]
+    messages = [{**ADDRESSES, "text": "x"}] * 2
+    answer = as_user(65534, lambda: post(daemon, messages)[1])
+    assert [each["status"] for each in answer] == [503, 503]
 
 
 def test_a_recipient_that_means_nothing_is_named(daemon):
@@ -547,6 +586,28 @@ def test_large_bodies_share_the_memory_of_receive(daemon):
         == 201, "the memory to be free")
     assert fourth
     assert is_sanitized or daemon.memory_bytes() < 40 << 20
+
+
+def test_a_second_content_type_does_not_make_a_body_cheaper(daemon):
+    daemon.settings["receive"]["memory"] = "8MiB"
+    daemon.start()
+    connection = UnixHTTPConnection(daemon.control)
+    connection.putrequest("POST", "/v1/messages")
+    connection.putheader("Content-Type", "application/json")
+    connection.putheader("Content-Type", "message/rfc822")
+    connection.putheader("Content-Length", str(5 << 20))
+    connection.endheaders()
+    assert connection.getresponse().status == 413
+    connection.close()
+
+
+def test_an_array_is_about_as_large_as_what_was_posted(relaisd):
+    status, answer, _ = post(relaisd, [ADDRESSES] * 1000,
+                             "?text=" + "x" * 12000)
+    assert status == 200
+    bad = [each for each in answer if each["status"] == 422]
+    assert 800 < len(bad) < 1000
+    assert "far larger" in bad[0]["error"]["message"]
 
 
 def test_a_full_queue_says_so(daemon):
