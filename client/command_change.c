@@ -179,7 +179,7 @@ static int change_selected(struct invocation *invocation,
 	bool is_dry_run = invocation->values[OPTION_DRY_RUN];
 	bool asks = !is_dry_run && !invocation->values[OPTION_YES] &&
 	            isatty(STDIN_FILENO);
-	struct json *answer;
+	struct json *answer = NULL;
 	int64_t matched = 0;
 	int r;
 

@@ -94,7 +94,7 @@ static int read_pages(struct listing *listing)
 
 	listing->cursor[0] = '\0';
 	do {
-		struct json *page;
+		struct json *page = NULL;
 
 		r = read_page(listing, &page);
 		if (r != EXIT_FINE)

@@ -200,7 +200,7 @@ static int put_file(struct json *mail, const char *member, const char *path)
 	if (r == 0)
 		r = buffer_take(&text, &data, &len);
 	buffer_done(&text);
-	if (r < 0) {
+	if (r != 0) {
 		command_complain("%s cannot be read: %s",
 		                 strcmp(path, "-") == 0 ? "stdin" : path,
 		                 strerror(-r));

@@ -52,7 +52,7 @@ int command_show(struct invocation *invocation)
 
 static int show_one(struct invocation *invocation, const char *id)
 {
-	struct json *message;
+	struct json *message = NULL;
 	struct json *relay;
 	int r;
 
@@ -152,7 +152,7 @@ static int wait_for_one(struct invocation *invocation, const char *id,
 		int64_t left_s =
 		    (give_up_ms - clock_boottime_ms() + 999) / 1000;
 		const char *state;
-		struct json *message;
+		struct json *message = NULL;
 		bool is_over;
 		int r;
 

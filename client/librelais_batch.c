@@ -32,6 +32,8 @@ size_t relais_submit_batch(struct relais_session *session,
 
 	relais_abort(session);
 	session_set_timeout(session, timeout_ms);
+	if (width == 0)
+		return 0;
 	for (size_t i = 0; i < count + width; i++) {
 		unsigned link = (unsigned)(i % width);
 

@@ -57,7 +57,7 @@ int sendmail_list(void)
 	struct listing listing = { 0 };
 	struct json_reader page;
 	char target[sizeof(PAGE_TARGET) + 8 + QUEUE_ID_SIZE];
-	char *answer;
+	char *answer = NULL;
 	int code;
 
 	do {

@@ -162,7 +162,7 @@ static void read_file(struct settings_reader *reader,
 {
 	struct settings_place place = { .file = keep_name(reader, path) };
 	struct settings_node *root = NULL;
-	struct stat status;
+	struct stat status = { 0 };
 	char *bytes = NULL;
 	size_t len = 0;
 	int r;

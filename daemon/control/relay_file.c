@@ -67,7 +67,7 @@ static int read_tree(const char *path, struct settings_node **ret_root)
 	int r;
 
 	r = read_bytes(path, &bytes, &len);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	settings_errors_init(&errors);
 	r = settings_yaml_parse(ret_root, path, bytes, len, &errors);

@@ -166,10 +166,12 @@ void brake_done(struct brake *brake)
 
 void brake_clear(struct brake *brake)
 {
-	struct brake_hold *hold;
+	struct brake_hold *hold, *next;
 
-	while ((hold = LIST_FIRST(&brake->holds)) != NULL)
+	for (hold = LIST_FIRST(&brake->holds); hold != NULL; hold = next) {
+		next = LIST_NEXT(hold, links);
 		drop(brake, hold);
+	}
 	brake->streak = (struct brake_streak){ 0 };
 	brake->relay_signature = 0;
 }

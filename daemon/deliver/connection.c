@@ -256,6 +256,7 @@ static int read_some(struct connection *connection, size_t *ret_len)
 	ssize_t n;
 	int r;
 
+	*ret_len = 0;
 	r = buffer_reserve(&connection->in, READ_SIZE);
 	if (r < 0)
 		return r;

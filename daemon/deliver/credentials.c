@@ -88,12 +88,14 @@ static void entry_free(struct entry *entry)
 
 void credentials_free(struct credentials *credentials)
 {
-	struct entry *entry;
+	struct entry *entry, *next;
 
 	if (!credentials)
 		return;
-	while ((entry = LIST_FIRST(&credentials->entries)))
+	for (entry = LIST_FIRST(&credentials->entries); entry; entry = next) {
+		next = LIST_NEXT(entry, link);
 		entry_free(entry);
+	}
 	free(credentials);
 }
 

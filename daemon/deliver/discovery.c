@@ -39,9 +39,10 @@ static void discovery_free(struct discovery *discovery)
 
 void discovery_free_all(struct discovery_list *list)
 {
-	struct discovery *discovery;
+	struct discovery *discovery, *next;
 
-	while ((discovery = LIST_FIRST(list))) {
+	for (discovery = LIST_FIRST(list); discovery; discovery = next) {
+		next = LIST_NEXT(discovery, link);
 		resolver_query_free(discovery->query);
 		discovery_free(discovery);
 	}

@@ -149,6 +149,7 @@ static struct priority_lines *next_priority(struct relay *relay, unsigned kinds,
 {
 	bool is_any_ready;
 
+	assert(lowest < RELAY_PRIORITIES);
 	do {
 		is_any_ready = false;
 		for (unsigned i = 0; i <= lowest; i++) {

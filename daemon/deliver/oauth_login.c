@@ -208,10 +208,12 @@ static void login_free(struct oauth_login *login)
 
 void oauth_login_free_all(struct oauth *oauth)
 {
-	struct oauth_login *login;
+	struct oauth_login *login, *next;
 
-	while ((login = LIST_FIRST(&oauth->logins)))
+	for (login = LIST_FIRST(&oauth->logins); login; login = next) {
+		next = LIST_NEXT(login, link);
 		login_free(login);
+	}
 }
 
 static void start_call(struct oauth_login *login, const char *url,

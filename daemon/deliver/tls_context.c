@@ -109,10 +109,15 @@ out:
 
 void tls_context_unref(struct tls_context *context)
 {
+	struct session *session, *next;
+
 	if (!context || --context->references > 0)
 		return;
-	while (!LIST_EMPTY(&context->sessions))
-		session_free(context, LIST_FIRST(&context->sessions));
+	for (session = LIST_FIRST(&context->sessions); session;
+	     session = next) {
+		next = LIST_NEXT(session, link);
+		session_free(context, session);
+	}
 	SSL_CTX_free(context->ssl);
 	free(context->key);
 	free(context);
@@ -354,13 +359,13 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
 	if (!context || !peer || strlen(peer) >= PEER_SIZE)
 		return 0;
 	kept = find_session(context, peer);
+	if (!kept && context->session_count >= SESSIONS_MAX)
+		kept = LIST_FIRST(&context->sessions);
 	if (kept)
 		session_free(context, kept);
 	kept = calloc(1, sizeof *kept);
 	if (!kept)
 		return 0;
-	if (context->session_count >= SESSIONS_MAX)
-		session_free(context, LIST_FIRST(&context->sessions));
 	(void)snprintf(kept->peer, sizeof kept->peer, "%s", peer);
 	kept->session = session;
 	LIST_INSERT_HEAD(&context->sessions, kept, link);

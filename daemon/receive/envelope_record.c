@@ -2,6 +2,7 @@
 
 #include "receive/envelope_record.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +65,8 @@ bool envelope_record(struct message *message, const struct settings *settings,
 		return false;
 	}
 
+	/* A name stands for itself at least. */
+	assert(expansion.list != NULL);
 	size = expansion.count * sizeof(*expansion.list);
 	message->recipients = message_allocate(message, size);
 	memcpy(message->recipients, expansion.list, size);

@@ -112,7 +112,6 @@ int listener_new_tcp(struct listener **ret_listener, struct event_base *base,
 		goto out;
 	listener->fd = socket(storage.ss_family,
 	                      SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	r = -EIO;
 	if (listener->fd < 0 ||
 	    setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &on,
 	               sizeof(on)) < 0 ||
