@@ -12,6 +12,8 @@
 #define PATH_SIZE 128
 /* A message in an array, its attachments, one of them, its members */
 #define DEPTH_MAX 5
+/* What a tree may take, beside four times its text (gate.h). */
+#define TREE_EXTRA (16u * 1024 * 1024)
 
 static const struct settings_place place_of_request = { "request", 0, 0 };
 
@@ -138,6 +140,31 @@ static int convert(json_t *member, struct json_value *ret_value)
 
 /* ------------------------------------------------------------ of any depth */
 
+/*
+ * About what its tree takes, texts aside: `{}` is a hundred times as large in
+ * memory as it is here.
+ */
+static uint64_t weigh(const char *text, size_t len)
+{
+	uint64_t weight = 0;
+	bool is_quoted = false;
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if (text[i] == '"')
+			is_quoted = !is_quoted;
+		else if (is_quoted)
+			i += text[i] == '\\';
+		else if (text[i] == '{')
+			weight += 256;
+		else if (text[i] == '[')
+			weight += 128;
+		else if (text[i] == ',' || text[i] == ':')
+			weight += 96;
+	}
+	return weight;
+}
+
 int json_walk_all(const char *text, size_t len, json_visit visit, void *context,
                   char error[JSON_ERROR_SIZE])
 {
@@ -146,6 +173,10 @@ int json_walk_all(const char *text, size_t len, json_visit visit, void *context,
 	json_t *root;
 	int r;
 
+	if (weigh(text, len) > 4 * (uint64_t)len + TREE_EXTRA)
+		return complain(&walk, "",
+		                "made of too many pieces; send several "
+		                "requests");
 	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &mistake);
 	if (!root) {
 		snprintf(error, JSON_ERROR_SIZE,

@@ -610,6 +610,18 @@ def test_an_array_is_about_as_large_as_what_was_posted(relaisd):
     assert "far larger" in bad[0]["error"]["message"]
 
 
+@pytest.mark.parametrize("piece", [b"{}", b"[]", b'{"a":1}', b"1", b'""'])
+def test_many_small_pieces_of_json_take_no_memory(relaisd, piece):
+    count = (15 << 20) // (len(piece) + 1)
+    status, answer, _ = post(relaisd, b"[" + b",".join([piece] * count) + b"]")
+    assert status == 422
+    assert "too many pieces" in answer["error"]["message"]
+    # A bracket in a text is none.
+    text = "{[,:" * (1 << 20) + '"\\'
+    assert post(relaisd, {**ADDRESSES, "text": text})[0] == 201
+    assert is_sanitized or relaisd.memory_bytes() < 100 << 20
+
+
 def test_a_full_queue_says_so(daemon):
     daemon.settings["queue"]["maximum"] = "64MiB"
     daemon.settings["receive"]["message_size"] = "16MiB"
