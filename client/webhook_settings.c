@@ -11,7 +11,7 @@
 
 #include "pattern.h"
 
-#define BATCH_MAX 1000
+#define BATCH_MAX 1000u
 #define HOUR_MS   (60 * 60 * 1000u)
 
 static const struct {

@@ -312,9 +312,7 @@ static void on_device(struct https_call *call)
 	if (call->status != 200 || !said.device_code || !said.user_code ||
 	    !said.verification_uri) {
 		fail_by_answer(login, "device", call, &said);
-		token_answer_done(&said);
-		https_call_free(call);
-		return;
+		goto out;
 	}
 	login->device_code = said.device_code;
 	said.device_code = NULL;
@@ -330,9 +328,10 @@ static void on_device(struct https_call *call)
 	step->expires_in_s =
 	    (uint32_t)((login->deadline_ms - clock_boottime_ms()) / 1000);
 	tell_take(login, step);
+	set_timer(login, 1000 * (int64_t)login->interval_s);
+out:
 	token_answer_done(&said);
 	https_call_free(call);
-	set_timer(login, 1000 * (int64_t)login->interval_s);
 }
 
 /* RFC 8628 3.5. False: it is over. */
@@ -392,8 +391,7 @@ static void start_browser(struct oauth_login *login)
 	    xasprintf("http://%s:%u", host, login->order.redirect_port);
 	step->url = token_request_authorization(
 	    &relay->oauth, login->redirect_uri, relay->username, &login->proof);
-	step->detail = xasprintf("open the page in a browser, and log in as "
-	                         "%s",
+	step->detail = xasprintf("open the page in a browser, and log in as %s",
 	                         relay->username);
 	step->expires_in_s = PATIENCE_S;
 	tell_take(login, step);
