@@ -7,53 +7,54 @@ Which case is tested where; without a name of a file it is below. A slash
 stands for a unit test, dialogues/ for a conversation in tests/dialogues.
 
 Content that comes in
-  only CRLF.CRLF ends it; LF is a line     test_what_comes_in_leaves_whole,
-    end, bare CR and NUL are refused         test_receive, /test_smtp_dot_stuffing
-                                             (every short text in every cut),
-                                             /test_smtp_server, fuzz_smtp_server
-  the same in chunks                       the same by BDAT, fuzz_bdat, dialogues/
-                                             server/takes_chunks_cut_anywhere
-  the same by relais-sendmail and HTTP     the same, test_sendmail,
-                                             test_http_submission
-  sendmail -bs with LF or CRLF             test_sendmail, /test_line_translator
-  dots, CR and LF cut by buffers           test_dots_survive_every_boundary
-  text that was already in the queue       /test_smtp_dot_stuffing (the encoder
-                                             lets no bare CR or LF through)
-  content that cannot be read to its end   dialogues/client/never_ends_content_…
-  lines of more than 998 octets stay       test_bytes_survive
-  number and size of header fields, hops   /test_header, dialogues/server/
-                                             keeps_its_limits
+  only CRLF.CRLF ends it; LF is a line   test_what_comes_in_leaves_whole,
+    end, bare CR and NUL are refused       test_receive, /test_smtp_dot_stuffing
+                                           (every short text in every cut),
+                                           /test_smtp_server, fuzz_smtp_server
+  the same in chunks                     the same by BDAT, fuzz_bdat, dialogues/
+                                           server/takes_chunks_cut_anywhere
+  the same by relais-sendmail and HTTP   the same, test_sendmail,
+                                           test_http_submission
+  sendmail -bs with LF or CRLF           test_sendmail, /test_line_translator
+  dots, CR and LF cut by buffers         test_dots_survive_every_boundary
+  text that was already in the queue     /test_smtp_dot_stuffing (the encoder
+                                           lets no bare CR or LF through)
+  content that cannot be read to its end dialogues/client/never_ends_content_…
+  lines of more than 998 octets stay     test_bytes_survive
+  number and size of header fields, hops /test_header, dialogues/server/
+                                           keeps_its_limits
 Commands that come in
-  bare LF, bare CR, NUL, controls          test_refuses_a_command_that_…,
-                                             dialogues/server/closes_on_a_…
-  envelope parameters as xtext             test_refuses_a_command_that_…,
-                                             test_a_parameter_stays_in_its_field
-  lines without end, HTTP, pipelining      /test_smtp_server, dialogues/server
-  plaintext behind our STARTTLS            there is no STARTTLS to ask for
+  bare LF, bare CR, NUL, controls        test_refuses_a_command_that_…,
+                                           dialogues/server/closes_on_a_…
+  envelope parameters as xtext           test_refuses_a_command_that_…,
+                                           test_a_parameter_stays_in_its_field
+  lines without end, HTTP, pipelining    /test_smtp_server, dialogues/server
+  paths: brackets, routes, quoting       /test_address, /test_smtp_command
+  plaintext behind our STARTTLS          there is no STARTTLS to ask for
 Values that become commands or fields
-  addresses, ids, tags: relais-sendmail    test_sendmail_lets_no_option_break_out
-  the same of librelais                    /test_envelope_commands
-  relaisctl send                           test_relaisctl_lets_no_value_break_out
-  JSON and queries over HTTP               test_http_submission, fuzz_submission
-  settings of a file or the control API    test_no_setting_breaks_out,
-                                             /test_settings_yaml
-  templates, HELO names in Received        /test_compose
-  display names: specials, other letters   /test_headers, test_http_submission
-  aliases                                  /test_aliases, test_no_setting_…
-  user names, passwords, tokens            base64 in AUTH: /test_sasl
-  log lines                                the grammar that conftest.py checks
-                                             for each daemon's log, /test_log
+  addresses, ids, tags: relais-sendmail  test_sendmail_lets_no_option_break_out
+  the same of librelais                  /test_envelope_commands
+  relaisctl send                         test_relaisctl_lets_no_value_break_out
+  JSON and queries over HTTP             test_http_submission, fuzz_submission
+  settings of a file or the control API  test_no_setting_breaks_out,
+                                           /test_settings_yaml
+  templates, HELO names in Received      /test_compose
+  display names: specials, other letters /test_headers, test_http_submission
+  aliases                                /test_aliases, test_no_setting_…
+  user names, passwords, tokens          base64 in AUTH: /test_sasl
+  log lines                              the grammar that conftest.py checks
+                                           for each daemon's log, /test_log
 What a relay says
-  NUL, CR, controls, over-long lines       test_a_reply_is_cleaned_wherever_…,
-                                             /test_smtp_reply, fuzz_smtp_reply
-  endless lines and replies, no SMTP       test_faults, /test_smtp_reply
-  lines of differing codes                 test_the_last_code_decides_and_…
-  answers to what was not asked            test_faults, dialogues/client/
-                                             drops_a_server_that_is_out_of_step
-  answers behind STARTTLS' 220             test_faults, /test_transport_tls,
-                                             dialogues/client/refuses_clear_text_…
-  EHLO before TLS is forgotten             dialogues/client/asks_again_for_…
-  odd keywords of EHLO, challenges         fuzz_ehlo, fuzz_smtp_client, /test_sasl
+  NUL, CR, controls, over-long lines     test_a_reply_is_cleaned_wherever_…,
+                                           /test_smtp_reply, fuzz_smtp_reply
+  endless lines and replies, no SMTP     test_faults, /test_smtp_reply
+  lines of differing codes               test_the_last_code_decides_and_…
+  answers to what was not asked          test_faults, dialogues/client/
+                                           drops_a_server_that_is_out_of_step
+  answers behind STARTTLS' 220           test_faults, /test_transport_tls,
+                                           dialogues/client/refuses_clear_text_…
+  EHLO before TLS is forgotten           dialogues/client/asks_again_for_…
+  odd keywords of EHLO, challenges       fuzz_ehlo, fuzz_smtp_client, /test_sasl
 """
 
 import http.client
@@ -82,7 +83,8 @@ TEXT = [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r\n.\r\n", b"\n\n.\n\n",
         b"\r\n..\r\n", b"\r\n...\r\n", b"\r\n. \r\n", b"\n..\n", b"\n.QUIT\n",
         b"\r\n.\r\n.\r\n", b"\n\r\n.\n\r\n"]
 DAMAGED = [b"\r.\r", b"\r.\n", b"\r.\r\n", b"\r\n.\r", b"\r\r\n.\r\r\n",
-           b"\r\n.\r\r\n", b"\r\n.\0\r\n", b"\r\n\0.\r\n", b"\0", b"\r\0\n.\r\n"]
+           b"\r\n.\r\r\n", b"\r\n.\0\r\n", b"\r\n\0.\r\n", b"\0",
+           b"\r\0\n.\r\n"]
 
 
 def check_wire(relay, *recipients, sender=APP):
