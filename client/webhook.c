@@ -62,7 +62,7 @@ static void deliver(struct webhook *webhook);
 
 int main(int argc, char *argv[])
 {
-	struct webhook webhook = { .position = 0 };
+	static struct webhook webhook; /* kept until the process ends */
 	int r;
 
 	(void)signal(SIGPIPE, SIG_IGN);

@@ -39,6 +39,17 @@ import ssl
 import struct
 import threading
 
+TCP_ESTABLISHED = 1  # <netinet/tcp.h>
+
+
+def is_established(connection):
+    """Has the other side not closed it, whether that was read or not?"""
+    try:
+        return connection.family == socket.AF_UNIX or connection.getsockopt(
+            socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == TCP_ESTABLISHED
+    except OSError:
+        return False
+
 
 class Message:
     def __init__(self, sender, recipients, content, session):
@@ -182,7 +193,8 @@ class Relay:
             session = Session(len(self.sessions))
             self.sessions.append(session)
             self._open.add(connection)
-            self.most_at_once = max(self.most_at_once, len(self._open))
+            self.most_at_once = max(self.most_at_once,
+                                    sum(map(is_established, self._open)))
             self.changed.notify_all()
         try:
             if connection.family != socket.AF_UNIX:
