@@ -192,6 +192,7 @@ static int read_recipients(struct json_reader *list,
 
 	if (message->recipients || !json_reader_enter_array(list))
 		return -EPROTO;
+	message->recipient_count = 0;
 	while (json_reader_next_item(list)) {
 		if (message->recipient_count == room) {
 			struct relais_recipient *more;

@@ -465,6 +465,7 @@ enum client_state client_fail(struct smtp_client *client,
 static enum client_state fail_reply(struct smtp_client *client,
                                     const struct smtp_reply *reply)
 {
+	const struct smtp_client_auth *auth = client->options.auth;
 	struct verdict verdict;
 
 	verdict_from_reply_by(&verdict, reply, steps[client->state].phase,
@@ -475,9 +476,8 @@ static enum client_state fail_reply(struct smtp_client *client,
 		verdict.fault = FAULT_PROTOCOL;
 	}
 	verdict.scope = SCOPE_RELAY;
-	if (client->state == AWAIT_AUTH && client->options.auth->explain)
-		client->options.auth->explain(client->options.auth->context,
-		                              &verdict);
+	if (client->state == AWAIT_AUTH && auth && auth->explain)
+		auth->explain(auth->context, &verdict);
 	return client_fail(client, &verdict);
 }
 

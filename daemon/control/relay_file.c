@@ -2,6 +2,7 @@
 
 #include "control/relay_file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -67,8 +68,9 @@ static int read_tree(const char *path, struct settings_node **ret_root)
 	int r;
 
 	r = read_bytes(path, &bytes, &len);
-	if (r != 0)
+	if (r < 0)
 		return r;
+	assert(bytes != NULL);
 	settings_errors_init(&errors);
 	r = settings_yaml_parse(ret_root, path, bytes, len, &errors);
 	settings_errors_done(&errors);
