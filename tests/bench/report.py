@@ -44,7 +44,7 @@ def table(measured):
     machine = measured["machine"]
     goals = [goal for row in measured["rows"] for goal in row["goals"]]
     lines = [f"{machine['relais']}, {machine['time']}, {machine['cpus']} "
-             f"CPUs, Linux {machine['kernel']}, load {machine['load']:.1f} "
+             f"CPUs, Linux {machine['kernel'].split('-')[0]}, load {machine['load']:.1f} "
              "at the start,", f"{machine['runs']} runs a figure: median "
              "(least - most). Goals met: "
              f"{sum(goal['met'] for goal in goals)} of {len(goals)}.", ""]
