@@ -2,9 +2,9 @@
 #
 # Runs check_fault.py, or says why not.
 set -u
-if ! /usr/bin/env python3 -c 'import pytest' 2>/dev/null; then
+if ! "${PYTHON:-/usr/bin/python3}" -c 'import pytest' 2>/dev/null; then
 	echo "1..0 # SKIP needs python3 and pytest"
 	exit 0
 fi
-PYTHONDONTWRITEBYTECODE=1 exec /usr/bin/env python3 \
+PYTHONDONTWRITEBYTECODE=1 exec "${PYTHON:-/usr/bin/python3}" \
     "${srcdir:-.}/tests/fault/check_fault.py" "$@"
