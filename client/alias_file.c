@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "buffer.h"
+#include "file_sync.h"
 
 #define FILE_MAX (16 * 1024 * 1024)
 
@@ -134,38 +135,6 @@ static int change(const struct buffer *old, const char *name,
 	return r;
 }
 
-static int write_all(int fd, const struct buffer *text)
-{
-	size_t done = 0;
-
-	while (done < text->len) {
-		ssize_t n = write(fd, text->data + done, text->len - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		done += (size_t)n;
-	}
-	return fsync(fd) < 0 ? -errno : 0;
-}
-
-static int sync_folder(const char *path)
-{
-	char *copy = strdup(path);
-	int fd, r = 0;
-
-	if (!copy)
-		return -ENOMEM;
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd) < 0)
-		r = -errno;
-	if (fd >= 0)
-		(void)close(fd);
-	free(copy);
-	return r;
-}
-
 static int replace(const char *path, const struct buffer *text,
                    const struct stat *status)
 {
@@ -180,7 +149,7 @@ static int replace(const char *path, const struct buffer *text,
 		free(draft);
 		return r;
 	}
-	r = write_all(fd, text);
+	r = file_write_synced(fd, text->data, text->len);
 	if (r == 0 && (fchown(fd, status->st_uid, status->st_gid) < 0 ||
 	               fchmod(fd, status->st_mode & 07777) < 0))
 		r = -errno;
@@ -191,5 +160,5 @@ static int replace(const char *path, const struct buffer *text,
 	if (r < 0)
 		(void)unlink(draft);
 	free(draft);
-	return r == 0 ? sync_folder(path) : r;
+	return r == 0 ? file_sync_folder(path) : r;
 }

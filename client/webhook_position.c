@@ -5,15 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
-static int write_synced(const char *path, const char *text);
-static int sync_folder(const char *path);
+#include "file_sync.h"
 
 int webhook_position_lock(const char *path)
 {
@@ -53,43 +51,11 @@ int webhook_position_save(const char *path, uint64_t position)
 	(void)snprintf(text, sizeof(text), "%" PRIu64 "\n", position);
 	if (asprintf(&new, "%s.new", path) < 0)
 		return -ENOMEM;
-	r = write_synced(new, text);
+	r = file_create_synced(AT_FDCWD, new, text);
 	if (r == 0 && rename(new, path) < 0)
 		r = -errno;
 	if (r == 0)
-		r = sync_folder(path);
+		r = file_sync_folder(path);
 	free(new);
-	return r;
-}
-
-static int write_synced(const char *path, const char *text)
-{
-	size_t len = strlen(text);
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	int r = 0;
-
-	if (fd < 0)
-		return -errno;
-	errno = EIO; /* of a short write */
-	if (write(fd, text, len) != (ssize_t)len || fsync(fd) < 0)
-		r = -errno;
-	if (close(fd) < 0 && r == 0)
-		r = -errno;
-	return r;
-}
-
-static int sync_folder(const char *path)
-{
-	char *copy = strdup(path);
-	int fd, r = 0;
-
-	if (!copy)
-		return -ENOMEM;
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd) < 0)
-		r = -errno;
-	if (fd >= 0)
-		(void)close(fd);
-	free(copy);
 	return r;
 }

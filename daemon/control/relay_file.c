@@ -10,12 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file_sync.h"
 #include "runtime/xalloc.h"
 #include "settings_tree.h"
 
 static int read_tree(const char *path, struct settings_node **ret_root);
 static int read_bytes(const char *path, char **ret_bytes, size_t *ret_len);
-static int write_synced(const char *path, const char *text);
 
 char *relay_file_path(const struct settings *settings, const char *name)
 {
@@ -121,7 +121,7 @@ int relay_file_write(struct settings_edit *ret_edit,
 	if (mkdir(folder, 0700) < 0 && errno != EEXIST)
 		r = -errno;
 	if (r == 0)
-		r = write_synced(new_path, text);
+		r = file_create_synced(AT_FDCWD, new_path, text);
 	free(folder);
 	if (r < 0) {
 		(void)unlink(new_path);
@@ -133,30 +133,6 @@ int relay_file_write(struct settings_edit *ret_edit,
 		.new_path = new_path,
 	};
 	return 0;
-}
-
-static int write_synced(const char *path, const char *text)
-{
-	size_t len = strlen(text), written = 0;
-	int fd, r = 0;
-
-	(void)unlink(path);
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-	          0600);
-	if (fd < 0)
-		return -errno;
-	while (written < len && r == 0) {
-		ssize_t n = write(fd, text + written, len - written);
-
-		if (n < 0)
-			r = -errno;
-		else
-			written += (size_t)n;
-	}
-	if (r == 0 && fsync(fd) < 0)
-		r = -errno;
-	(void)close(fd);
-	return r;
 }
 
 void relay_file_remove(struct settings_edit *ret_edit,

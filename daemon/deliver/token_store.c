@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file_sync.h"
 #include "runtime/xalloc.h"
 
 #define FOLDER    "logins"
@@ -21,7 +22,6 @@
 
 static int open_folder(const char *directory, bool is_new);
 static int read_file(int folder, const char *name, char *bytes, size_t size);
-static int write_file(int folder, const char *name, const char *text);
 static const char *line_behind(const char *text, const char *word,
                                size_t *ret_len);
 
@@ -81,7 +81,7 @@ int token_store_write(const char *directory, const char *relay,
 	int r = folder < 0 ? folder : 0;
 
 	if (r == 0)
-		r = write_file(folder, new_name, text);
+		r = file_create_synced(folder, new_name, text);
 	if (r == 0 && renameat(folder, new_name, folder, relay) < 0)
 		r = -errno;
 	if (r < 0 && folder >= 0)
@@ -148,28 +148,4 @@ static int read_file(int folder, const char *name, char *bytes, size_t size)
 	n = n < 0 ? -errno : 0;
 	(void)close(fd);
 	return (int)n;
-}
-
-static int write_file(int folder, const char *name, const char *text)
-{
-	size_t len = strlen(text), written = 0;
-	int fd, r = 0;
-
-	(void)unlinkat(folder, name, 0);
-	fd = openat(folder, name,
-	            O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	while (written < len && r == 0) {
-		ssize_t n = write(fd, text + written, len - written);
-
-		if (n < 0)
-			r = -errno;
-		else
-			written += (size_t)n;
-	}
-	if (r == 0 && fsync(fd) < 0)
-		r = -errno;
-	(void)close(fd);
-	return r;
 }
