@@ -132,9 +132,6 @@ def scalar(value):
         return str(value)
     if isinstance(value, dict):
         return json.dumps(value)
-    if isinstance(value, dict):
-        pairs = (f"{key}: {scalar(item)}" for key, item in value.items())
-        return "{" + ", ".join(pairs) + "}"
     return json.dumps(str(value))
 
 
