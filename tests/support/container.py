@@ -44,6 +44,7 @@ def become_root_of_a_namespace():
         os.setgid(0)
         os.setuid(0)
         return
+    os.close(from_child[1])  # whoever is refused leaves the end of it
     if os.read(from_child[0], 1) == b"x":
         for kind in "gid", "uid":
             with open(f"/proc/{pid}/{kind}_map", "w") as ids:
