@@ -54,7 +54,12 @@ int page_read(struct page *ret_page, struct queue_reader *reader,
 	ret_page->next = 0;
 	harvest.messages = xcalloc((size_t)(MESSAGE_STATES + 1) * limit,
 	                           sizeof(struct message *));
-	r = gather(&harvest);
+	/* One moment: a message that ends meanwhile is not in two lists. */
+	r = queue_reader_hold(reader);
+	if (r == 0) {
+		r = gather(&harvest);
+		queue_reader_release(reader);
+	}
 	if (r == 0)
 		cut(&harvest, ret_page);
 	else

@@ -350,6 +350,13 @@ int queue_may_accept(struct queue *queue, uint64_t size_bytes);
 int queue_reader_new(struct queue_reader **ret_reader, struct queue *queue);
 void queue_reader_free(struct queue_reader *reader);
 
+/*
+ * All reads in between see the queue of one moment. Not for long: what is
+ * deleted meanwhile keeps its room. 0 or -errno.
+ */
+int queue_reader_hold(struct queue_reader *reader);
+void queue_reader_release(struct queue_reader *reader);
+
 /* The whole record with recipients and story; -ENOENT, -EBADMSG, -ENOMEM. */
 int queue_read_message(struct queue_reader *reader, uint64_t id,
                        struct message **ret_message);

@@ -1,5 +1,6 @@
 /*
- * reader - the reads of queue.h: each in a read transaction of its own
+ * reader - the reads of queue.h: each in a read transaction of its own, or
+ * several in one that is held
  *
  * Nothing borrowed from the store leaves this file: what a caller gets is
  * copied before the transaction ends.
@@ -8,6 +9,7 @@
 
 #include "queue/queue.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,9 +31,12 @@
 struct queue_reader {
 	struct queue *queue;
 	struct store_txn *txn;
+	bool is_held; /* its transaction goes on from read to read */
 };
 
-static int walk_rows(struct store_txn *txn, enum store_table table,
+static int read_begin(struct queue_reader *reader);
+static void read_end(struct queue_reader *reader);
+static int walk_rows(struct queue_reader *reader, enum store_table table,
                      const void *from, size_t from_len,
                      bool (*on_row)(void *context,
                                     const struct store_bytes *key,
@@ -63,15 +68,43 @@ void queue_reader_free(struct queue_reader *reader)
 	free(reader);
 }
 
+int queue_reader_hold(struct queue_reader *reader)
+{
+	int r;
+
+	assert(!reader->is_held);
+	r = store_reader_begin(reader->txn);
+	reader->is_held = r == 0;
+	return r;
+}
+
+void queue_reader_release(struct queue_reader *reader)
+{
+	assert(reader->is_held);
+	reader->is_held = false;
+	store_reader_end(reader->txn);
+}
+
+static int read_begin(struct queue_reader *reader)
+{
+	return reader->is_held ? 0 : store_reader_begin(reader->txn);
+}
+
+static void read_end(struct queue_reader *reader)
+{
+	if (!reader->is_held)
+		store_reader_end(reader->txn);
+}
+
 int queue_read_message(struct queue_reader *reader, uint64_t id,
                        struct message **ret_message)
 {
-	int r = store_reader_begin(reader->txn);
+	int r = read_begin(reader);
 
 	if (r < 0)
 		return r;
 	r = message_rows_read(ret_message, reader->txn, id, true);
-	store_reader_end(reader->txn);
+	read_end(reader);
 	return r;
 }
 
@@ -84,7 +117,7 @@ int queue_read_piece(struct queue_reader *reader, uint64_t body_id,
 
 	be64_put(key, body_id);
 	be32_put(key + 8, piece);
-	r = store_reader_begin(reader->txn);
+	r = read_begin(reader);
 	if (r < 0)
 		return r;
 	r = store_get(reader->txn, TABLE_BODY, key, sizeof(key), &value);
@@ -94,7 +127,7 @@ int queue_read_piece(struct queue_reader *reader, uint64_t body_id,
 		memcpy(into, value.data, value.len);
 		*ret_len = value.len;
 	}
-	store_reader_end(reader->txn);
+	read_end(reader);
 	return r;
 }
 
@@ -110,18 +143,18 @@ int queue_read_lane(struct queue_reader *reader, uint32_t lane,
 	if (lane == 0) /* the totals' row */
 		return -ENOENT;
 	be32_put(key, lane);
-	r = store_reader_begin(reader->txn);
+	r = read_begin(reader);
 	if (r < 0)
 		return r;
 	r = store_get(reader->txn, TABLE_LANE, key, sizeof(key), &row);
 	if (r == 0)
 		r = lane_row_parse(ret_info, lane, &row);
-	store_reader_end(reader->txn);
+	read_end(reader);
 	return r;
 }
 
 /* Calls on_row from the key on until it says no. 0 or -errno. */
-static int walk_rows(struct store_txn *txn, enum store_table table,
+static int walk_rows(struct queue_reader *reader, enum store_table table,
                      const void *from, size_t from_len,
                      bool (*on_row)(void *context,
                                     const struct store_bytes *key,
@@ -132,16 +165,16 @@ static int walk_rows(struct store_txn *txn, enum store_table table,
 	struct store_bytes key, value;
 	int r;
 
-	r = store_reader_begin(txn);
+	r = read_begin(reader);
 	if (r < 0)
 		return r;
-	r = store_cursor_open(txn, table, &cursor);
+	r = store_cursor_open(reader->txn, table, &cursor);
 	if (r == 0)
 		r = store_cursor_seek(cursor, from, from_len, &key, &value);
 	while (r == 0 && on_row(context, &key, &value))
 		r = store_cursor_next(cursor, &key, &value);
 	store_cursor_close(cursor);
-	store_reader_end(txn);
+	read_end(reader);
 	return r == -ENOENT ? 0 : r;
 }
 
@@ -173,8 +206,7 @@ int queue_read_lanes(struct queue_reader *reader, uint32_t after,
 	if (after == UINT32_MAX)
 		return 0;
 	be32_put(from, after + 1);
-	r = walk_rows(reader->txn, TABLE_LANE, from, sizeof(from), on_lane,
-	              &walk);
+	r = walk_rows(reader, TABLE_LANE, from, sizeof(from), on_lane, &walk);
 	return r < 0 ? r : (int)walk.count;
 }
 
@@ -214,8 +246,7 @@ int queue_read_fresh(struct queue_reader *reader, uint64_t after_id,
 	/* One octet more is the smallest key above it. */
 	fresh_key_put(from, after_id, after_part);
 	from[FRESH_KEY_SIZE] = 0;
-	r = walk_rows(reader->txn, TABLE_FRESH, from, sizeof(from), on_fresh,
-	              &walk);
+	r = walk_rows(reader, TABLE_FRESH, from, sizeof(from), on_fresh, &walk);
 	return r < 0 ? r : (int)walk.count;
 }
 
@@ -257,8 +288,7 @@ int queue_read_due(struct queue_reader *reader, uint32_t lane,
 	int r;
 
 	sched_key_put(key, lane, from->due_ms, from->id, from->part);
-	r = walk_rows(reader->txn, TABLE_SCHED, key, sizeof(key), on_sched,
-	              &walk);
+	r = walk_rows(reader, TABLE_SCHED, key, sizeof(key), on_sched, &walk);
 	if (r < 0)
 		return r;
 	*ret_next_due = walk.next_due_ms;
@@ -294,8 +324,7 @@ int queue_read_wake(struct queue_reader *reader, const struct wake_row *from,
 
 	be64_put(key, from->due_ms);
 	be32_put(key + 8, from->lane);
-	r = walk_rows(reader->txn, TABLE_WAKE, key, sizeof(key), on_wake,
-	              &walk);
+	r = walk_rows(reader, TABLE_WAKE, key, sizeof(key), on_wake, &walk);
 	return r < 0 ? r : (int)walk.count;
 }
 
@@ -309,7 +338,7 @@ int queue_read_relay(struct queue_reader *reader, uint32_t relay,
 	int r;
 
 	be32_put(key, relay);
-	r = store_reader_begin(reader->txn);
+	r = read_begin(reader);
 	if (r < 0)
 		return r;
 	r = store_get(reader->txn, TABLE_RELAY, key, sizeof(key), &value);
@@ -320,32 +349,32 @@ int queue_read_relay(struct queue_reader *reader, uint32_t relay,
 		ret_memory->len = value.len;
 		memcpy(ret_memory->bytes, value.data, value.len);
 	}
-	store_reader_end(reader->txn);
+	read_end(reader);
 	return r;
 }
 
 int queue_read_key(struct queue_reader *reader, uint32_t uid, const char *key,
                    uint64_t *ret_id)
 {
-	int r = store_reader_begin(reader->txn);
+	int r = read_begin(reader);
 
 	if (r < 0)
 		return r;
 	r = idem_find(reader->txn, uid, key, queue_time_ms(reader->queue),
 	              ret_id);
-	store_reader_end(reader->txn);
+	read_end(reader);
 	return r;
 }
 
 int queue_read_feed(struct queue_reader *reader, uint64_t after,
                     struct feed_row *rows, unsigned max, uint64_t *ret_oldest)
 {
-	int r = store_reader_begin(reader->txn);
+	int r = read_begin(reader);
 
 	if (r < 0)
 		return r;
 	r = feed_read(reader->txn, after, rows, max, ret_oldest);
-	store_reader_end(reader->txn);
+	read_end(reader);
 	return r;
 }
 
@@ -353,12 +382,12 @@ int queue_list(struct queue_reader *reader, const struct queue_filter *filter,
                uint64_t before, struct message **messages, unsigned max,
                uint64_t *ret_next)
 {
-	int r = store_reader_begin(reader->txn);
+	int r = read_begin(reader);
 
 	if (r < 0)
 		return r;
 	r = list_messages(reader->txn, filter, before, messages, max, ret_next);
-	store_reader_end(reader->txn);
+	read_end(reader);
 	return r;
 }
 
@@ -383,7 +412,7 @@ int queue_read_counts(struct queue_reader *reader, struct queue_counts *ret)
 	struct totals totals;
 	int r;
 
-	r = store_reader_begin(reader->txn);
+	r = read_begin(reader);
 	if (r < 0)
 		return r;
 	r = totals_load(&totals, reader->txn);
@@ -395,7 +424,7 @@ int queue_read_counts(struct queue_reader *reader, struct queue_counts *ret)
 		ret->oldest_kept_ms = oldest_kept_ms(reader->txn);
 	}
 	ret->bytes_used = store_used_bytes(reader->txn);
-	store_reader_end(reader->txn);
+	read_end(reader);
 	ret->bytes_maximum =
 	    atomic_load(&queue->gauges.maximum_bytes) -
 	    store_reserve_bytes(atomic_load(&queue->gauges.maximum_bytes));
@@ -453,8 +482,7 @@ int queue_read_reports(struct queue_reader *reader,
 
 	be64_put(key, from->due_ms);
 	be64_put(key + 8, from->id);
-	r = walk_rows(reader->txn, TABLE_REPORT, key, sizeof(key), on_report,
-	              &walk);
+	r = walk_rows(reader, TABLE_REPORT, key, sizeof(key), on_report, &walk);
 	*ret_next_due = walk.next_due;
 	return r < 0 ? r : (int)walk.count;
 }
