@@ -222,7 +222,9 @@ void command_print_help(FILE *file, const struct command *command)
 		fputs("\nFor example:\n", file);
 	for (; example; example = strchr(example, '\n')) {
 		example += strspn(example, "\n");
-		fprintf(file, "  %.*s\n", (int)strcspn(example, "\n"), example);
+		fputs("  ", file);
+		fwrite(example, 1, strcspn(example, "\n"), file);
+		putc('\n', file);
 	}
 }
 
