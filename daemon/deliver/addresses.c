@@ -3,9 +3,11 @@
 #include "deliver/addresses.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "runtime/xalloc.h"
@@ -117,4 +119,17 @@ struct transport_address *addresses_order(const struct addresses *addresses,
 	}
 	*ret_count = count;
 	return order;
+}
+
+int address_of_path(struct transport_address *ret_address, const char *path)
+{
+	struct sockaddr_un local = { .sun_family = AF_UNIX };
+
+	if (strlen(path) >= sizeof(local.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(local.sun_path, path, strlen(path) + 1);
+	memset(ret_address, 0, sizeof(*ret_address));
+	memcpy(&ret_address->address, &local, sizeof(local));
+	ret_address->length = sizeof(local);
+	return 0;
 }

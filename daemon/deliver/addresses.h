@@ -43,4 +43,7 @@ unsigned addresses_count(const struct addresses *addresses);
 struct transport_address *addresses_order(const struct addresses *addresses,
                                           uint16_t port, size_t *ret_count);
 
+/* That of a Unix socket. 0, or -ENAMETOOLONG. */
+int address_of_path(struct transport_address *ret_address, const char *path);
+
 #endif

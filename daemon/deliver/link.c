@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 
 #include <event2/event.h>
 
@@ -355,19 +354,6 @@ static void on_idle_closed(void *context)
 	event_active(link->turn, 0, 0);
 }
 
-static int local_address(struct transport_address *address, const char *path)
-{
-	struct sockaddr_un local = { .sun_family = AF_UNIX };
-
-	if (strlen(path) >= sizeof(local.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(local.sun_path, path, strlen(path) + 1);
-	memset(address, 0, sizeof(*address));
-	memcpy(&address->address, &local, sizeof(local));
-	address->length = sizeof(local);
-	return 0;
-}
-
 static int new_transport(struct link *link,
                          const struct credentials_secrets *secrets)
 {
@@ -400,7 +386,7 @@ static int new_transport(struct link *link,
 		target.addresses = host->addresses;
 		target.address_count = host->address_count;
 	} else if (relay->kind == RELAY_LMTP) {
-		r = local_address(&local, relay->path);
+		r = address_of_path(&local, relay->path);
 		if (r < 0)
 			return r;
 		target.host = relay->path;

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -220,19 +219,6 @@ static void on_secrets(struct credentials_waiter *waiter)
 	start_probe(test);
 }
 
-static int local_address(struct transport_address *address, const char *path)
-{
-	struct sockaddr_un local = { .sun_family = AF_UNIX };
-
-	if (strlen(path) >= sizeof(local.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(local.sun_path, path, strlen(path) + 1);
-	memset(address, 0, sizeof(*address));
-	memcpy(&address->address, &local, sizeof(local));
-	address->length = sizeof(local);
-	return 0;
-}
-
 int relay_test_probe(struct relay_test *test,
                      const struct relay_settings *relay,
                      struct probe_params *params, struct probe **ret_probe)
@@ -265,7 +251,7 @@ int relay_test_probe(struct relay_test *test,
 		target.addresses = host->addresses;
 		target.address_count = host->address_count;
 	} else {
-		r = local_address(&local, relay->path);
+		r = address_of_path(&local, relay->path);
 		if (r < 0)
 			return r;
 		target.host = relay->path;
