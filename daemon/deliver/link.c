@@ -11,6 +11,7 @@
 #include <event2/event.h>
 
 #include "clock.h"
+#include "deliver/addresses.h"
 #include "deliver/credentials.h"
 #include "deliver/resolver.h"
 #include "deliver/slot.h"

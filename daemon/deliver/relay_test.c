@@ -16,6 +16,7 @@
 
 #include "address.h"
 #include "clock.h"
+#include "deliver/addresses.h"
 #include "deliver/probe_words.h"
 #include "deliver/relay_test_private.h"
 #include "deliver/resolver.h"
