@@ -502,6 +502,7 @@ struct settlement *attempt_finish(struct attempt *attempt,
 	settlement->host = attempt->host;
 	settlement->tls = attempt->tls;
 	attempt->host = attempt->tls = NULL;
+	settlement->is_awaited = attempt->message->flags & MESSAGE_AWAITED;
 	settlement->has_lost_signature = attempt->notes & COMPOSED_UNSIGNED;
 	for (unsigned i = 0; i < attempt->roster.count; i++) {
 		struct settlement_recipient *decision =

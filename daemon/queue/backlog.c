@@ -16,9 +16,13 @@
 #define BULK_TURN_MS 50
 /* From here on a message is large. */
 #define BULK_BYTES (128u << 10)
+/* Verdicts wait so long for company, or until there are so many. */
+#define VERDICTS_MS    5
+#define VERDICTS_COUNT 128
 
 static struct job_list *line_of(struct backlog *backlog,
                                 const struct queue_job *job);
+static bool is_awaited(const struct queue_job *job);
 
 void backlog_init(struct backlog *backlog)
 {
@@ -34,9 +38,24 @@ void job_list_init(struct job_list *line)
 	line->end = &line->first;
 }
 
-void backlog_add(struct backlog *backlog, struct queue_job *job)
+void backlog_add(struct backlog *backlog, struct queue_job *job,
+                 uint64_t now_ms)
 {
-	job_list_append(line_of(backlog, job), job);
+	struct job_list *line = line_of(backlog, job);
+
+	if (line == &backlog->verdicts) {
+		if (line->first == NULL)
+			backlog->verdict_ms = now_ms;
+		backlog->verdict_count++;
+		backlog->is_hurried |= is_awaited(job);
+	}
+	job_list_append(line, job);
+}
+
+static bool is_awaited(const struct queue_job *job)
+{
+	return job->kind != QUEUE_SETTLE ||
+	       ((const struct settlement *)job)->is_awaited;
 }
 
 void job_list_append(struct job_list *line, struct queue_job *job)
@@ -102,6 +121,32 @@ unsigned backlog_take(struct job_list *line, struct queue_job **batch,
                       unsigned count, unsigned max)
 {
 	return take(line, UINT64_MAX, batch, count, max);
+}
+
+int backlog_verdicts_wait_ms(const struct backlog *backlog, uint64_t retry_ms,
+                             uint64_t now_ms)
+{
+	bool is_company =
+	    backlog->is_hurried || backlog->verdict_count >= VERDICTS_COUNT;
+	uint64_t due_ms = backlog->verdict_ms + (is_company ? 0 : VERDICTS_MS);
+
+	if (backlog->verdicts.first == NULL)
+		return -1;
+	if (due_ms < retry_ms)
+		due_ms = retry_ms;
+	return due_ms > now_ms ? (int)(due_ms - now_ms) : 0;
+}
+
+unsigned backlog_take_verdicts(struct backlog *backlog,
+                               struct queue_job **batch, unsigned max)
+{
+	unsigned count = backlog_take(&backlog->verdicts, batch, 0, max);
+
+	if (backlog->verdicts.first == NULL) {
+		backlog->verdict_count = 0;
+		backlog->is_hurried = false;
+	}
+	return count;
 }
 
 static uint64_t bulk_due_ms(const struct backlog *backlog)

@@ -6,6 +6,7 @@
 #ifndef RELAIS_QUEUE_BACKLOG_H
 #define RELAIS_QUEUE_BACKLOG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "queue/queue.h"
@@ -17,6 +18,9 @@ struct job_list {
 
 struct backlog {
 	struct job_list verdicts; /* settlements and changes */
+	uint64_t verdict_ms;      /* boot time when the first of them came */
+	unsigned verdict_count;
+	bool is_hurried;          /* somebody waits for one of them */
 	struct job_list mail;     /* small messages */
 	struct job_list bulk;     /* large ones, and slices of larger ones */
 	struct job_list memories; /* of relays; they can wait for company */
@@ -26,8 +30,9 @@ struct backlog {
 
 void backlog_init(struct backlog *backlog);
 
-/* At the end of the line it belongs to. */
-void backlog_add(struct backlog *backlog, struct queue_job *job);
+/* At the end of the line it belongs to. now_ms: boot time. */
+void backlog_add(struct backlog *backlog, struct queue_job *job,
+                 uint64_t now_ms);
 
 void job_list_init(struct job_list *line);
 void job_list_append(struct job_list *line, struct queue_job *job);
@@ -36,6 +41,18 @@ void job_list_prepend(struct job_list *line, struct queue_job *job);
 /* Takes jobs of a line into batch[count..max); the new count. */
 unsigned backlog_take(struct job_list *line, struct queue_job **batch,
                       unsigned count, unsigned max);
+
+/*
+ * So long until the verdicts are worth a transaction, and not before retry_ms;
+ * -1: there are none. They wait a moment for more of their kind, since each
+ * writes pages that its neighbours write, too; those that somebody waits for,
+ * and changes, do not.
+ */
+int backlog_verdicts_wait_ms(const struct backlog *backlog, uint64_t retry_ms,
+                             uint64_t now_ms);
+/* Into batch[0..max); how many. */
+unsigned backlog_take_verdicts(struct backlog *backlog,
+                               struct queue_job **batch, unsigned max);
 
 /*
  * The same of new mail: small messages up to 4 MiB, large ones up to 1 MiB but

@@ -181,7 +181,8 @@ static void *run(void *argument)
 			do_batch(committer);
 		else if (committer->is_stopping)
 			break;
-		else
+		else if (committer->backlog.verdicts.first == NULL ||
+		         committer->retry_ms != 0)
 			do_upkeep(committer);
 		look_at_space(committer);
 	}
@@ -196,24 +197,24 @@ static void on_stop(struct letter *letter)
 
 static int pause_ms(const struct committer *committer)
 {
+	const struct backlog *backlog = &committer->backlog;
 	uint64_t now_ms = boot_now_ms();
-
-	int wait_ms;
+	int mail_ms = backlog_mail_wait_ms(backlog, now_ms);
+	int verdicts_ms =
+	    backlog_verdicts_wait_ms(backlog, committer->retry_ms, now_ms);
 
 	if (committer->is_stopping)
 		return 0;
-	wait_ms = backlog_mail_wait_ms(&committer->backlog, now_ms);
-	if (wait_ms >= 0)
-		return wait_ms;
-	if (committer->backlog.verdicts.first != NULL)
-		return committer->retry_ms > now_ms
-		           ? (int)(committer->retry_ms - now_ms)
-		           : 0;
+	if (mail_ms >= 0 && (verdicts_ms < 0 || mail_ms < verdicts_ms))
+		return mail_ms;
+	if (verdicts_ms >= 0)
+		return verdicts_ms;
 	return retention_is_busy(committer->retention) ? 0 : TURN_MS;
 }
 
 static void sort_in(struct committer *committer, struct letter *letter)
 {
+	uint64_t now_ms = boot_now_ms();
 	struct letter *next;
 
 	for (; letter != NULL; letter = next) {
@@ -221,9 +222,9 @@ static void sort_in(struct committer *committer, struct letter *letter)
 		if (letter->open == on_stop)
 			committer->is_stopping = true;
 		else
-			backlog_add(
-			    &committer->backlog,
-			    LETTER_OF(letter, struct queue_job, letter));
+			backlog_add(&committer->backlog,
+			            LETTER_OF(letter, struct queue_job, letter),
+			            now_ms);
 	}
 }
 
@@ -234,9 +235,9 @@ static void fill_batch(struct committer *committer)
 	unsigned max = committer->batch_max;
 	unsigned count = 0;
 
-	if (committer->retry_ms <= now_ms || committer->is_stopping)
-		count =
-		    backlog_take(&backlog->verdicts, committer->batch, 0, max);
+	if (committer->is_stopping ||
+	    backlog_verdicts_wait_ms(backlog, committer->retry_ms, now_ms) == 0)
+		count = backlog_take_verdicts(backlog, committer->batch, max);
 	count = backlog_take_mail(backlog, committer->batch, count, max,
 	                          committer->is_stopping ? UINT64_MAX : now_ms);
 	if (count > 0 || committer->is_stopping ||

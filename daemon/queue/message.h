@@ -61,6 +61,7 @@ enum message_state {
 #define MESSAGE_8BIT_DECLARED  0x1000u /* BODY=8BITMIME was said */
 #define MESSAGE_HTTP           0x2000u /* came by the control API */
 #define MESSAGE_NULL_REFUSED   0x4000u /* a relay refused the null sender */
+#define MESSAGE_AWAITED        0x8000u /* its submitter waits for the outcome */
 
 /* recipient.flags, on disk */
 #define RECIPIENT_MAYBE_DUPLICATE 0x01u

@@ -268,6 +268,7 @@ struct settlement {
 	char *host;
 	char *tls;
 	unsigned inflight_slot;  /* cleared once committed; INFLIGHT_NONE */
+	bool is_awaited;         /* by the submitter: it goes at once */
 	bool has_lost_signature; /* told once a relay: TIMELINE_UNSIGNED */
 	bool is_null_refused;    /* goes on with MESSAGE_NULL_REFUSED */
 	unsigned recipient_count;

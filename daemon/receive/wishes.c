@@ -124,6 +124,8 @@ void wishes_apply(const struct wishes *wishes, struct message *message)
 	message->priority = wishes->priority;
 	message->release_ms = wishes->release_ms;
 	message->deadline_ms = wishes->deadline_ms;
+	if (wishes->wait_s > 0)
+		message->flags |= MESSAGE_AWAITED;
 }
 
 /* ---------------------------------------------------------------- header */

@@ -240,6 +240,7 @@ static inline struct settlement *fixture_attempt(struct fixture *f, uint64_t id,
 
 	s->id = id;
 	s->part = message->recipients[index].part;
+	s->is_awaited = true; /* the test waits */
 	s->started_ms = wall_now_ms();
 	s->duration_ms = 5;
 	s->relay = strdup("office");
