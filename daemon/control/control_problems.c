@@ -62,7 +62,7 @@ void problems_shape(struct request *request, const struct queue_counts *counts)
 	shape_store_problems(emit, counts);
 	for (i = 0; i < scheduler->relay_count; i++) {
 		const struct relay_status *status = &scheduler->relays[i];
-		const char *name = problems_relay_name(request, status);
+		const char *name = status->name;
 
 		shape_trouble(emit, name, status,
 		              accounts_find(request->control->accounts, name));
@@ -88,17 +88,6 @@ void problems_shape_staging(struct request *request)
 static void shape_staging(void *context, const char *what, const char *next)
 {
 	shape_problem(context, 0, next, "%s", what);
-}
-
-const char *problems_relay_name(struct request *request,
-                                const struct relay_status *status)
-{
-	const struct relay_settings *relay =
-	    settings_find_relay(request->settings, status->id);
-
-	if (relay)
-		return relay->name;
-	return status->name ? status->name : "unknown";
 }
 
 static void shape_set_aside(struct emitter *emit, uint64_t count,

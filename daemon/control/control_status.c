@@ -199,7 +199,7 @@ static void shape_relays(struct request *request)
 		if (settings_find_relay(settings, status->id))
 			continue;
 		emit_object(emit, NULL);
-		emit_text(emit, "name", problems_relay_name(request, status));
+		emit_text(emit, "name", status->name);
 		emit_bool(emit, "default", false);
 		emit_bool(emit, "enabled", false);
 		shape_relay_state(emit, settings, NULL, status);

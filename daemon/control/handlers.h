@@ -40,8 +40,6 @@ struct relay_status;
 void problems_shape(struct request *request, const struct queue_counts *counts);
 /* The same for those who are no administrators: what is staged. */
 void problems_shape_staging(struct request *request);
-const char *problems_relay_name(struct request *request,
-                                const struct relay_status *status);
 
 /* control_routes.c */
 void routes_explain(struct request *request);

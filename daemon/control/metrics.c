@@ -34,16 +34,11 @@ static int add_store(struct buffer *out, const struct queue_counts *counts);
 static int add_tags(struct buffer *out);
 static int add_label(struct buffer *out, const char *text);
 static int add_relays(struct buffer *out,
-                      const struct scheduler_query *scheduler,
-                      const struct settings *settings);
+                      const struct scheduler_query *scheduler);
 static int add_waiting(struct buffer *out,
-                       const struct scheduler_query *scheduler,
-                       const struct settings *settings);
+                       const struct scheduler_query *scheduler);
 static int add_states(struct buffer *out,
-                      const struct scheduler_query *scheduler,
-                      const struct settings *settings);
-static const char *label_of(const struct relay_status *status,
-                            const struct settings *settings);
+                      const struct scheduler_query *scheduler);
 
 void status_metrics(struct request *request)
 {
@@ -97,7 +92,7 @@ int metrics_print(struct buffer *out, const struct control *control,
 	if (r == 0)
 		r = add_event_hook(out, control);
 	if (r == 0)
-		r = add_relays(out, scheduler, settings);
+		r = add_relays(out, scheduler);
 	if (r == 0)
 		r = add_tags(out);
 	return r;
@@ -227,8 +222,7 @@ static uint64_t faults_of(const struct relay_status *status)
 }
 
 static int add_relays(struct buffer *out,
-                      const struct scheduler_query *scheduler,
-                      const struct settings *settings)
+                      const struct scheduler_query *scheduler)
 {
 	static const struct family families[] = {
 		{ "relais_relay_connections", "gauge", "Open connections.",
@@ -243,10 +237,10 @@ static int add_relays(struct buffer *out,
 		  "Faults of the relay since the start.", faults_of },
 	};
 	size_t i, k;
-	int r = add_waiting(out, scheduler, settings);
+	int r = add_waiting(out, scheduler);
 
 	if (r == 0)
-		r = add_states(out, scheduler, settings);
+		r = add_states(out, scheduler);
 	for (i = 0; r == 0 && i < sizeof(families) / sizeof(families[0]); i++) {
 		r = buffer_appendf(out, "# HELP %s %s\n# TYPE %s %s\n",
 		                   families[i].name, families[i].help,
@@ -254,16 +248,14 @@ static int add_relays(struct buffer *out,
 		for (k = 0; r == 0 && k < scheduler->relay_count; k++)
 			r = buffer_appendf(
 			    out, "%s{relay=\"%s\"} %" PRIu64 "\n",
-			    families[i].name,
-			    label_of(&scheduler->relays[k], settings),
+			    families[i].name, scheduler->relays[k].name,
 			    families[i].value(&scheduler->relays[k]));
 	}
 	return r;
 }
 
 static int add_waiting(struct buffer *out,
-                       const struct scheduler_query *scheduler,
-                       const struct settings *settings)
+                       const struct scheduler_query *scheduler)
 {
 	size_t i;
 	int priority;
@@ -278,7 +270,7 @@ static int add_waiting(struct buffer *out,
 		    out,
 		    "relais_relay_waiting_parts{relay=\"%s\",priority=\"%s\"} "
 		    "%" PRIu64 "\n",
-		    label_of(&scheduler->relays[i / 3], settings),
+		    scheduler->relays[i / 3].name,
 		    priority_name((enum priority)priority),
 		    scheduler->relays[i / 3].waiting[priority]);
 	}
@@ -286,8 +278,7 @@ static int add_waiting(struct buffer *out,
 }
 
 static int add_states(struct buffer *out,
-                      const struct scheduler_query *scheduler,
-                      const struct settings *settings)
+                      const struct scheduler_query *scheduler)
 {
 	size_t i;
 	int state;
@@ -303,22 +294,10 @@ static int add_states(struct buffer *out,
 			    out,
 			    "relais_relay_state{relay=\"%s\",state=\"%s\"} "
 			    "%d\n",
-			    label_of(&scheduler->relays[i], settings),
+			    scheduler->relays[i].name,
 			    breaker_state_name((enum breaker_state)state),
 			    (int)scheduler->relays[i].state == state);
 	return r;
-}
-
-/* Names of relays are plain words: nothing in them needs an escape. */
-static const char *label_of(const struct relay_status *status,
-                            const struct settings *settings)
-{
-	const struct relay_settings *relay =
-	    settings_find_relay(settings, status->id);
-
-	if (relay)
-		return relay->name;
-	return status->name ? status->name : "unknown";
 }
 
 /* Every tag that found room, and "" for the rest. */

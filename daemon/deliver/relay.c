@@ -57,6 +57,7 @@ void relay_free(struct relay *relay)
 	hop_done(&relay->hop);
 	brake_done(&relay->brake);
 	free(relay->pause_reason);
+	free(relay->name);
 	free(relay->memory);
 	free(relay);
 }
@@ -64,8 +65,12 @@ void relay_free(struct relay *relay)
 void relay_bind(struct relay *relay, const struct relay_settings *settings)
 {
 	relay->settings = settings;
-	if (settings != NULL)
-		bind_rates(relay);
+	if (settings == NULL)
+		return;
+	/* The id follows from it. */
+	if (relay->name == NULL)
+		relay->name = xstrdup(settings->name);
+	bind_rates(relay);
 }
 
 /* A limit that stays keeps its log; a new one begins with none. */

@@ -53,6 +53,7 @@ struct relay {
 	uint32_t id;
 	struct scheduler *scheduler;
 	const struct relay_settings *settings; /* NULL: there are none */
+	char *name; /* of the settings it had last; NULL: not seen any */
 	struct hop hop;
 
 	/* by an administrator; UINT64_MAX: no end, 0: not paused */

@@ -80,7 +80,8 @@ struct submitter_hold {
 /* One relay, as it is now. Strings are the query's. */
 struct relay_status {
 	uint32_t id;
-	char *name;
+	char *name;  /* its last one; "unknown-" and the id where not known */
+	bool is_set; /* there are settings for it */
 	enum breaker_state state;
 	char *carrier; /* the fallback that serves its mail now, or NULL */
 	struct verdict fault; /* what opened it; class NONE without */

@@ -23,6 +23,7 @@ struct query_errand {
 	struct scheduler_query *query;
 };
 
+static void empty_status(struct relay_status *status);
 static void on_ask(struct letter *letter);
 static void fill_relay(struct scheduler *scheduler, struct relay_status *status,
                        struct relay *relay);
@@ -33,6 +34,7 @@ static void fill_holds(const struct scheduler *scheduler,
                        struct relay_status *status, const struct relay *relay);
 static void count_waiting(struct scheduler *scheduler,
                           struct scheduler_query *query);
+static void drop_those_that_are_gone(struct scheduler_query *query);
 static void find_oldest(struct scheduler *scheduler,
                         struct scheduler_query *query);
 static void note_due(struct scheduler *scheduler, struct scheduler_query *query,
@@ -47,17 +49,21 @@ void scheduler_query_free(struct scheduler_query *query)
 {
 	if (query == NULL)
 		return;
-	for (size_t i = 0; i < query->relay_count; i++) {
-		for (size_t j = 0; j < query->relays[i].hold_count; j++)
-			free(query->relays[i].holds[j].reason);
-		free(query->relays[i].holds);
-		free(query->relays[i].name);
-		free(query->relays[i].carrier);
-		free(query->relays[i].fault_host);
-	}
+	for (size_t i = 0; i < query->relay_count; i++)
+		empty_status(&query->relays[i]);
 	free(query->relays);
 	free(query->delivering);
 	free(query);
+}
+
+static void empty_status(struct relay_status *status)
+{
+	for (size_t i = 0; i < status->hold_count; i++)
+		free(status->holds[i].reason);
+	free(status->holds);
+	free(status->name);
+	free(status->carrier);
+	free(status->fault_host);
 }
 
 void scheduler_ask_take(struct scheduler *scheduler,
@@ -89,6 +95,7 @@ static void on_ask(struct letter *letter)
 		           relay);
 	if (scheduler->is_started && !query->is_brief) {
 		count_waiting(scheduler, query);
+		drop_those_that_are_gone(query);
 		find_oldest(scheduler, query);
 	}
 	query->delivering = claims_list_delivering(&scheduler->claims,
@@ -134,7 +141,8 @@ struct scheduler_query *scheduler_find_worst_relay(struct scheduler *scheduler)
 	unsigned trouble = 0;
 
 	for (relay = scheduler->relays; relay != NULL; relay = relay->next) {
-		if (trouble_of(scheduler, relay) <= trouble)
+		if (relay->settings == NULL ||
+		    trouble_of(scheduler, relay) <= trouble)
 			continue;
 		trouble = trouble_of(scheduler, relay);
 		worst = relay;
@@ -163,11 +171,13 @@ static void fill_relay(struct scheduler *scheduler, struct relay_status *status,
 	status->id = relay->id;
 	if (relay->carrier != NULL)
 		status->carrier = xstrdup(relay->carrier->settings->name);
-	if (relay->settings != NULL) {
-		status->name = xstrdup(relay->settings->name);
+	status->name = relay->name == NULL
+	                   ? xasprintf("unknown-%08x", (unsigned)relay->id)
+	                   : xstrdup(relay->name);
+	status->is_set = relay->settings != NULL;
+	if (status->is_set)
 		status->connection_limit =
 		    relay_connection_limit(relay, scheduler->now_ms);
-	}
 	status->rate_until_ms =
 	    to_wall(scheduler, relay_rate_until_ms(relay, scheduler->now_ms));
 	status->learned_pace = relay_learned_pace(relay);
@@ -259,6 +269,25 @@ static void count_waiting(struct scheduler *scheduler,
 			    info->waiting_bytes;
 		}
 	} while (count == LANE_INFOS);
+}
+
+/* Of a relay that is no longer set nothing is told but the mail it has. */
+static void drop_those_that_are_gone(struct scheduler_query *query)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < query->relay_count; i++) {
+		struct relay_status *status = &query->relays[i];
+
+		if (status->is_set || status->connections > 0 ||
+		    status->waiting[0] + status->waiting[1] +
+		            status->waiting[2] >
+		        0)
+			query->relays[count++] = *status;
+		else
+			empty_status(status);
+	}
+	query->relay_count = count;
 }
 
 /* Of fresh parts in memory, and of what is due in the store. */

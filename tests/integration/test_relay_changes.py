@@ -364,6 +364,30 @@ def test_the_heir_of_a_removed_relay_has_its_mail(daemon, relay, dead_port):
     assert daemon.wait_for_state(queue_id, "delivered")["relay"] == "heir"
 
 
+def test_a_relay_that_is_gone_is_not_spoken_of(daemon, relay, dead_port,
+                                               peers):
+    without_relays(daemon)
+    add(daemon, relay)
+    for name in "one", "two":
+        add(daemon, port=dead_port, name=name)
+        queue_id = daemon.send(mail=[f"XRELAY={name}"])
+        wait_until(lambda: daemon.relay_state(name)["state"] == "open",
+                   "the relay to fail")
+        assert daemon.api(f"/v1/relays/{name}", "DELETE")[0] == 200
+        daemon.wait_for_state(queue_id, "delivered")
+
+    def is_forgotten():
+        status = daemon.api("/v1/status")[1]
+        return ([relay["name"] for relay in status["relays"]] == ["office"]
+                and not status["problems"])
+
+    wait_until(is_forgotten, lambda: str(daemon.api("/v1/status")[1]))
+    text = daemon.run(peers("curl"), "-sf", "--unix-socket", daemon.control,
+                      "http://relais/metrics").stdout.decode()
+    series = [line.rsplit(" ", 1)[0] for line in text.splitlines()]
+    assert len(set(series)) == len(series) > 1, text
+
+
 # -------------------------------------------------------------------- relaisctl
 
 
