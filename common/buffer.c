@@ -20,10 +20,19 @@ void buffer_init(struct buffer *buffer, size_t limit_bytes)
 	buffer->limit = limit_bytes ? limit_bytes : PTRDIFF_MAX - 1;
 }
 
+/* What was consumed is there yet. */
+static void wipe(struct buffer *buffer)
+{
+	if (!buffer->data)
+		return;
+	explicit_bzero(buffer->data - buffer->consumed,
+	               buffer->consumed + buffer->cap);
+	free(buffer->data - buffer->consumed);
+}
+
 void buffer_done(struct buffer *buffer)
 {
-	if (buffer->data)
-		free(buffer->data - buffer->consumed);
+	wipe(buffer);
 	buffer->data = NULL;
 	buffer->len = 0;
 	buffer->cap = 0;
@@ -114,20 +123,14 @@ int buffer_reserve(struct buffer *buffer, size_t more_bytes)
 
 static int grow_to(struct buffer *buffer, size_t cap)
 {
-	char *data;
+	char *data = malloc(cap);
 
-	if (buffer->consumed == 0) {
-		data = realloc(buffer->data, cap);
-		if (!data)
-			return -ENOMEM;
-	} else {
-		data = malloc(cap);
-		if (!data)
-			return -ENOMEM;
+	if (!data)
+		return -ENOMEM;
+	if (buffer->len > 0)
 		memcpy(data, buffer->data, buffer->len);
-		free(buffer->data - buffer->consumed);
-		buffer->consumed = 0;
-	}
+	wipe(buffer);
+	buffer->consumed = 0;
 	buffer->data = data;
 	buffer->cap = cap;
 	return 0;

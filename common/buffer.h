@@ -31,7 +31,10 @@ struct buffer {
 /* Allocates nothing. limit_bytes 0 stands for no limit. */
 void buffer_init(struct buffer *buffer, size_t limit_bytes);
 
-/* Releases the memory; the buffer is empty and usable afterwards. */
+/*
+ * Wipes and releases the memory, as is done with what the buffer grows out of:
+ * it may have held a password. The buffer is empty and usable afterwards.
+ */
 void buffer_done(struct buffer *buffer);
 
 int buffer_append(struct buffer *buffer, const void *data, size_t len);

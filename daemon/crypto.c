@@ -26,6 +26,32 @@ static int sign(EVP_PKEY *key, const void *data, size_t len,
                 unsigned char signature[SIGNATURE_MAX], size_t *ret_len);
 static int flatten(unsigned char signature[SIGNATURE_MAX], size_t *len);
 
+static void *allocate(size_t size, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return malloc(size);
+}
+
+static void *resize(void *old, size_t size, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return xrealloc_wiping(old, size);
+}
+
+static void release(void *memory, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	xfree_wiping(memory);
+}
+
+void crypto_prepare(void)
+{
+	(void)CRYPTO_set_mem_functions(allocate, resize, release);
+}
+
 void crypto_random(void *octets, size_t len)
 {
 	if (RAND_bytes(octets, (int)len) != 1)

@@ -13,6 +13,12 @@
 
 #define CRYPTO_SHA256_SIZE 32
 
+/*
+ * What OpenSSL frees is wiped, for what goes through TLS is in it. To be called
+ * before it has allocated anything; does nothing after that.
+ */
+void crypto_prepare(void);
+
 /* Aborts where the system has no randomness. */
 void crypto_random(void *octets, size_t len);
 

@@ -104,14 +104,17 @@ static void ask_reload_take(void *context, struct control_reload *request);
 static void hand_over_take(void *context, struct handover *handover);
 static void on_reload_request(struct letter *letter);
 
-int daemon_run(const struct settings *settings, const char *settings_path,
-               const struct settings_errors *warnings)
+int daemon_run_take(const struct settings *settings_ref,
+                    const char *settings_path,
+                    const struct settings_errors *warnings,
+                    struct command_helper *helper)
 {
-	struct daemon daemon = { .settings_path = settings_path };
+	struct daemon daemon = { .settings = settings_ref,
+		                 .settings_path = settings_path,
+		                 .helper = helper };
 	char *error = NULL;
 	int r;
 
-	daemon.settings = settings_ref(settings);
 	r = make_all(&daemon, &error);
 	reload_log_errors(warnings, false);
 	if (r == 0)
@@ -120,8 +123,8 @@ int daemon_run(const struct settings *settings, const char *settings_path,
 		service_notify("READY=1");
 		log_message(LOG_LEVEL_INFO, "ready",
 		            "relaisd " PACKAGE_VERSION " takes mail at %s",
-		            settings->receive.socket);
-		reload_log_staging(settings);
+		            daemon.settings->receive.socket);
+		reload_log_staging(daemon.settings);
 		r = loop_run(daemon.main_loop);
 		stop_all(&daemon);
 	} else if (error != NULL) {
@@ -143,10 +146,6 @@ static int make_all(struct daemon *daemon, char **ret_error)
 {
 	int r;
 
-	/* The helper is forked while there is one thread alone. */
-	r = command_helper_new(&daemon->helper);
-	if (r < 0)
-		return r;
 	r = loop_prepare_process();
 	if (r < 0)
 		return r;
@@ -483,6 +482,9 @@ static int reload(struct daemon *daemon, const struct reload_edits *edits,
 	queue_apply_settings(daemon->queue, settings);
 	resolver_apply_settings_take(daemon->resolver, settings_ref(settings));
 	oauth_apply_settings_take(daemon->oauth, settings_ref(settings));
+	for (unsigned i = 0; i < daemon->worker_count; i++)
+		worker_apply_settings_take(daemon->workers[i],
+		                           settings_ref(settings));
 	scheduler_apply_settings(daemon->scheduler, settings);
 	reporter_apply_settings_take(daemon->reporter, settings_ref(settings));
 	receiver_apply_settings(daemon->receiver, settings);

@@ -7,8 +7,11 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 
+#include "command_helper.h"
+#include "crypto.h"
 #include "daemon.h"
 #include "queue/restore.h"
 #include "runtime/xalloc.h"
@@ -49,7 +52,8 @@ static const struct option options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-static int run(const char *path, bool is_check_only, const char *backup);
+static int run(const char *path);
+static int look(const char *path, bool is_check_only, const char *backup);
 static int restore(const struct settings *settings, const char *backup);
 
 int main(int argc, char *argv[])
@@ -90,20 +94,51 @@ int main(int argc, char *argv[])
 		        argv[optind], usage);
 		return EX_USAGE;
 	}
-	return run(path, is_check_only, backup);
+	secret_forbid_dumps();
+	crypto_prepare();
+	return is_check_only || backup != NULL
+	           ? look(path, is_check_only, backup)
+	           : run(path);
 }
 
-static int run(const char *path, bool is_check_only, const char *backup)
+/* The helper is forked before there is a secret for it to inherit. */
+static int run(const char *path)
+{
+	const struct settings *settings = NULL;
+	struct command_helper *helper = NULL;
+	struct settings_errors errors;
+	int r;
+
+	r = command_helper_new(&helper);
+	if (r < 0) {
+		fprintf(stderr, "relaisd: not started: %s\n", strerror(-r));
+		return EX_OSERR;
+	}
+	settings_errors_init(&errors);
+	r = settings_load(path, &settings, &errors);
+	if (r == 0) {
+		r = daemon_run_take(settings, path, &errors, helper);
+	} else {
+		settings_errors_print(&errors, stderr);
+		fputs("relaisd: not started: the settings have errors\n",
+		      stderr);
+		command_helper_free(helper);
+		r = EX_CONFIG;
+	}
+	settings_errors_done(&errors);
+	return r;
+}
+
+/* What needs no daemon: --check and --restore. */
+static int look(const char *path, bool is_check_only, const char *backup)
 {
 	const struct settings *settings = NULL;
 	struct settings_errors errors;
 	int r;
 
-	secret_forbid_dumps();
 	settings_errors_init(&errors);
 	r = settings_load(path, &settings, &errors);
-	if (r < 0 || is_check_only || backup != NULL)
-		settings_errors_print(&errors, stderr);
+	settings_errors_print(&errors, stderr);
 	if (r < 0) {
 		fputs(is_check_only
 		          ? "relaisd: the settings have errors\n"
@@ -112,10 +147,8 @@ static int run(const char *path, bool is_check_only, const char *backup)
 		r = EX_CONFIG;
 	} else if (is_check_only) {
 		puts("relaisd: the settings are right");
-	} else if (backup != NULL) {
-		r = restore(settings, backup);
 	} else {
-		r = daemon_run(settings, path, &errors);
+		r = restore(settings, backup);
 	}
 	settings_errors_done(&errors);
 	settings_unref(settings);

@@ -15,6 +15,9 @@
 
 #include "runtime/xalloc.h"
 
+/* More than TLS, HTTP and SASL need. */
+#define STACK_BYTES (32 * 1024)
+
 struct secret {
 	char *text;
 	char **command;
@@ -129,6 +132,13 @@ void secret_free(struct secret *secret)
 		free(secret->command[i]);
 	free(secret->command);
 	free(secret);
+}
+
+void secret_wipe_stack(void)
+{
+	char below[STACK_BYTES];
+
+	explicit_bzero(below, sizeof(below));
 }
 
 void secret_forbid_dumps(void)

@@ -38,6 +38,9 @@ int secret_new_whole_file(struct secret **ret_secret, const char *path);
 
 void secret_free(struct secret *secret);
 
+/* What functions that have returned have left of a secret on the stack. */
+void secret_wipe_stack(void) __attribute__((noinline));
+
 /* Make the whole process leave no core dump and no ptrace to its own uid. */
 void secret_forbid_dumps(void);
 

@@ -47,6 +47,25 @@ static struct settings_place place_of(const struct reader *reader,
 static struct settings_place place_of_offset(const struct reader *reader,
                                              size_t offset);
 
+static void delete_event(yaml_event_t *event)
+{
+	if (event->type == YAML_SCALAR_EVENT)
+		explicit_bzero(event->data.scalar.value,
+		               event->data.scalar.length);
+	yaml_event_delete(event);
+}
+
+/* What it has read is in its buffers, passwords too. */
+static void delete_parser(yaml_parser_t *parser)
+{
+	explicit_bzero(
+	    parser->raw_buffer.start,
+	    (size_t)(parser->raw_buffer.end - parser->raw_buffer.start));
+	explicit_bzero(parser->buffer.start,
+	               (size_t)(parser->buffer.end - parser->buffer.start));
+	yaml_parser_delete(parser);
+}
+
 int settings_yaml_parse(struct settings_node **ret_root, const char *file,
                         const char *bytes, size_t len,
                         struct settings_errors *errors)
@@ -69,7 +88,7 @@ int settings_yaml_parse(struct settings_node **ret_root, const char *file,
 	yaml_parser_set_input_string(&reader.parser,
 	                             (const unsigned char *)bytes, len);
 	r = read_document(&reader, &root);
-	yaml_parser_delete(&reader.parser);
+	delete_parser(&reader.parser);
 	if (r == 0 && root->kind == SETTINGS_NODE_SCALAR &&
 	    settings_node_is_empty(root))
 		root->kind = SETTINGS_NODE_MAPPING;
@@ -103,7 +122,7 @@ int settings_yaml_parse_value(struct settings_node **ret_root, const char *file,
 	yaml_parser_set_input_string(&reader.parser,
 	                             (const unsigned char *)text, reader.len);
 	r = read_document(&reader, &root);
-	yaml_parser_delete(&reader.parser);
+	delete_parser(&reader.parser);
 	if (r < 0)
 		settings_node_free(root);
 	else
@@ -124,23 +143,23 @@ static int read_document(struct reader *reader, struct settings_node **ret)
 		if (event.type == YAML_STREAM_END_EVENT) {
 			*ret = node_new(reader, &event);
 			(*ret)->text = xstrdup("");
-			yaml_event_delete(&event);
+			delete_event(&event);
 			return 0;
 		}
 		if (event.type != YAML_STREAM_START_EVENT &&
 		    event.type != YAML_DOCUMENT_START_EVENT)
 			break;
-		yaml_event_delete(&event);
+		delete_event(&event);
 	} while (true);
 
 	r = read_node(reader, &event, 1, ret);
-	yaml_event_delete(&event);
+	delete_event(&event);
 	while (r == 0) {
 		r = read_event(reader, &event);
 		if (r < 0)
 			break;
 		if (event.type == YAML_STREAM_END_EVENT) {
-			yaml_event_delete(&event);
+			delete_event(&event);
 			break;
 		}
 		if (event.type == YAML_DOCUMENT_START_EVENT) {
@@ -153,7 +172,7 @@ static int read_document(struct reader *reader, struct settings_node **ret)
 			    "expected only one");
 			r = -EINVAL;
 		}
-		yaml_event_delete(&event);
+		delete_event(&event);
 	}
 	return r;
 }
@@ -207,11 +226,11 @@ static int read_sequence(struct reader *reader, struct settings_node *node,
 		if (r < 0)
 			return r;
 		if (event.type == YAML_SEQUENCE_END_EVENT) {
-			yaml_event_delete(&event);
+			delete_event(&event);
 			return 0;
 		}
 		r = read_node(reader, &event, depth + 1, &child);
-		yaml_event_delete(&event);
+		delete_event(&event);
 		append(node, &tail, child);
 		if (r < 0)
 			return r;
@@ -233,11 +252,11 @@ static int read_mapping(struct reader *reader, struct settings_node *node,
 		if (r < 0)
 			return r;
 		if (event.type == YAML_MAPPING_END_EVENT) {
-			yaml_event_delete(&event);
+			delete_event(&event);
 			return 0;
 		}
 		r = read_node(reader, &event, depth + 1, &key);
-		yaml_event_delete(&event);
+		delete_event(&event);
 		if (r == 0)
 			r = read_event(reader, &event);
 		if (r < 0) {
@@ -245,7 +264,7 @@ static int read_mapping(struct reader *reader, struct settings_node *node,
 			return r;
 		}
 		r = read_node(reader, &event, depth + 1, &child);
-		yaml_event_delete(&event);
+		delete_event(&event);
 		if (check_key(reader, node, key) < 0)
 			child->kind = SETTINGS_NODE_BROKEN;
 		child->key_place = key->place;

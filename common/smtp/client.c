@@ -124,9 +124,6 @@ void smtp_client_free(struct smtp_client *client)
 {
 	if (!client)
 		return;
-	/* An AUTH line may wait in it. */
-	if (client->out.data)
-		explicit_bzero(client->out.data, client->out.len);
 	buffer_done(&client->out);
 	free(client->is_accepted);
 	free(client->verdicts);

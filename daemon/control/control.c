@@ -19,6 +19,7 @@
 #include "control/event_hook.h"
 #include "control/exporter.h"
 #include "control/handlers.h"
+#include "control/json.h"
 #include "control/request.h"
 #include "control/users.h"
 #include "deliver/credentials.h"
@@ -129,6 +130,7 @@ int control_new(struct control **ret_control,
 	struct control *control = xcalloc(1, sizeof(*control));
 	int r;
 
+	json_prepare();
 	control->loop = params->loop;
 	control->base = loop_base(params->loop);
 	control->resolver = params->resolver;

@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <jansson.h>
 
+#include "runtime/xalloc.h"
 #include "settings_tree.h"
 
 #define PATH_SIZE 128
@@ -32,6 +34,11 @@ static int walk_any(const struct walk *walk, json_t *json, const char *path,
                     unsigned depth);
 static struct settings_node *make_tree(json_t *json, unsigned depth);
 static struct settings_node *make_scalar(const json_t *json);
+
+void json_prepare(void)
+{
+	json_set_alloc_funcs(malloc, xfree_wiping);
+}
 
 int json_walk(const char *text, size_t len, json_visit visit, void *context,
               char error[JSON_ERROR_SIZE])

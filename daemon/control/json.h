@@ -52,6 +52,12 @@ int json_walk(const char *text, size_t len, json_visit visit, void *context,
 int json_walk_all(const char *text, size_t len, json_visit visit, void *context,
                   char error[JSON_ERROR_SIZE]);
 
+/*
+ * Whatever JSON the process reads, elsewhere too, is wiped when it is freed: a
+ * relay's password may be in it. Before there are threads.
+ */
+void json_prepare(void);
+
 struct settings_node;
 
 /*

@@ -99,6 +99,53 @@ void credentials_free(struct credentials *credentials)
 	free(credentials);
 }
 
+static bool is_same(char *const *words, char *const *others)
+{
+	for (; *words && *others; words++, others++)
+		if (strcmp(*words, *others) != 0)
+			return false;
+	return *words == *others;
+}
+
+static bool is_printed_by(const struct secret *secret, char *const *words)
+{
+	return secret && secret_command_borrow(secret) &&
+	       is_same(secret_command_borrow(secret), words);
+}
+
+static bool is_needed(const struct entry *entry,
+                      const struct relay_settings *relay)
+{
+	char *words[] = { relay->name, NULL, NULL };
+	bool is_its_own;
+
+	if (!relay->oauth.is_set)
+		return is_printed_by(relay->password, entry->words) ||
+		       is_printed_by(relay->token, entry->words);
+	words[1] = oauth_purpose_dup(relay);
+	is_its_own = is_same(words, entry->words);
+	free(words[1]);
+	return is_its_own;
+}
+
+void credentials_keep(struct credentials *credentials,
+                      const struct settings *settings)
+{
+	struct entry *entry, *next;
+
+	for (entry = LIST_FIRST(&credentials->entries); entry; entry = next) {
+		size_t i = 0;
+
+		next = LIST_NEXT(entry, link);
+		while (i < settings->relay_count &&
+		       !is_needed(entry, &settings->relays[i]))
+			i++;
+		if (i == settings->relay_count && !entry->is_running &&
+		    !entry->waiters)
+			entry_free(entry);
+	}
+}
+
 static char **copy_words(char *const *words)
 {
 	size_t count = 0;
@@ -110,14 +157,6 @@ static char **copy_words(char *const *words)
 	for (size_t i = 0; i < count; i++)
 		copy[i] = xstrdup(words[i]);
 	return copy;
-}
-
-static bool is_same(char *const *words, char *const *others)
-{
-	for (; *words && *others; words++, others++)
-		if (strcmp(*words, *others) != 0)
-			return false;
-	return *words == *others;
 }
 
 static struct entry *find(struct credentials *credentials, char *const *words,

@@ -57,6 +57,9 @@ int credentials_get(struct credentials *credentials,
 /* The waiter waits no longer, if it did. */
 void credentials_cancel(struct credentials *credentials,
                         const struct credentials_waiter *waiter);
+/* Forgets what no relay of these settings needs; nothing that is borrowed. */
+void credentials_keep(struct credentials *credentials,
+                      const struct settings *settings);
 const char *credentials_problem(const struct credentials *credentials);
 /* What kind of trouble that is. */
 enum verdict_fault credentials_fault(const struct credentials *credentials);

@@ -19,6 +19,7 @@
 #include "runtime/loop.h"
 #include "runtime/mailbox.h"
 #include "runtime/xalloc.h"
+#include "secret.h"
 
 #define CONNECT_LIMIT_S 10
 
@@ -79,7 +80,9 @@ int https_new(struct https **ret_https, struct loop *loop,
 /* Most hosts never need it, which saves them its memory. */
 static void start_libcurl(struct https *https)
 {
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+	/* Tokens pass through its buffers. */
+	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, xmalloc, xfree_wiping,
+	                         xrealloc_wiping, xstrdup, xcalloc) != CURLE_OK)
 		abort();
 	https->multi = curl_multi_init();
 	https->timer = evtimer_new(https->base, on_timeout, https);
@@ -124,13 +127,12 @@ void https_call_free(struct https_call *call)
 	transfer_free(call->transfer);
 	if (call->form)
 		explicit_bzero(call->form, strlen(call->form));
-	if (call->answer.data)
-		explicit_bzero(call->answer.data, call->answer.len);
 	buffer_done(&call->answer);
 	free(call->form);
 	free(call->url);
 	free(call->ca_file);
 	free(call);
+	secret_wipe_stack();
 }
 
 static void transfer_free(struct https_transfer *transfer)

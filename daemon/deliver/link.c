@@ -424,17 +424,31 @@ static void on_turn(evutil_socket_t fd, short what, void *context)
 		link->events.on_sent(link->events.context);
 }
 
+/* Of settings that are not in force any more: it will not be used again. */
+static bool is_outdated(const struct link *link)
+{
+	const struct settings *in_force = link->workshop->settings;
+
+	return in_force && link->settings != in_force;
+}
+
 void link_rest(struct link *link)
 {
 	struct timeval wait = { .tv_sec = 0 };
 
-	if (!link_is_open(link)) {
+	if (!link_is_open(link) || is_outdated(link)) {
 		link_disconnect(link);
 		return;
 	}
 	wait.tv_sec = link->relay->limits.idle_s;
 	if (wait.tv_sec > 0)
 		(void)evtimer_add(link->idle, &wait);
+}
+
+void link_on_settings(struct link *link)
+{
+	if (is_outdated(link))
+		link_disconnect(link);
 }
 
 static void on_idle(evutil_socket_t fd, short what, void *context)

@@ -63,6 +63,11 @@ void link_send(struct link *link, const struct transport_message *message);
 
 /* Nothing is sent for now: it is closed when that takes too long. */
 void link_rest(struct link *link);
+/*
+ * At rest, with other settings in force: one of the old ones is closed at once,
+ * since it holds them, and their secrets.
+ */
+void link_on_settings(struct link *link);
 void link_disconnect(struct link *link);
 
 /* As this connection has said or the settings do; 0, UINT_MAX: no limit. */

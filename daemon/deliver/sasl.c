@@ -19,6 +19,8 @@
 #include <strings.h>
 
 #include "buffer.h"
+#include "runtime/xalloc.h"
+#include "secret.h"
 #include "smtp/reply.h"
 #include "smtp/verdict.h"
 
@@ -85,6 +87,8 @@ static void on_explain(void *context, struct verdict *verdict);
 static int choose(struct sasl *sasl, unsigned offered, bool has_tls);
 static int begin(struct sasl *sasl);
 static int say(struct sasl *sasl, const char *challenge, struct buffer *out);
+static int step(struct sasl *sasl, const char *challenge, char **ret_answer,
+                size_t *ret_len);
 static int say_token(struct sasl *sasl, const char *challenge,
                      struct buffer *out);
 static bool is_reasonable(const struct sasl *sasl, const char *challenge);
@@ -95,6 +99,20 @@ static void wipe(char *secret)
 	if (secret)
 		explicit_bzero(secret, strlen(secret));
 	free(secret);
+}
+
+/* libgsasl would free its copy of the password as it is. */
+static void end_session(struct sasl *sasl)
+{
+	const char *copy;
+
+	if (!sasl->session)
+		return;
+	copy = gsasl_property_fast(sasl->session, GSASL_PASSWORD);
+	if (copy)
+		explicit_bzero((char *)(uintptr_t)copy, strlen(copy));
+	gsasl_finish(sasl->session);
+	sasl->session = NULL;
 }
 
 static int copy(char **ret_text, const char *text)
@@ -145,8 +163,7 @@ void sasl_free(struct sasl *sasl)
 {
 	if (!sasl)
 		return;
-	if (sasl->session)
-		gsasl_finish(sasl->session);
+	end_session(sasl);
 	if (sasl->context)
 		gsasl_done(sasl->context);
 	wipe(sasl->username);
@@ -154,6 +171,7 @@ void sasl_free(struct sasl *sasl)
 	wipe(sasl->token);
 	free(sasl->host);
 	free(sasl);
+	secret_wipe_stack();
 }
 
 const struct smtp_client_auth *sasl_auth(const struct sasl *sasl)
@@ -226,9 +244,7 @@ static int choose(struct sasl *sasl, unsigned offered, bool has_tls)
 
 static int begin(struct sasl *sasl)
 {
-	if (sasl->session)
-		gsasl_finish(sasl->session);
-	sasl->session = NULL;
+	end_session(sasl);
 	sasl->refusal[0] = '\0';
 	sasl->is_complete = !sasl->current->is_mutual;
 	if (sasl->current->has_token)
@@ -269,6 +285,7 @@ static int on_step(void *context, const char *challenge, size_t len,
 static int say(struct sasl *sasl, const char *challenge, struct buffer *out)
 {
 	char *answer = NULL;
+	size_t len;
 	int r;
 
 	if (sasl->current->has_token)
@@ -277,15 +294,32 @@ static int say(struct sasl *sasl, const char *challenge, struct buffer *out)
 	/* The prompts of LOGIN mean nothing, and some are not even base64. */
 	if (sasl->current->bit == SMTP_MECHANISM_LOGIN)
 		challenge = "";
-	r = gsasl_step64(sasl->session, challenge, &answer);
+	r = step(sasl, challenge, &answer, &len);
 	if (r != GSASL_OK && r != GSASL_NEEDS_MORE)
 		return r == GSASL_MALLOC_ERROR ? -ENOMEM : -EPROTO;
 	/* The last word of SCRAM has been checked: nothing to say to it. */
 	if (r == GSASL_OK)
 		sasl->is_complete = true;
-	r = buffer_append_string(out, answer);
-	explicit_bzero(answer, strlen(answer));
+	r = append_base64(out, answer, len);
+	explicit_bzero(answer, len);
 	gsasl_free(answer);
+	return r;
+}
+
+/* Not gsasl_step64(), which leaves the answer in memory that it has freed. */
+static int step(struct sasl *sasl, const char *challenge, char **ret_answer,
+                size_t *ret_len)
+{
+	char *text = NULL;
+	size_t len = 0;
+	int r = GSASL_OK;
+
+	if (*challenge)
+		r = gsasl_base64_from(challenge, strlen(challenge), &text,
+		                      &len);
+	if (r == GSASL_OK)
+		r = gsasl_step(sasl->session, text, len, ret_answer, ret_len);
+	gsasl_free(text);
 	return r;
 }
 
@@ -324,7 +358,6 @@ static int say_token(struct sasl *sasl, const char *challenge,
 	const char *user = sasl->username ? sasl->username : "";
 	char *text;
 	int r;
-	int n;
 
 	if (*challenge) {
 		note_refusal(sasl, challenge);
@@ -334,16 +367,13 @@ static int say_token(struct sasl *sasl, const char *challenge,
 	if (is_bearer && strpbrk(user, ",="))
 		return -EINVAL;
 	if (is_bearer)
-		n = asprintf(&text,
-		             "n,a=%s,\1host=%s\1port=%u\1auth=Bearer %s\1\1",
-		             user, sasl->host ? sasl->host : "", sasl->port,
-		             sasl->token);
+		text = xasprintf(
+		    "n,a=%s,\1host=%s\1port=%u\1auth=Bearer %s\1\1", user,
+		    sasl->host ? sasl->host : "", sasl->port, sasl->token);
 	else
-		n = asprintf(&text, "user=%s\1auth=Bearer %s\1\1", user,
-		             sasl->token);
-	if (n < 0)
-		return -ENOMEM;
-	r = append_base64(out, text, (size_t)n);
+		text =
+		    xasprintf("user=%s\1auth=Bearer %s\1\1", user, sasl->token);
+	r = append_base64(out, text, strlen(text));
 	wipe(text);
 	return r;
 }

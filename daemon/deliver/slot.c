@@ -155,6 +155,12 @@ void slot_on_room(struct slot *slot)
 		next_part(slot);
 }
 
+void slot_on_settings(struct slot *slot)
+{
+	if (slot->state == SLOT_IDLE)
+		link_on_settings(slot->connection);
+}
+
 void slot_cut(struct slot *slot)
 {
 	link_disconnect(slot->connection);
@@ -356,6 +362,10 @@ static void go_home(struct slot *slot)
 		link_disconnect(slot->connection);
 	else
 		link_rest(slot->connection);
+	if (slot->workshop->settings &&
+	    assignment->settings != slot->workshop->settings)
+		credentials_keep(slot->workshop->credentials,
+		                 slot->workshop->settings);
 	slot->assignment = NULL;
 	slot->state = SLOT_IDLE;
 	(void)evtimer_add(slot->unused, &unused);

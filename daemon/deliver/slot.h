@@ -23,6 +23,7 @@ struct mailbox;
 struct queue;
 struct queue_reader;
 struct resolver;
+struct settings;
 struct settlement;
 struct slot;
 
@@ -34,6 +35,7 @@ struct workshop {
 	struct queue_reader *reader;
 	struct resolver *resolver;
 	struct credentials *credentials;
+	const struct settings *settings; /* in force; NULL: never told */
 	/* No new part is begun. */
 	bool is_draining;
 	/* Jobs that have not come home from the committer. */
@@ -65,6 +67,9 @@ void slot_assign_take(struct slot *slot, struct assignment *assignment);
 
 /* A verdict has reached the disk: go on if that was waited for. */
 void slot_on_room(struct slot *slot);
+
+/* Other settings are in force. */
+void slot_on_settings(struct slot *slot);
 
 /* Ends what is under way, if anything, and goes home. */
 void slot_cut(struct slot *slot);

@@ -38,6 +38,7 @@ struct errand {
 	struct letter letter;
 	struct worker *worker;
 	struct assignment *assignment;
+	const struct settings *settings;
 	uint64_t id;
 };
 
@@ -138,6 +139,7 @@ void worker_free(struct worker *worker)
 	workshop = &worker->workshop;
 	free_slots(worker);
 	credentials_free(workshop->credentials);
+	settings_unref(workshop->settings);
 	while ((letter = worker->postponed)) {
 		worker->postponed = letter->next;
 		settlement_free(
@@ -208,6 +210,34 @@ static void on_forget(struct letter *letter)
 void worker_forget(struct worker *worker, uint64_t id)
 {
 	send_errand(worker, on_forget, NULL, id);
+}
+
+static void on_settings(struct letter *letter)
+{
+	struct errand *errand = LETTER_OF(letter, struct errand, letter);
+	struct worker *worker = errand->worker;
+	struct workshop *workshop = &worker->workshop;
+	struct slot *slot;
+
+	settings_unref(workshop->settings);
+	workshop->settings = errand->settings;
+	free(errand);
+	for (unsigned i = 0; i < BUCKETS; i++)
+		for (slot = LIST_FIRST(&worker->slots[i]); slot;
+		     slot = slot_next(slot))
+			slot_on_settings(slot);
+	credentials_keep(workshop->credentials, workshop->settings);
+}
+
+void worker_apply_settings_take(struct worker *worker,
+                                const struct settings *settings_ref)
+{
+	struct errand *errand = xcalloc(1, sizeof(*errand));
+
+	errand->letter.open = on_settings;
+	errand->worker = worker;
+	errand->settings = settings_ref;
+	mailbox_post_take(worker->workshop.inbox, &errand->letter);
 }
 
 /* ----------------------------------------------------------------- drain */

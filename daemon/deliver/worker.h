@@ -96,6 +96,14 @@ void worker_assign_take(struct worker *worker, struct assignment *assignment);
 /* Any thread: this message was cancelled; skipped if not yet at DATA. */
 void worker_forget(struct worker *worker, uint64_t id);
 
+/*
+ * These settings are in force. What is kept of older ones is let go: idle
+ * connections, and secrets that no relay asks for any more. Takes the
+ * reference. Any thread.
+ */
+void worker_apply_settings_take(struct worker *worker,
+                                const struct settings *settings_ref);
+
 /* No new parts are begun; what runs may end. Any thread. */
 void worker_drain(struct worker *worker);
 

@@ -99,10 +99,15 @@ char *xasprintf(const char *format, ...)
 	char *text;
 	int len;
 
+	/* vasprintf() would leave parts of a secret behind as it grows. */
 	va_start(arguments, format);
-	len = vasprintf(&text, format, arguments);
+	len = vsnprintf(NULL, 0, format, arguments);
 	va_end(arguments);
 	if (len < 0)
 		give_up();
+	text = xmalloc((size_t)len + 1);
+	va_start(arguments, format);
+	(void)vsnprintf(text, (size_t)len + 1, format, arguments);
+	va_end(arguments);
 	return text;
 }

@@ -23,6 +23,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "command_helper.h"
 #include "daemon.h"
 #include "settings.h"
 #include "settings_errors.h"
@@ -57,6 +58,7 @@ static int remove_one(const char *path, const struct stat *status, int flag,
 static void *run(void *argument)
 {
 	const struct settings *settings = NULL;
+	struct command_helper *helper = NULL;
 	struct settings_errors errors;
 
 	(void)argument;
@@ -65,9 +67,10 @@ static void *run(void *argument)
 		settings_errors_print(&errors, stderr);
 		abort();
 	}
-	(void)daemon_run(settings, settings_path, &errors);
+	if (command_helper_new(&helper) < 0)
+		abort();
+	(void)daemon_run_take(settings, settings_path, &errors, helper);
 	settings_errors_done(&errors);
-	settings_unref(settings);
 	return NULL;
 }
 

@@ -318,6 +318,28 @@ class Relaisd:
         folder = self.maildir / "new"
         return sorted(folder.iterdir()) if folder.exists() else []
 
+    def family(self):
+        """Its process, and that of its helper."""
+        pids = [str(self.process.pid)]
+        for task in pathlib.Path(f"/proc/{pids[0]}/task").iterdir():
+            pids += (task / "children").read_text().split()
+        return pids
+
+    def memory(self):
+        """All that it can write to, region by region; for root only."""
+        for pid in self.family():
+            maps = pathlib.Path(f"/proc/{pid}/maps").read_text()
+            with open(f"/proc/{pid}/mem", "rb", 0) as memory:
+                for line in maps.splitlines():
+                    span, rights = line.split()[:2]
+                    if "w" not in rights:
+                        continue
+                    start, end = (int(n, 16) for n in span.split("-"))
+                    # A thread's end takes its stack away.
+                    with contextlib.suppress(OSError):
+                        memory.seek(start)
+                        yield memory.read(end - start)
+
     def memory_bytes(self):
         """Resident memory that isn't a page of a mapped file."""
         for line in open(f"/proc/{self.process.pid}/status"):

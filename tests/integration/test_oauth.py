@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-from conftest import BUILD, Relay, UnixHTTPConnection, wait_until
+from conftest import (BUILD, Relay, UnixHTTPConnection, is_sanitized,
+                      wait_until)
 from servers import certificates as make_certificates
 from token_server import TokenServer, drop, error, huge, stall
 
@@ -719,3 +720,26 @@ def test_a_person_sees_what_the_login_lacks(login):
     text = daemon.ctl("relay", "show", "office").stdout.decode()
     assert re.search(r"oauth.state +login-needed", text), text
     assert "null" not in text
+
+
+@pytest.mark.skipif(os.getuid() != 0 or is_sanitized,
+                    reason="needs root, and no freed memory that is kept")
+def test_tokens_are_forgotten_with_their_relay(login, relay, service):
+    """The client's secret, the refresh token and the access token."""
+    secret = "Ge2eim-und-Sicher-8841"
+    daemon = login(grant="device", client_secret=secret).start()
+    log_in(daemon, service)
+    daemon.send(to="user@example.net")
+    relay.wait_for_messages(1)
+    tokens = {*service.access_tokens, *service.refresh_tokens, secret}
+
+    def remembered():
+        regions = list(daemon.memory())
+        return {token for token in tokens
+                if any(token.encode() in region for region in regions)}
+
+    assert remembered() == tokens, "the look finds what is there"
+    daemon.settings["relays"] = {"capture": {"url": f"maildir:{daemon.maildir}"}}
+    daemon.reload()
+    wait_until(lambda: not remembered(),
+               lambda: f"{remembered()} to be forgotten")

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from conftest import UnixHTTPConnection
+from conftest import is_sanitized, UnixHTTPConnection, wait_until
 
 WORDS = {
     "text": "Tief1nDerSee-4711",
@@ -100,21 +100,13 @@ def test_no_secret_is_told_to_anybody(logged_in, relay):
     expect_nothing_in(daemon.log.read_bytes(), "the log")
 
 
-def family(pid):
-    """It and its children."""
-    pids = [str(pid)]
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        pids += (task / "children").read_text().split()
-    return pids
-
-
 def test_no_secret_is_in_arguments_environment_or_readable_files(logged_in,
                                                                 relay):
     daemon = logged_in.start()
     add_by_api(daemon, relay)
     for name in WORDS:
         use(daemon, relay, name)
-    for pid in family(daemon.process.pid):
+    for pid in daemon.family():
         for name in ("cmdline", "environ", "comm"):
             expect_nothing_in(pathlib.Path(f"/proc/{pid}/{name}").read_bytes(),
                               f"{name} of {pid}")
@@ -146,3 +138,49 @@ def test_its_own_user_may_not_look_into_it(daemon):
          "cat", f"/proc/{daemon.process.pid}/environ"],
         capture_output=True, timeout=60)
     assert done.returncode != 0 and b"ermission" in done.stderr, done
+
+
+def remembered(daemon, *names):
+    """Which of these secrets are in its memory, in any form."""
+    regions = list(daemon.memory())
+    return {name for name in names or WORDS for form in forms(WORDS[name])
+            if any(form in region for region in regions)}
+
+
+@pytest.mark.skipif(os.getuid() != 0 or is_sanitized,
+                    reason="needs root, and no freed memory that is kept")
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5"])
+def test_a_secret_is_forgotten_with_its_relay(logged_in, relay, mechanism):
+    """Each relay keeps an idle connection, which knows what it logged in
+    with; the one with the command has it at hand for the next login, too."""
+    daemon = logged_in
+    relay.mechanisms = mechanism
+    for keys in daemon.settings["relays"].values():
+        keys["authentication"] = mechanism
+    relays = dict(daemon.settings["relays"])
+    daemon.settings["relays"]["capture"] = {"url": f"maildir:{daemon.maildir}"}
+    daemon.settings["default_relay"] = "capture"
+    daemon.start()
+    status, answer = daemon.api("/v1/relays", "POST", {
+        "name": "api", "host": "127.0.0.1", "port": relay.port,
+        "security": "none", "authentication": mechanism, "username": "app",
+        "password": WORDS["api"], "description": "x" * 600})
+    assert status == 201, answer
+    for name in WORDS:
+        use(daemon, relay, name)
+    assert remembered(daemon) == set(WORDS), "the look finds what is there"
+
+    WORDS["new"] = "Ne1n-Danach-6608"
+    try:
+        assert daemon.api("/v1/relays/api", "PUT",
+                          {"password": WORDS["new"]})[0] == 200
+        wait_until(lambda: remembered(daemon, "api", "new") == {"new"},
+                   "the old password to be forgotten")
+        assert daemon.api("/v1/relays/api", "DELETE")[0] == 200
+        for name in relays:
+            del daemon.settings["relays"][name]
+        daemon.reload()
+        wait_until(lambda: not remembered(daemon),
+                   lambda: f"{remembered(daemon)} to be forgotten")
+    finally:
+        del WORDS["new"]
