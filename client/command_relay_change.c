@@ -176,6 +176,8 @@ static int send_relay(struct invocation *invocation, const char *method,
 	if (r == EXIT_FINE)
 		print_change(invocation, relay,
 		             is_new ? "is there now" : "is changed");
+	if (r == EXIT_FINE && is_new && question_is_possible())
+		fprintf(stderr, "Try it: relaisctl relay test %s\n", name);
 	json_free(relay);
 	return r;
 }

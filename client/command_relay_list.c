@@ -59,6 +59,19 @@ static const struct column columns[COLUMNS] = {
 	[COLUMN_DELIVERED] = { "24 H", COLUMN_RIGHT },
 };
 
+/* Other words, of the API and of YAML, for what a column shows. */
+static const struct {
+	enum relay_column column;
+	const char *said, *shown;
+} synonyms[] = {
+	{ COLUMN_STATE, "closed", "works" }, { COLUMN_ENABLED, "true", "on" },
+	{ COLUMN_ENABLED, "false", "off" },  { COLUMN_DEFAULT, "true", "on" },
+	{ COLUMN_DEFAULT, "false", "off" },
+};
+
+static const char *const states[] = { "works",  "closed", "open",    "half-open",
+	                              "held",   "paused", "disabled" };
+
 /* One relay with its words, as they are shown and compared. */
 struct row {
 	const struct json *relay;
@@ -70,6 +83,7 @@ static enum relay_column sort_column;
 static int sort_sign;
 
 static int find_column(const char *word, size_t len);
+static bool is_state(const char *word, size_t len);
 static int check_options(const struct invocation *invocation);
 static void fill(struct row *row, const struct json *relay);
 static bool is_wanted(const struct invocation *invocation,
@@ -130,6 +144,44 @@ static int refuse(const char *option, const char *word, size_t len)
 	return EXIT_BAD_USAGE;
 }
 
+static bool is_word(const char *word, size_t len, const char *other)
+{
+	return strlen(other) == len && strncasecmp(word, other, len) == 0;
+}
+
+static bool is_state(const char *word, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		if (is_word(word, len, states[i]))
+			return true;
+	return false;
+}
+
+static int check_filter(const char *filter)
+{
+	size_t len = strcspn(filter, "=,"), value_len;
+	int column;
+
+	if (filter[len] != '=') {
+		command_complain("--filter: expected KEY=VALUE, not `%s`",
+		                 filter);
+		return EXIT_BAD_USAGE;
+	}
+	column = find_column(filter, len);
+	if (column < 0)
+		return refuse("filter", filter, len);
+	filter += len + 1;
+	value_len = strcspn(filter, ",");
+	if (column != COLUMN_STATE || is_state(filter, value_len))
+		return EXIT_FINE;
+	command_complain("--filter: there is no state `%.*s`; expected works, "
+	                 "open, half-open, held, paused or disabled",
+	                 (int)value_len, filter);
+	return EXIT_BAD_USAGE;
+}
+
 static int check_options(const struct invocation *invocation)
 {
 	const char *sort = invocation->values[OPTION_SORT];
@@ -145,16 +197,10 @@ static int check_options(const struct invocation *invocation)
 		sort_column = (enum relay_column)column;
 	}
 	while (filter && *filter) {
-		size_t len = strcspn(filter, "=,");
+		int r = check_filter(filter);
 
-		if (filter[len] != '=') {
-			command_complain("--filter: expected KEY=VALUE, not "
-			                 "`%s`",
-			                 filter);
-			return EXIT_BAD_USAGE;
-		}
-		if (find_column(filter, len) < 0)
-			return refuse("filter", filter, len);
+		if (r != EXIT_FINE)
+			return r;
 		filter += strcspn(filter, ",");
 		filter += *filter == ',';
 	}
@@ -202,7 +248,7 @@ static void fill(struct row *row, const struct json *relay)
 	put(row, COLUMN_MANAGED, json_text(relay, "managed"));
 }
 
-/* Case doesn't count; a column's value may be a part of it at the front. */
+/* Case doesn't count. */
 static bool has_word(const struct row *row, const char *word)
 {
 	const char *description = json_text(row->relay, "description");
@@ -212,6 +258,21 @@ static bool has_word(const struct row *row, const char *word)
 		if (strcasestr(row->text[i], word))
 			return true;
 	return description && strcasestr(description, word);
+}
+
+static bool has_value(const struct row *row, int column, const char *value,
+                      size_t len)
+{
+	const char *text = row->text[column];
+	size_t i;
+
+	if (is_word(value, len, text))
+		return true;
+	for (i = 0; i < sizeof(synonyms) / sizeof(synonyms[0]); i++)
+		if ((int)synonyms[i].column == column &&
+		    is_word(value, len, synonyms[i].said))
+			return strcmp(synonyms[i].shown, text) == 0;
+	return false;
 }
 
 static bool is_wanted(const struct invocation *invocation,
@@ -225,16 +286,10 @@ static bool is_wanted(const struct invocation *invocation,
 			return false;
 	while (filter && *filter) {
 		const char *value = strchr(filter, '=');
-		const char *text =
-		    row->text[find_column(filter, (size_t)(value - filter))];
-		size_t len = strcspn(++value, ",");
+		int column = find_column(filter, (size_t)(value - filter));
 
-		/* The API's word for it is as good. */
-		if (len == 6 && strncasecmp(value, "closed", 6) == 0) {
-			value = "works";
-			len = 5;
-		}
-		if (strlen(text) != len || strncasecmp(text, value, len) != 0)
+		value++;
+		if (!has_value(row, column, value, strcspn(value, ",")))
 			return false;
 		filter += strcspn(filter, ",");
 		filter += *filter == ',';

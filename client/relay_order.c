@@ -35,7 +35,10 @@ static const struct {
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 
 /* Keys whose values are lists, also of one word. */
-static const char *const lists[] = { "allowed_from", "fallback" };
+static const char *const lists[] = {
+	"allowed_from",     "fallback",     "limits.rate",
+	"recipients.allow", "oauth.scopes", "recipients.refuse",
+};
 
 static bool is_list(const char *key);
 static int read_file(const char *path, char **ret_text);
@@ -79,6 +82,7 @@ int relay_order_read(const struct invocation *invocation, int first,
 
 void relay_order_put(struct json *order, const char *key, const char *value)
 {
+	bool has_words = is_list(key);
 	char name[128];
 	const char *dot;
 
@@ -90,9 +94,8 @@ void relay_order_put(struct json *order, const char *key, const char *value)
 	}
 	if (*value == '\0')
 		json_put_null(order, key);
-	else if (*value == '[' && value[strlen(value) - 1] == ']')
-		json_put_list(order, key, value);
-	else if (is_list(key))
+	else if (has_words ||
+	         (*value == '[' && value[strlen(value) - 1] == ']'))
 		json_put_list(order, key, value);
 	else
 		json_put_text(order, key, value);
@@ -158,6 +161,11 @@ int relay_order_text(const struct invocation *invocation,
 			return ask_complain(invocation, -ENOMEM);
 		*ret_text = (struct ask_text){ .text = *ret_memory };
 		return EXIT_FINE;
+	}
+	if (!json_is_empty(order)) {
+		command_complain("with --yaml all keys are in the file: no "
+		                 "other option sets one, nor does KEY=VALUE");
+		return EXIT_BAD_USAGE;
 	}
 	r = read_file(file, ret_memory);
 	if (r < 0) {

@@ -126,6 +126,30 @@ static void read_servers(struct settings_reader *reader,
 
 const struct settings_type settings_type_servers = { "list", read_servers };
 
+/* It may be meant as it is, and then goes as it is. */
+static void warn_of_unknown_words(struct settings_reader *reader,
+                                  const struct settings_key *key,
+                                  const struct settings_node *node,
+                                  const char *template)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz_-";
+	const char *at = template;
+
+	while ((at = strchr(at, '{'))) {
+		size_t len = strspn(++at, letters);
+
+		if (len == 0 || at[len] != '}' ||
+		    settings_template_word(at, len) != TEMPLATE_WORDS)
+			continue;
+		settings_errors_warn(
+		    reader->errors, &node->place,
+		    "%s%s.%s: `{%.*s}` is not replaced; known are {queue_id}, "
+		    "{submitter}, {relay}, {tag}, {envelope_id}, {date} and "
+		    "{hostname}",
+		    reader->prefix, key->path, node->key, (int)len, at);
+	}
+}
+
 static void read_headers(struct settings_reader *reader,
                          const struct settings_key *key,
                          const struct settings_node *node, void *field)
@@ -160,6 +184,7 @@ static void read_headers(struct settings_reader *reader,
 		header = &relay->headers[relay->header_count++];
 		header->name = xstrdup(item->key);
 		header->value = value;
+		warn_of_unknown_words(reader, key, item, value);
 	}
 }
 

@@ -387,25 +387,21 @@ static int append_missing(struct work *work)
 static const char *template_value(const struct work *work, const char *word,
                                   size_t len, char text[VALUE_SIZE])
 {
-	const struct {
-		const char *word;
-		const char *value;
-	} values[] = {
-		{ "queue_id", work->id },
-		{ "submitter", text },
-		{ "relay", work->relay->name },
-		{ "tag", work->message->tag },
-		{ "envelope_id", work->message->envelope_id },
-		{ "hostname", work->settings->hostname },
-		{ "date", work->date },
+	const char *const values[TEMPLATE_WORDS] = {
+		[TEMPLATE_QUEUE_ID] = work->id,
+		[TEMPLATE_SUBMITTER] = text,
+		[TEMPLATE_RELAY] = work->relay->name,
+		[TEMPLATE_TAG] = work->message->tag,
+		[TEMPLATE_ENVELOPE_ID] = work->message->envelope_id,
+		[TEMPLATE_DATE] = work->date,
+		[TEMPLATE_HOSTNAME] = work->settings->hostname,
 	};
+	enum template_word found = settings_template_word(word, len);
 
+	if (found == TEMPLATE_WORDS)
+		return NULL;
 	snprintf(text, VALUE_SIZE, "%u", (unsigned)work->message->uid);
-	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
-		if (strlen(values[i].word) == len &&
-		    memcmp(values[i].word, word, len) == 0)
-			return values[i].value ? values[i].value : "";
-	return NULL;
+	return values[found] ? values[found] : "";
 }
 
 static int append_template(const struct work *work, struct buffer *value,

@@ -401,8 +401,8 @@ def test_relaisctl_makes_and_changes_a_relay(daemon, relay):
         "relay", "add", "office", "--host", "127.0.0.1", "--port", relay.port,
         "--security", "none", "--username", "app", "--password-file", "-",
         "--from", "noreply@example.com", "--from-name", "Example",
-        "limits.rate=30/min", "allowed_from=@example.com",
-        "headers.X-Trace={queue_id}", input=b"s3cr3t\n")
+        "limits.rate=30/min,500/h", "recipients.refuse=@a.test,@b.test",
+        "allowed_from=@example.com", "headers.X-Trace={queue_id}", input=b"s3cr3t\n")
     assert result.returncode == 0, result.stderr
     assert result.stdout == b"Relay office is there now, the default.\n"
     office = daemon.relay_state("office")
@@ -410,7 +410,9 @@ def test_relaisctl_makes_and_changes_a_relay(daemon, relay):
     assert office["from"]["address"] == "noreply@example.com"
     assert office["allowed_from"] == ["@example.com"]
     assert office["headers"] == {"X-Trace": "{queue_id}"}
-    assert office["limits"]["rates"] == [{"count": 30, "period_s": 60}]
+    assert office["limits"]["rates"] == [{"count": 30, "period_s": 60},
+                                         {"count": 500, "period_s": 3600}]
+    assert office["recipients"]["refuse"] == ["@a.test", "@b.test"]
     result = daemon.ctl("relay", "set", "office", "description=Büro")
     assert result.returncode == 0, result.stderr
     result = daemon.ctl("relay", "set", "office", "port=2525")
@@ -429,6 +431,13 @@ def test_relaisctl_takes_a_relay_from_yaml(daemon, relay):
     result = daemon.ctl("relay", "add", "office", "--yaml", "-", input=(
         f"host: 127.0.0.1\nport: {relay.port}\nsecurity: none\n".encode()))
     assert result.returncode == 0, result.stderr
+    result = daemon.ctl("relay", "set", "office", "--yaml", "-",
+                        "limits.connections=3", input=b"description: x\n")
+    assert result.returncode == 64 and b"with --yaml" in result.stderr
+    result = daemon.ctl("relay", "set", "office", "--yaml", "-",
+                        input=b"headers: {X-Id: '{id} {queue_id}'}\n")
+    assert result.returncode == 0, result.stderr
+    assert b"headers.X-Id: `{id}` is not replaced" in result.stdout
     result = daemon.ctl("relay", "add", "second", "--yaml", "-",
                         input=b"hots: 127.0.0.1\n")
     assert result.returncode == 1
@@ -450,12 +459,16 @@ def test_relaisctl_finds_filters_and_sorts_relays(daemon, relay):
     assert names("gmail") == ["b"]
     assert names("--filter", "enabled=off") == ["c"]
     assert names("--filter", "provider=gmail,state=works") == ["b"]
+    assert names("--filter", "enabled=false,default=false") == ["c"]
+    assert names("--filter", "state=closed") == ["a", "b"]
     assert names("--sort=-name") == ["c", "b", "a"]
     assert names("--sort", "port") == ["a", "b", "c"]
     result = daemon.ctl("relay", "list", "--json", "--filter", "state=disabled")
     assert '"name":"c"' in result.stdout.decode()
     assert daemon.ctl("relay", "list", "nothing").returncode == 1
     assert daemon.ctl("relay", "list", "--sort", "x").returncode == 64
+    result = daemon.ctl("relay", "list", "--filter", "state=broken")
+    assert result.returncode == 64 and b"half-open" in result.stderr
     heads = lines_of(daemon.ctl("relay", "list"))[0]
     assert heads == ["RELAY", "PROVIDER", "HOST", "PORT", "SECURITY", "LOGIN",
                      "SENDER", "STATE", "QUEUED", "24", "H"]
