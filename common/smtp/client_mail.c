@@ -96,7 +96,6 @@ static int make_room(struct smtp_client *client, unsigned count)
 		client->room = count;
 		return 0;
 	}
-	memset(client->is_accepted, 0, count * sizeof *client->is_accepted);
 	for (unsigned i = 0; i < count; i++)
 		client->verdicts[i] = (struct verdict){ .text = "" };
 	return 0;
@@ -187,6 +186,9 @@ enum client_state client_start_transaction(struct smtp_client *client)
 
 	mail->sent = client->must_reset ? STEP_RSET : STEP_MAIL;
 	mail->answered = mail->sent;
+	/* What a server said of recipients before it is begun again is void. */
+	memset(client->is_accepted, 0,
+	       mail->count * sizeof *client->is_accepted);
 	mail->accepted = 0;
 	mail->is_abandoned = false;
 	mail->is_repeated = false;
@@ -341,7 +343,7 @@ enum client_state client_on_rcpt(struct smtp_client *client,
 	client_judge(client, &verdict, reply, PHASE_RCPT);
 	if (verdict.class == VERDICT_NONE) {
 		client->is_accepted[index] = true;
-		client->has_accepted_rcpt = true;
+		client->has_accepted_rcpt |= !mail->is_abandoned;
 		mail->accepted++;
 	} else if (!mail->is_abandoned) {
 		if (ends_connection(&verdict))
