@@ -269,7 +269,6 @@ void relay_release_ticket(struct relay *relay, struct ticket *ticket)
 	assert(ticket->is_busy && relay->in_use > 0);
 	ticket->is_busy = false;
 	ticket->hop = NULL;
-	ticket->lane = NULL;
 	relay->in_use--;
 	if (ticket->is_retry)
 		relay->retries_in_use--;

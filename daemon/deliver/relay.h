@@ -39,9 +39,9 @@ struct ticket {
 	uint32_t id;
 	unsigned worker;
 	struct relay *relay;
-	struct hop *hop;   /* while busy */
-	struct lane *lane; /* likewise */
-	uint32_t hop_hash; /* where its connection leads */
+	struct hop *hop;    /* while busy */
+	uint32_t submitter; /* whose mail it carries: a class */
+	uint32_t hop_hash;  /* where its connection leads */
 	unsigned part_count;
 	bool is_busy, is_retry, is_large, is_probe, is_expiring;
 	TAILQ_ENTRY(ticket) links; /* the free ones */

@@ -102,11 +102,10 @@ static void take_ticket(struct scheduler *scheduler, struct relay *server,
 	if (ticket->is_probe)
 		breaker_begin_probe(&hop->breaker, scheduler->now_ms);
 	ticket->hop = hop;
-	ticket->lane = lane;
 	hop->in_use++;
 	relay_reserve(server, count, scheduler->now_ms);
 	line_charge(lane, count);
-	scheduler_send(scheduler, ticket, parts, count);
+	scheduler_send(scheduler, ticket, lane, parts, count);
 	if (hop->domain != NULL || ticket->is_probe)
 		scheduler_hop_changed(scheduler, hop);
 	else
@@ -157,7 +156,8 @@ bool scheduler_set_aside(struct scheduler *scheduler, struct part *part)
 }
 
 void scheduler_send(struct scheduler *scheduler, struct ticket *ticket,
-                    struct part **parts, unsigned count)
+                    const struct lane *lane, struct part **parts,
+                    unsigned count)
 {
 	struct assignment *assignment = assignment_new();
 	const struct hop *hop = ticket->hop;
@@ -169,12 +169,12 @@ void scheduler_send(struct scheduler *scheduler, struct ticket *ticket,
 	assignment->slot = ticket->id;
 	assignment->settings = settings_ref(scheduler->settings);
 	assignment->relay = ticket->relay->settings;
-	assignment->lane = ticket->lane->id;
+	assignment->lane = lane->id;
 	for (; hop->domain != NULL && hop->domain[i] != '\0'; i++)
 		assignment->domain[i] = hop->domain[i];
 	assignment->domain[i] = '\0';
 	assignment->is_expiring = ticket->is_expiring;
-	assignment->is_fallback = ticket->lane->hop->relay != ticket->relay;
+	assignment->is_fallback = lane->hop->relay != ticket->relay;
 	if (ticket->is_expiring)
 		assignment->fault = *hop->fault;
 	assignment->part_count = count;
@@ -188,6 +188,7 @@ void scheduler_send(struct scheduler *scheduler, struct ticket *ticket,
 		parts[i]->lane->claimed++;
 	}
 	ticket->part_count = count;
+	ticket->submitter = lane->line->submitter_class;
 	scheduler->at_workers++;
 	scheduler_brake_sent(scheduler, ticket, assignment);
 	worker_assign_take(scheduler->workers[ticket->worker], assignment);
@@ -316,7 +317,8 @@ static void attempt_ended(struct scheduler *scheduler, struct ticket *ticket,
 	if (assignment->fault.class != VERDICT_NONE) {
 		relay->faults++;
 		charge_fault(scheduler, ticket, assignment);
-	} else if (has_made_progress(assignment)) {
+	} else if (has_made_progress(assignment) &&
+	           !scheduler_brake_overtook(relay, assignment)) {
 		close_breaker(scheduler, hop);
 		relay_count_success(relay, scheduler->now_ms);
 	} else if (ticket->is_probe) {

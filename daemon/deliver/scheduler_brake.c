@@ -51,14 +51,13 @@ void scheduler_brake_sent(struct scheduler *scheduler,
                           struct assignment *assignment)
 {
 	struct brake *brake = &ticket->relay->brake;
-	uint32_t submitter = submitter_of(ticket->lane);
 
 	if (relay_is_direct(ticket->relay) || ticket->is_expiring)
 		return;
-	assignment->watched = brake_watched(brake, submitter);
-	if (!brake_is_probe(brake, submitter))
+	assignment->watched = brake_watched(brake, ticket->submitter);
+	if (!brake_is_probe(brake, ticket->submitter))
 		return;
-	brake_begin_probe(brake, submitter);
+	brake_begin_probe(brake, ticket->submitter);
 	/* One at a time. */
 	scheduler_hop_changed(scheduler, &ticket->relay->hop);
 }
@@ -69,25 +68,31 @@ void scheduler_brake_came_home(struct scheduler *scheduler,
 {
 	struct relay *relay = ticket->relay;
 	struct brake *brake = &relay->brake;
-	uint32_t submitter = submitter_of(ticket->lane);
 	bool is_of_relay = brake->relay_signature != 0;
 
 	if (relay_is_direct(relay))
 		return;
 	for (unsigned i = 0; i < assignment->part_count; i++)
 		note_message(scheduler, ticket, assignment, i);
-	if (is_of_relay)
-		return;
 	/* It is the submitter's: the relay is not in trouble. */
-	if (assignment->has_met_watched)
+	if (!is_of_relay && assignment->has_met_watched)
 		assignment->fault.class = VERDICT_NONE;
-	if (!brake_is_probe(brake, submitter))
+	if (!brake_is_probe(brake, ticket->submitter))
 		return;
-	brake_end_probe(brake, submitter, assignment->has_met_watched,
+	brake_end_probe(brake, ticket->submitter,
+	                !is_of_relay && assignment->has_met_watched,
 	                scheduler->now_ms);
 	alarm_set(&scheduler->alarms, &relay->brake_alarm,
 	          brake_next_ms(brake, scheduler->now_ms));
 	scheduler_hop_changed(scheduler, &relay->hop);
+}
+
+bool scheduler_brake_overtook(const struct relay *relay,
+                              const struct assignment *assignment)
+{
+	uint64_t held_for = relay->brake.relay_signature;
+
+	return held_for != 0 && assignment->watched != held_for;
 }
 
 static void note_message(struct scheduler *scheduler,
@@ -95,7 +100,7 @@ static void note_message(struct scheduler *scheduler,
                          struct assignment *assignment, unsigned index)
 {
 	struct brake *brake = &ticket->relay->brake;
-	uint32_t submitter = submitter_of(ticket->lane);
+	uint32_t submitter = ticket->submitter;
 	const struct refusal *refusal = &assignment->parts[index].refusal;
 	char *reason;
 

@@ -40,9 +40,8 @@ void scheduler_expire(struct scheduler *scheduler, struct hop *hop)
 	}
 	ticket->is_busy = true;
 	ticket->hop = hop;
-	ticket->lane = lane;
 	hop->in_use++;
-	scheduler_send(scheduler, ticket, parts, count);
+	scheduler_send(scheduler, ticket, lane, parts, count);
 	scheduler_lane_changed(scheduler, lane);
 }
 
@@ -104,7 +103,6 @@ void scheduler_expiry_ended(struct scheduler *scheduler, struct ticket *ticket,
 
 	ticket->is_busy = false;
 	ticket->hop = NULL;
-	ticket->lane = NULL;
 	hop->in_use--;
 	if (settled == 0)
 		hop->is_expiry_due = false;

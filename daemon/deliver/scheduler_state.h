@@ -116,7 +116,8 @@ void scheduler_forget_part(struct scheduler *scheduler, struct part *part);
 /* One assignment of this relay goes out, if one may. */
 bool scheduler_assign(struct scheduler *scheduler, struct relay *relay);
 void scheduler_send(struct scheduler *scheduler, struct ticket *ticket,
-                    struct part **parts, unsigned count);
+                    const struct lane *lane, struct part **parts,
+                    unsigned count);
 /* True where its message is being changed: not to be handed out. */
 bool scheduler_set_aside(struct scheduler *scheduler, struct part *part);
 
@@ -155,6 +156,9 @@ void scheduler_brake_sent(struct scheduler *scheduler,
 void scheduler_brake_came_home(struct scheduler *scheduler,
                                const struct ticket *ticket,
                                struct assignment *assignment);
+/* Was it sent before the brake held the relay? Then it shows no end of that. */
+bool scheduler_brake_overtook(const struct relay *relay,
+                              const struct assignment *assignment);
 void scheduler_on_brake_alarm(struct alarm *alarm);
 /* Somebody says that all is well. */
 void scheduler_release_brake(struct scheduler *scheduler, struct relay *relay);

@@ -19,10 +19,22 @@ static const char yaml[] = "hostname: host.example.com\n"
 			   "  main: {url: \"smtp://relay.example.com:25\","
 			   " limits: {connections: 1}}\n";
 
+static const char many_yaml[] = "hostname: host.example.com\n"
+				"relays:\n"
+				"  main: {url: \"smtp://relay.example.com:25\","
+				" limits: {connections: 3}}\n";
+
 static int set_up(void **state)
 {
 	(void)state;
 	fake_set_up(yaml);
+	return 0;
+}
+
+static int set_up_many(void **state)
+{
+	(void)state;
+	fake_set_up(many_yaml);
 	return 0;
 }
 
@@ -145,6 +157,39 @@ static void holds_the_relay_for_different_people(void **state)
 	assert_int_equal(fake_rows(), 29);
 }
 
+/* What was under way holds one of the two besides: he is tried again, too. */
+static void tries_him_again_who_is_held_at_a_relay_that_is(void **state)
+{
+	(void)state;
+	backlog(1000, 40);
+	backlog(1001, 1);
+	fake_start();
+	assert_int_equal(fake_at_workers(), 3);
+	refuse(1, 1);
+	refuse(1, 2);
+	assert_int_equal(fake_at_workers(), 3);
+	for (unsigned i = 0; i < 3 && fake_at_workers() > 0; i++)
+		refuse(fake_oldest()->part_count < 3 ? 1 : 3, 1);
+	/* That what was under way met the same is no end of it. */
+	fake_fresh(fake_lane("main", PRIORITY_NORMAL, 1002, ""));
+	fake_send_notices();
+	fake_run();
+	assert_int_equal(fake_at_workers(), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		fake_advance(7 * 60 * MINUTE);
+		assert_int_equal(fake_at_workers(), 1);
+		meet_again(fake_oldest());
+		assert_int_equal(fake_at_workers(), 0);
+	}
+	fake_advance(7 * 60 * MINUTE);
+	assert_int_equal(fake_at_workers(), 1);
+	fake_settle(fake_oldest(), 0, 0);
+	fake_oldest()->parts[0].has_delivered = true;
+	fake_home(fake_oldest(), NULL);
+	(void)fake_deliver_all();
+	assert_int_equal(fake_rows(), 0);
+}
+
 static void a_hand_lets_it_go_at_once(void **state)
 {
 	(void)state;
@@ -166,6 +211,9 @@ int main(void)
 		TEST(holds_one_submitter_and_serves_the_others),
 		TEST(tries_one_message_after_a_while),
 		TEST(holds_the_relay_for_different_people),
+		cmocka_unit_test_setup_teardown(
+		    tries_him_again_who_is_held_at_a_relay_that_is, set_up_many,
+		    tear_down),
 		TEST(a_hand_lets_it_go_at_once),
 	};
 
