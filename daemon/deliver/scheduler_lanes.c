@@ -22,10 +22,13 @@
 #define FRESH_ROWS 1024
 
 /* How many idle lanes are looked at to find one that may go. */
-#define DROP_TRIES 8
+#define DROP_TRIES 64
 
 /* Between two walks from the front. */
 #define WALK_AGAIN_MS 1000
+
+/* Where there was no room: among the idle lanes are some that may go. */
+#define ROOM_AGAIN_MS 1000
 
 /* A read that failed is tried again after so long. */
 #define READ_AGAIN_MS 1000
@@ -44,6 +47,7 @@ static bool load_lane(struct scheduler *scheduler, uint32_t id);
 static void look_again(struct scheduler *scheduler, struct hop *hop);
 static bool walk_wake(struct scheduler *scheduler);
 static void wake_at(struct scheduler *scheduler, uint64_t due_ms);
+static void wait_for_room(struct scheduler *scheduler);
 
 static bool is_full(const struct scheduler *scheduler)
 {
@@ -79,6 +83,8 @@ static struct lane *add_lane(struct scheduler *scheduler,
 	if (info->key.domain[0] != '\0') {
 		hop = hops_get(&scheduler->hops, relay, info->key.domain);
 		hop->alarm.ring = scheduler_on_hop_alarm;
+		alarm_set(&scheduler->alarms, &hop->alarm,
+		          hop_next_ms(hop, scheduler->now_ms));
 	}
 	lane = lanes_table_add(&scheduler->lanes, info, hop);
 	lane->alarm.ring = scheduler_on_lane_alarm;
@@ -175,6 +181,8 @@ static void drop_window(struct scheduler *scheduler, struct lane *lane)
 
 static void drop_hop_if_unused(struct scheduler *scheduler, struct hop *hop)
 {
+	struct relay *relay = hop->relay;
+
 	if (hop->domain == NULL || !TAILQ_EMPTY(&hop->lanes) || hop->in_use > 0)
 		return;
 	if (!breaker_is_closed(&hop->breaker) &&
@@ -186,7 +194,10 @@ static void drop_hop_if_unused(struct scheduler *scheduler, struct hop *hop)
 		return;
 	}
 	alarm_clear(&scheduler->alarms, &hop->alarm);
+	/* What was passed over for it must not be forgotten with it. */
+	relay->hop.has_passed_over |= hop->has_passed_over;
 	hops_remove(&scheduler->hops, hop);
+	look_again(scheduler, &relay->hop);
 }
 
 void scheduler_hop_changed(struct scheduler *scheduler, struct hop *hop)
@@ -277,7 +288,7 @@ void scheduler_row_due(struct scheduler *scheduler,
 		wake_at(scheduler, notice->due_ms);
 	} else if (!load_lane(scheduler, notice->lane)) {
 		scheduler->must_walk_again = true;
-		scheduler->is_full = true;
+		wait_for_room(scheduler);
 	}
 }
 
@@ -321,6 +332,13 @@ static void wake_at(struct scheduler *scheduler, uint64_t due_ms)
 {
 	if (scheduler->wake.place == 0 || scheduler->wake.at_ms > due_ms)
 		alarm_set(&scheduler->alarms, &scheduler->wake, due_ms);
+}
+
+/* Goes on when a lane has nothing more to do, and looks for such a one. */
+static void wait_for_room(struct scheduler *scheduler)
+{
+	scheduler->is_full = true;
+	wake_at(scheduler, scheduler->now_ms + ROOM_AGAIN_MS);
 }
 
 /* Lanes to this hop were passed over; they may have their turn now. */
@@ -369,8 +387,7 @@ static bool walk_wake(struct scheduler *scheduler)
 			return false;
 		}
 		if (!load_lane(scheduler, rows[i].lane)) {
-			/* Goes on when a lane has nothing more to do. */
-			scheduler->is_full = true;
+			wait_for_room(scheduler);
 			return true;
 		}
 		scheduler->wake_from = rows[i];

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "clock.h"
 #include "settings.h"
 
 #include "../support/fake_queue.h"
@@ -248,6 +249,23 @@ static void pauses_until_a_time_or_resumed(void **state)
 	assert_int_equal(ask("main").state, BREAKER_PAUSED);
 	scheduler_resume_relay(fake_scheduler, fake_relay("main"));
 	fake_run();
+	assert_int_equal(fake_deliver_all(), 1);
+}
+
+static void ends_a_pause_for_domains_that_came_in_it(void **state)
+{
+	uint64_t wall_ms = (uint64_t)clock_wall_ms();
+
+	(void)state;
+	fake_start();
+	scheduler_pause_relay(fake_scheduler, fake_relay("main"),
+	                      wall_ms + 10 * MINUTE, "moving");
+	fake_run();
+	fake_fresh(fake_lane("main", PRIORITY_NORMAL, 1, "new.example"));
+	fake_send_notices();
+	fake_advance(9 * MINUTE);
+	assert_int_equal(fake_at_workers(), 0);
+	fake_advance(2 * MINUTE);
 	assert_int_equal(fake_deliver_all(), 1);
 }
 
@@ -535,6 +553,7 @@ int main(void)
 		TEST(tries_at_once_when_the_settings_change, set_up),
 		TEST(closes_when_somebody_resumes, set_up),
 		TEST(pauses_until_a_time_or_resumed, set_up),
+		TEST(ends_a_pause_for_domains_that_came_in_it, set_up_direct),
 		TEST(goes_on_with_other_relays, set_up_two),
 		TEST(remembers_an_open_breaker_over_a_restart, set_up),
 		TEST(pauses_only_the_domain_in_trouble, set_up_direct),
