@@ -38,7 +38,6 @@ struct intake {
 
 	/* what has gone to the store */
 	bool is_uploading;
-	size_t flying_bytes;
 	uint64_t body_id;
 	bool is_sliced; /* the header and more has gone to the store */
 	uint32_t next_piece;
@@ -127,11 +126,6 @@ void intake_take_header(struct intake *intake, struct message *message,
 struct message *intake_message(struct intake *intake)
 {
 	return intake->message;
-}
-
-size_t intake_held_bytes(const struct intake *intake)
-{
-	return intake->room_bytes + intake->header_len + intake->flying_bytes;
 }
 
 bool intake_is_crowded(const struct intake *intake)
@@ -224,12 +218,13 @@ static int chunk_for_more(struct intake *intake)
 	return 0;
 }
 
-void intake_relieve(struct intake *intake)
+bool intake_relieve(struct intake *intake)
 {
 	if (intake->message != NULL && !intake->is_uploading &&
 	    intake->submit_settings == NULL && intake->first != NULL &&
 	    intake->first->len == BODY_PIECE_MAX)
 		post_slice(intake, false);
+	return intake->is_uploading;
 }
 
 /* Takes up to a slice of full chunks, or also a last one that isn't full. */
@@ -288,7 +283,6 @@ static void post_slice(struct intake *intake, bool is_all)
 		intake->header = NULL;
 	}
 	hash_chunks(intake, upload->chunks);
-	intake->flying_bytes = flying->bytes;
 	intake->is_uploading = true;
 	intake->letters++;
 	flying->intake = intake;
@@ -307,7 +301,6 @@ static void on_upload_done(struct letter *letter)
 	account(intake, 0, flying->bytes);
 	free(flying);
 	intake->is_uploading = false;
-	intake->flying_bytes = 0;
 	if (intake->is_abandoned) {
 		/* It was of an earlier message than the one that comes now. */
 		intake->is_abandoned = false;
@@ -418,7 +411,6 @@ static void post_submission(struct intake *intake)
 	intake->last = NULL;
 	intake->chunk_bytes = 0;
 	intake->room_bytes = 0;
-	intake->flying_bytes = flying->bytes;
 	intake->body_id = 0;
 	queue_post_take(intake->terms.queue, &submission->job);
 }
@@ -430,7 +422,6 @@ static void on_submission_done(struct letter *letter)
 	struct submission *submission = &flying->submission;
 	struct intake *intake = flying->intake;
 
-	intake->flying_bytes = 0;
 	account(intake, 0, flying->bytes);
 	forget_content(intake);
 	/* The store did not take the message, and has its body still. */

@@ -58,11 +58,11 @@ int intake_add(struct intake *intake, const char *data, size_t len);
 /* More content than may wait: the session stops reading until called. */
 bool intake_is_crowded(const struct intake *intake);
 
-/* Octets held in memory, under way to the store included. */
-size_t intake_held_bytes(const struct intake *intake);
-
-/* Store what is complete now, though it is less than a slice. */
-void intake_relieve(struct intake *intake);
+/*
+ * Stores what is complete now, though it is less than a slice. True where
+ * something is on its way to the store: on_slice_done comes.
+ */
+bool intake_relieve(struct intake *intake);
 
 /* The record under construction, for recipients and flags; NULL without. */
 struct message *intake_message(struct intake *intake);

@@ -3,8 +3,8 @@
  *
  * Owned by the receive loop. Sessions read from their clients, hand complete
  * messages to the queue, and answer once the commit is there. All of them
- * together hold at most receive.memory of content; above that they stop
- * reading, the largest first.
+ * together hold receive.memory of content; above that those stop reading that
+ * have more than a piece, 64 KiB, and send it to the store.
  */
 #ifndef RELAIS_RECEIVE_RECEIVER_H
 #define RELAIS_RECEIVE_RECEIVER_H

@@ -39,7 +39,6 @@ struct session {
 	struct timeval read_timeout;
 	int fd;
 	bool is_reading;
-	bool is_paused; /* until memory is free again */
 	bool is_paced;  /* for a moment */
 	bool is_at_end; /* the client has closed its side */
 	bool is_broken; /* nothing can be written any more */
@@ -48,7 +47,6 @@ struct session {
 
 static void on_readable(evutil_socket_t fd, short what, void *argument);
 static void on_writable(evutil_socket_t fd, short what, void *argument);
-static void set_paused(struct session *session, bool is_paused);
 static void advance(struct session *session);
 static void on_progress(struct transaction *transaction);
 
@@ -129,7 +127,6 @@ void session_free(struct session *session)
 	if (session->pace_event != NULL)
 		event_free(session->pace_event);
 	transaction_done(&session->transaction);
-	set_paused(session, false);
 	admission_leave(host->admission, session->submitter);
 	(void)close(session->fd);
 	buffer_done(&session->input);
@@ -337,29 +334,20 @@ static void feed_rest(struct session *session)
 	}
 }
 
-static bool has_room(struct session *session)
+/*
+ * Who has less than the store takes reads on: it could not be relieved of it,
+ * and would wait for others that can't either. So whoever must not read has a
+ * slice under way, whose end wakes it.
+ */
+static bool may_read_on(struct session *session)
 {
-	struct memory_budget *budget = &session->host->budget;
+	const struct memory_budget *budget = &session->host->budget;
+	struct intake *intake = session->transaction.intake;
 
-	if (intake_is_crowded(session->transaction.intake))
+	if (intake_is_crowded(intake))
 		return false;
-	if (budget->used_bytes < budget->limit_bytes)
-		return true;
-	/* The large ones stop first; a small message can still be ended. */
-	return intake_held_bytes(session->transaction.intake) <
-	           BODY_PIECE_MAX &&
-	       budget->used_bytes < budget->limit_bytes / 4 * 5;
-}
-
-static void set_paused(struct session *session, bool is_paused)
-{
-	if (is_paused == session->is_paused)
-		return;
-	session->is_paused = is_paused;
-	if (is_paused)
-		session->host->paused_count++;
-	else
-		session->host->paused_count--;
+	return budget->used_bytes < budget->limit_bytes ||
+	       !intake_relieve(intake);
 }
 
 static bool is_over(struct session *session)
@@ -389,39 +377,17 @@ static void advance(struct session *session)
 		session_free(session);
 		return;
 	}
-	set_paused(session, !has_room(session));
-	if (session->is_paused)
-		intake_relieve(session->transaction.intake);
 	/* While suspended the event stays: most clients wait for the answer,
 	 * and then nothing has to be told to the kernel twice. */
 	if (smtp_server_is_suspended(session->server))
 		return;
-	set_reading(session, !session->is_paused && !session->is_paced &&
+	set_reading(session, may_read_on(session) && !session->is_paced &&
 	                         !session->is_at_end &&
 	                         session->input.len == 0 &&
 	                         smtp_server_output(session->server)->len == 0);
 }
 
-/* Memory is free again: those that had to stop reading go on. */
-void session_resume_paused(struct session_host *host)
-{
-	struct session *session, *next;
-
-	if (host->paused_count == 0)
-		return;
-	for (session = TAILQ_FIRST(&host->sessions); session != NULL;
-	     session = next) {
-		next = TAILQ_NEXT(session, link);
-		if (session->is_paused && has_room(session))
-			advance(session);
-	}
-}
-
 static void on_progress(struct transaction *transaction)
 {
-	struct session *session = (struct session *)(void *)transaction;
-	struct session_host *host = session->host;
-
-	advance(session);
-	session_resume_paused(host);
+	advance((struct session *)(void *)transaction);
 }

@@ -43,7 +43,6 @@ struct session_host {
 	struct session_list sessions;
 	struct visit_list visits; /* of who came otherwise: visit.h */
 	unsigned session_count;   /* of both */
-	unsigned paused_count;    /* that wait for memory */
 	int64_t next_refusal_us;  /* when the log may hear of one again */
 	int fd_limit; /* descriptors from here on are for deliveries */
 	bool is_draining;
@@ -71,9 +70,6 @@ void session_drain(struct session *session, bool is_final);
 
 /* At once, without a word. */
 void session_free(struct session *session);
-
-/* Memory may be free again: those that had to stop reading go on. */
-void session_resume_paused(struct session_host *host);
 
 /* For walks over host->sessions. */
 struct session *session_next(struct session *session);

@@ -205,11 +205,9 @@ static void on_turn(evutil_socket_t fd, short what, void *argument)
 static void on_progress(struct transaction *transaction)
 {
 	struct guest *guest = (struct guest *)(void *)transaction;
-	struct session_host *host = guest->visit->host;
 
 	read_replies(guest);
 	go_on(guest->visit);
-	session_resume_paused(host);
 }
 
 /* What the engine says gathers in its output, and stops it where it's much. */

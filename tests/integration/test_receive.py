@@ -1,7 +1,11 @@
 """The submission socket: limits, refusals, memory, reload."""
 
+import contextlib
+import fcntl
 import select
 import socket
+import struct
+import termios
 import threading
 
 import pytest
@@ -242,6 +246,33 @@ def test_many_large_messages_share_the_budget(daemon):
     for thread in threads:
         thread.join(60)
     assert [a[:3] for a in answers] == ["250"] * 12
+
+
+def unread(client):
+    """Octets that the other side has not taken yet."""
+    answer = fcntl.ioctl(client.socket, termios.TIOCOUTQ, bytes(4))
+    return struct.unpack("=i", answer)[0]
+
+
+def test_many_that_have_barely_begun_wait_for_no_one(daemon):
+    """None has enough for the store to take some of it off."""
+    daemon.settings["receive"]["memory"] = "4MiB"
+    daemon.start()
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Raw(daemon)) for _ in range(90)]
+        for client in clients:
+            client.send("EHLO app\r\nMAIL FROM:<a@example.com>\r\n"
+                        "RCPT TO:<b@example.net>\r\nDATA\r\n")
+            assert [client.reply()[:3] for _ in range(4)] == [
+                "250", "250", "250", "354"]
+        for part in (b"Subject: x\r\n\r\n" + b"x" * 98 + b"\r\n",
+                     b"y" * 20000 + b"\r\n", b"z\r\n", b".\r\n"):
+            for client in clients:
+                client.send(part)
+            for client in clients:
+                wait_until(lambda: unread(client) == 0, "the reader")
+        for client in clients:
+            assert client.reply().startswith("250 ")
 
 
 def test_reload_drops_no_session_and_a_bad_file_changes_nothing(daemon):
