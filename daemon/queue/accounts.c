@@ -8,8 +8,10 @@
 #include "queue/bigendian.h"
 #include "queue/ledger.h"
 
+#define KEY_SIZE 8
 #define ROW_SIZE 16
 
+static void put_key(unsigned char key[KEY_SIZE], uint32_t uid);
 static int open_account(struct ledger *ledger, uint32_t uid,
                         struct account **ret_account);
 static int write_account(struct ledger *ledger, struct account *account);
@@ -70,6 +72,13 @@ int accounts_drop(struct ledger *ledger, uint32_t uid, unsigned messages,
 	return 0;
 }
 
+/* A row of lane 0. */
+static void put_key(unsigned char key[KEY_SIZE], uint32_t uid)
+{
+	be32_put(key, 0);
+	be32_put(key + 4, uid);
+}
+
 /* Each uid has one place, which another one's row leaves for it. */
 static int open_account(struct ledger *ledger, uint32_t uid,
                         struct account **ret_account)
@@ -92,11 +101,11 @@ int account_read(struct account *ret_account, struct store_txn *txn,
 {
 	struct account account = { .uid = uid, .is_loaded = true };
 	struct store_bytes row;
-	unsigned char key[4];
+	unsigned char key[KEY_SIZE];
 	int r;
 
-	be32_put(key, uid);
-	r = store_get(txn, TABLE_ACCOUNT, key, sizeof(key), &row);
+	put_key(key, uid);
+	r = store_get(txn, TABLE_LANE, key, sizeof(key), &row);
 	if (r < 0 && r != -ENOENT)
 		return r;
 	if (r == 0 && row.len != ROW_SIZE)
@@ -112,18 +121,18 @@ int account_read(struct account *ret_account, struct store_txn *txn,
 /* Who has nothing has no row. */
 static int write_account(struct ledger *ledger, struct account *account)
 {
-	unsigned char key[4], row[ROW_SIZE];
+	unsigned char key[KEY_SIZE], row[ROW_SIZE];
 	int r;
 
 	if (!account->is_dirty)
 		return 0;
-	be32_put(key, account->uid);
+	put_key(key, account->uid);
 	be64_put(row, account->messages);
 	be64_put(row + 8, account->bytes);
 	if (account->messages == 0 && account->bytes == 0)
-		r = store_delete(ledger->txn, TABLE_ACCOUNT, key, sizeof(key));
+		r = store_delete(ledger->txn, TABLE_LANE, key, sizeof(key));
 	else
-		r = store_put(ledger->txn, TABLE_ACCOUNT, key, sizeof(key), row,
+		r = store_put(ledger->txn, TABLE_LANE, key, sizeof(key), row,
 		              sizeof(row));
 	if (r < 0 && r != -ENOENT)
 		return r;
@@ -143,16 +152,21 @@ int accounts_flush(struct ledger *ledger)
 int accounts_clear(struct ledger *ledger)
 {
 	struct store_cursor *cursor = NULL;
+	unsigned char from[KEY_SIZE];
+	struct store_bytes key;
 	int r;
 
 	accounts_forget(&ledger->accounts);
-	r = store_cursor_open(ledger->txn, TABLE_ACCOUNT, &cursor);
+	r = store_cursor_open(ledger->txn, TABLE_LANE, &cursor);
 	if (r < 0)
 		return r;
-	while ((r = store_cursor_first(cursor, NULL, NULL)) == 0) {
-		r = store_cursor_delete(cursor);
-		if (r < 0)
-			break;
+	put_key(from, 0);
+	r = store_cursor_seek(cursor, from, sizeof(from), &key, NULL);
+	while (r == 0 && be32_get(key.data) == 0) {
+		if (key.len == KEY_SIZE)
+			r = store_cursor_delete(cursor);
+		if (r == 0)
+			r = store_cursor_next(cursor, &key, NULL);
 	}
 	store_cursor_close(cursor);
 	return r == -ENOENT ? 0 : r;

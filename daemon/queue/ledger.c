@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "queue/bigendian.h"
-#include "queue/feed.h"
 #include "queue/filter.h"
 #include "queue_id.h"
 #include "runtime/xalloc.h"
@@ -75,6 +74,8 @@ int ledger_commit(struct ledger *ledger)
 	if (r == 0)
 		r = accounts_flush(ledger);
 	if (r == 0)
+		r = feed_flush(&ledger->feed, ledger->txn);
+	if (r == 0)
 		r = filter_write(ledger->filter, ledger->txn);
 	if (r == 0)
 		r = totals_save(&ledger->totals, ledger->txn);
@@ -108,6 +109,7 @@ static void back_to_disk(struct ledger *ledger)
 	ledger->notice_count = 0;
 	lanes_forget(ledger->lanes);
 	accounts_forget(&ledger->accounts);
+	feed_forget(&ledger->feed);
 	filter_drop(ledger->filter);
 }
 
@@ -147,12 +149,12 @@ void ledger_decrease(uint64_t *count, uint64_t by)
 
 int ledger_feed(struct ledger *ledger, uint64_t id, enum timeline_kind kind)
 {
-	struct feed_row row = {
+	struct feed_row event = {
 		.sequence = ++ledger->totals.last_sequence,
 		.id = id,
 		.time_ms = ledger->wall_ms,
 		.kind = kind,
 	};
 
-	return feed_append(ledger->txn, &row);
+	return feed_add(&ledger->feed, ledger->txn, &event);
 }

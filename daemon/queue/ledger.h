@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "queue/accounts.h"
+#include "queue/feed.h"
 #include "queue/lanes.h"
 #include "queue/queue.h"
 #include "queue/queue_time.h"
@@ -40,6 +41,7 @@ struct ledger {
 	struct filter *filter;
 	struct lanes *lanes;
 	struct accounts accounts;
+	struct feed_row_open feed;
 	/* What was due at this queue time when the power went, is marked as
 	 * a possible duplicate at its next attempt; 0: nothing. */
 	uint64_t doubt_ms;

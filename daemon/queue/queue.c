@@ -17,6 +17,7 @@
 #include "queue/inflight.h"
 #include "queue/queue_private.h"
 #include "queue/recovery.h"
+#include "queue/upgrade.h"
 #include "runtime/log.h"
 #include "runtime/xalloc.h"
 #include "settings.h"
@@ -74,6 +75,11 @@ static int open_parts(struct queue *queue, const struct settings *settings,
 	               map_bytes_for(settings->queue.maximum_bytes), ret_error);
 	if (r < 0)
 		return r;
+	r = upgrade_run(queue->store);
+	if (r < 0) {
+		explain(ret_error, "cannot upgrade the store", r);
+		return r;
+	}
 	r = inflight_open(&queue->inflight, directory);
 	if (r < 0) {
 		explain(ret_error, "cannot open the marks in flight", r);

@@ -457,7 +457,8 @@ static int trim_feed(struct ledger *ledger, unsigned jobs)
 {
 	unsigned worth = jobs == 0 ? 1 : PURGE_WORTH;
 	unsigned count =
-	    feed_count_old(ledger->txn, ledger->wall_ms, 2 * PURGE_MAX);
+	    feed_count_old(ledger->txn, ledger->totals.last_sequence,
+	                   ledger->wall_ms, 2 * PURGE_MAX);
 
 	return count < worth ? 0 : feed_trim(ledger->txn, count);
 }

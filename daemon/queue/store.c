@@ -227,12 +227,12 @@ static int check_format(struct store *store, MDB_txn *txn, char **ret_error)
 	if (r != MDB_KEYEXIST)
 		return r;
 	found = value.mv_size == 4 ? be32_get(value.mv_data) : 0;
-	if (found == STORE_FORMAT_VERSION)
+	if (found >= STORE_FORMAT_OLDEST && found <= STORE_FORMAT_VERSION)
 		return 0;
 	if (asprintf(
 		ret_error,
-		"the queue on disk has format %u, this relaisd knows format "
-		"%u only: run the version that wrote it, or move the queue "
+		"the queue on disk has format %u, this relaisd knows formats "
+		"up to %u: run the version that wrote it, or move the queue "
 		"directory away",
 		found, STORE_FORMAT_VERSION) < 0)
 		*ret_error = NULL;

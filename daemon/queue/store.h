@@ -40,11 +40,12 @@ enum store_table {
 	TABLE_RELAY,
 	TABLE_REPORT,
 	TABLE_SHARED,
-	TABLE_ACCOUNT,
+	TABLE_ACCOUNT, /* of format 1; upgrade.h empties it */
 };
 #define STORE_TABLES 18
 
-#define STORE_FORMAT_VERSION 1u
+#define STORE_FORMAT_VERSION 2u
+#define STORE_FORMAT_OLDEST  1u /* of those that can be upgraded */
 #define STORE_PAGE_BYTES     4096
 
 struct store;

@@ -2,7 +2,9 @@
  * totals - the numbers that every commit changes, in one row
  *
  * The row is that of lane 0 in the lane table, whose page is dirty in each
- * commit anyway, so that they cost no page of their own.
+ * commit anyway, so that they cost no page of their own. Behind it, with keys
+ * that begin as its own does, stand other rows of that kind: the accounts and
+ * the open row of the feed.
  *
  * Thread: that of the transaction given.
  */

@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "clock.h"
+#include "queue/accounts.h"
 #include "queue/change.h"
 #include "queue/feed.h"
 #include "queue/filter.h"
@@ -167,6 +168,19 @@ static uint64_t rows(struct fixture *f, enum store_table table)
 	return count;
 }
 
+static uint64_t bytes_of_submitter(struct fixture *f)
+{
+	struct account account;
+	struct store_txn *txn;
+
+	assert_int_equal(store_reader_new(&txn, f->queue->store), 0);
+	assert_int_equal(store_reader_begin(txn), 0);
+	assert_int_equal(account_read(&account, txn, 1000), 0);
+	store_reader_end(txn);
+	store_reader_free(txn);
+	return account.bytes;
+}
+
 static void purges_what_ended_long_ago(void **state)
 {
 	struct fixture *f = *state;
@@ -201,7 +215,7 @@ static void purges_what_ended_long_ago(void **state)
 	assert_false(is_there(f, waits));
 	assert_true(is_there(f, young));
 	/* What failed had its body still: its submitter's account is empty. */
-	assert_int_equal(rows(f, TABLE_ACCOUNT), 0);
+	assert_int_equal(bytes_of_submitter(f), 0);
 	assert_int_equal(rows(f, TABLE_LATE), 0);
 	assert_int_equal(rows(f, TABLE_MSG), 1);
 	assert_int_equal(rows(f, TABLE_STATE), 0);
@@ -267,7 +281,7 @@ static void drops_bodies_of_failed_mail_in_time(void **state)
 	pass(HOUR_MS);
 	tidy(f, 0);
 	assert_int_equal(rows(f, TABLE_BODY), 0);
-	assert_int_equal(rows(f, TABLE_ACCOUNT), 0);
+	assert_int_equal(bytes_of_submitter(f), 0);
 	m = fixture_read(f, id);
 	assert_int_equal(m->state, MESSAGE_FAILED);
 	assert_true((m->flags & MESSAGE_BODY_GONE) != 0);
@@ -326,15 +340,53 @@ static void trims_the_feed_and_says_where_it_begins(void **state)
 	assert_int_equal(feed[0].sequence, 1);
 	assert_int_equal(feed[3].sequence, 4);
 	assert_int_equal(feed[0].kind, TIMELINE_ACCEPTED);
+	/* What stands in a row goes with it. */
+	for (unsigned i = 10; i < FEED_ROW_EVENTS + 2; i++)
+		(void)submit(f, NULL);
 	pass(15 * DAY_MS);
 	id = submit(f, NULL);
 	tidy(f, 0);
 	assert_int_equal(queue_read_feed(f->reader, 3, feed, 4, &oldest),
 	                 -ERANGE);
-	assert_int_equal(oldest, 11);
-	assert_int_equal(queue_read_feed(f->reader, 10, feed, 4, &oldest), 1);
+	assert_int_equal(oldest, FEED_ROW_EVENTS + 1);
+	assert_int_equal(queue_read_feed(f->reader, FEED_ROW_EVENTS + 2, feed,
+	                                 4, &oldest),
+	                 1);
 	assert_int_equal(feed[0].id, id);
-	assert_int_equal(queue_read_feed(f->reader, 11, feed, 4, &oldest), 0);
+	assert_int_equal(queue_read_feed(f->reader, FEED_ROW_EVENTS + 3, feed,
+	                                 4, &oldest),
+	                 0);
+}
+
+static void tells_events_in_order_across_rows(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t last = 2 * FEED_ROW_EVENTS + 5;
+	struct feed_row feed[7];
+	uint64_t oldest, id = 0;
+
+	for (uint64_t i = 0; i < last; i++)
+		(void)submit(f, NULL);
+	assert_int_equal(rows(f, TABLE_FEED), 2);
+	for (uint64_t after = 0; after < last; after++) {
+		uint64_t left = last - after;
+		int count = left < 7 ? (int)left : 7;
+
+		assert_int_equal(
+		    queue_read_feed(f->reader, after, feed, 7, &oldest), count);
+		assert_int_equal(oldest, 1);
+		for (int i = 0; i < count; i++)
+			assert_int_equal(feed[i].sequence,
+			                 after + 1 + (uint64_t)i);
+		assert_true(feed[0].id > id);
+		id = feed[0].id;
+	}
+	/* After an abort the open row is read again. */
+	feed_forget(&f->queue->ledger.feed);
+	(void)submit(f, NULL);
+	assert_int_equal(queue_read_feed(f->reader, last - 1, feed, 7, &oldest),
+	                 2);
+	assert_int_equal(feed[1].sequence, last + 1);
 }
 
 static void forgets_keys_that_are_expired(void **state)
@@ -396,6 +448,7 @@ int main(void)
 		TEST(releases_a_hold_that_has_an_end),
 		TEST(removes_idle_lanes),
 		TEST(trims_the_feed_and_says_where_it_begins),
+		TEST(tells_events_in_order_across_rows),
 		TEST(forgets_keys_that_are_expired),
 		TEST(drops_columns_nobody_needs),
 		TEST(writes_nothing_when_there_is_nothing_to_do),
