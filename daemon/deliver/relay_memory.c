@@ -78,12 +78,14 @@ static void put_breaker(struct cursor *cursor, const struct breaker *breaker)
 static void get_breaker(struct cursor *cursor, struct breaker *breaker)
 {
 	uint64_t state = get(cursor, 1);
+	uint64_t fault = get(cursor, 1);
 
-	breaker->fault = (enum verdict_fault)get(cursor, 1);
+	breaker->fault = (enum verdict_fault)fault;
 	breaker->step = (uint8_t)get(cursor, 1);
 	breaker->since_ms = get(cursor, 8);
 	breaker->until_ms = get(cursor, 8);
-	if (state == BREAKER_OPEN || state == BREAKER_HELD)
+	if ((state == BREAKER_OPEN || state == BREAKER_HELD) &&
+	    fault <= FAULT_TOO_MANY_RECIPIENTS)
 		breaker->state = (enum breaker_state)state;
 	else
 		*breaker = (struct breaker){ 0 };
@@ -170,17 +172,18 @@ static void get_fault(struct cursor *cursor, struct hop *hop)
 {
 	struct verdict fault;
 	char text[TEXT_MAX + 1];
-	enum smtp_phase phase = (enum smtp_phase)get(cursor, 1);
+	uint64_t phase = get(cursor, 1);
 	uint16_t code = (uint16_t)get(cursor, 2);
 	uint16_t enhanced[3];
 
 	for (unsigned i = 0; i < 3; i++)
 		enhanced[i] = (uint16_t)get(cursor, 2);
 	get_text(cursor, text);
-	if (cursor->is_short || breaker_is_closed(&hop->breaker))
+	if (cursor->is_short || phase > PHASE_QUIT ||
+	    breaker_is_closed(&hop->breaker))
 		return;
-	verdict_local(&fault, VERDICT_TEMPORARY, SCOPE_RELAY, phase,
-	              hop->breaker.fault, text);
+	verdict_local(&fault, VERDICT_TEMPORARY, SCOPE_RELAY,
+	              (enum smtp_phase)phase, hop->breaker.fault, text);
 	fault.code = code;
 	memcpy(fault.enhanced, enhanced, sizeof(fault.enhanced));
 	hop_set_fault(hop, &fault, NULL);
