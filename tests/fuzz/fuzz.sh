@@ -1,21 +1,24 @@
 #!/bin/sh
 #
-# fuzz.sh SECONDS TARGET... - looks for new inputs with each target in turn
+# fuzz.sh SECONDS TARGET... - looks for new inputs, with as many targets at once
+# as there are processors
 #
 # What is found goes to corpus-NAME here; it begins with what is in the source.
-# Ends with a line a target: inputs tried, branches reached, the result.
+# An input that crashes is kept in crashes/. Says for each target how many inputs
+# were tried, how many edges of the program they reached, and the result; the
+# last line is the sum.
 set -u
 source=$(dirname "$0")
-seconds=$1
-shift
-failed=0
 
-for target in "$@"; do
-	name=${target##*/fuzz_}
-	dictionary=$source/dictionaries/$name.dict
-	mkdir -p "corpus-$name"
-	"./$target" -max_total_time="$seconds" -print_final_stats=1 \
-	    -dict="$dictionary" \
+# one SECONDS TARGET: prints its line, which ends in "ok" if it is
+one()
+{
+	name=${2##*/fuzz_}
+	mkdir -p "corpus-$name" crashes
+	rm -f "crashes/$name-"*
+	"./$2" -max_total_time="$1" -print_final_stats=1 \
+	    -artifact_prefix="crashes/$name-" \
+	    -dict="$source/dictionaries/$name.dict" \
 	    "corpus-$name" "$source/corpus/$name" >"fuzz-$name.log" 2>&1
 	status=$?
 	tried=$(sed -n 's/^stat::number_of_executed_units: *//p' \
@@ -23,11 +26,23 @@ for target in "$@"; do
 	reached=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "fuzz-$name.log" |
 	    tail -n 1)
 	result=ok
-	if [ "$status" -ne 0 ]; then
-		result="FAILED, see fuzz-$name.log"
-		failed=1
-	fi
-	printf '%-16s %12s inputs, %6s edges: %s\n' "$name" "${tried:-0}" \
+	[ "$status" -eq 0 ] || result="FAILED, see fuzz-$name.log and crashes/"
+	printf '%-16s %10s inputs %6s edges  %s\n' "$name" "${tried:-0}" \
 	    "${reached:-0}" "$result"
-done
-exit $failed
+}
+
+if [ "$1" = --one ]; then
+	one "$2" "$3"
+	exit
+fi
+seconds=$1
+shift
+printf '%s\n' "$@" |
+    xargs -P "$(getconf _NPROCESSORS_ONLN)" -I '{}' \
+	"${SHELL:-/bin/sh}" "$0" --one "$seconds" '{}' |
+    awk '{ print; fflush() }
+	{ inputs += $2; failed += $NF != "ok" }
+	END {
+		printf "%d targets: %d inputs, %d failed\n", NR, inputs, failed
+		exit failed > 0
+	}'
