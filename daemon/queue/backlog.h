@@ -1,6 +1,10 @@
 /*
  * backlog - the jobs that wait for the next transaction, in four lines
  *
+ * New mail is taken in turns, one of each submitter that waits: nobody's waits
+ * behind all that somebody else has sent. While there are several, none has
+ * more of a transaction than about doubles its time, either.
+ *
  * Thread: the committer's, but for backlog_job_bytes().
  */
 #ifndef RELAIS_QUEUE_BACKLOG_H
@@ -16,16 +20,32 @@ struct job_list {
 	struct letter **end;
 };
 
+/* Submitters beyond share lines. */
+#define FAIR_LINES 32
+
+/* Lines of those who have mail waiting. */
+struct fair_line {
+	struct {
+		struct job_list jobs;
+		uint32_t uid;
+	} of[FAIR_LINES];
+	unsigned count;    /* jobs in all of them */
+	unsigned next;     /* whose turn it is */
+	uint32_t last_uid; /* who sent last */
+	uint64_t mixed_ms; /* boot time when it was another one before */
+};
+
 struct backlog {
 	struct job_list verdicts; /* settlements and changes */
 	uint64_t verdict_ms;      /* boot time when the first of them came */
 	unsigned verdict_count;
 	bool is_hurried;          /* somebody waits for one of them */
-	struct job_list mail;     /* small messages */
-	struct job_list bulk;     /* large ones, and slices of larger ones */
+	struct fair_line mail;    /* small messages */
+	struct fair_line bulk;    /* large ones, and slices of larger ones */
 	struct job_list memories; /* of relays; they can wait for company */
 	uint64_t small_ms;        /* boot time when some was taken last */
 	uint64_t bulk_ms;
+	int64_t commit_us; /* what the end of the last transaction took */
 };
 
 void backlog_init(struct backlog *backlog);
@@ -62,6 +82,8 @@ unsigned backlog_take_verdicts(struct backlog *backlog,
  */
 unsigned backlog_take_mail(struct backlog *backlog, struct queue_job **batch,
                            unsigned count, unsigned max, uint64_t now_ms);
+/* What the end of a transaction took: the sync, above all. */
+void backlog_note_commit(struct backlog *backlog, int64_t commit_us);
 /* So long until some of it may be taken; -1: there is none. */
 int backlog_mail_wait_ms(const struct backlog *backlog, uint64_t now_ms);
 

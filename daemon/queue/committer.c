@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "queue/backlog.h"
 #include "queue/gauges.h"
 #include "queue/homecoming.h"
@@ -281,6 +282,7 @@ static int try_batch(struct committer *committer, int *ret_culprit)
 {
 	struct ledger *ledger = committer->ledger;
 	bool is_full = atomic_load(&committer->gauges->is_full);
+	int64_t began_us;
 	int r;
 
 	atomic_store(&committer->gauges->working_since_ms, boot_now_ms());
@@ -304,10 +306,13 @@ static int try_batch(struct committer *committer, int *ret_culprit)
 		}
 	}
 	r = retention_run(committer->retention, ledger, committer->batch_count);
+	began_us = clock_monotonic_us();
 	if (r < 0)
 		ledger_abort(ledger);
 	else
 		r = ledger_commit(ledger);
+	backlog_note_commit(&committer->backlog,
+	                    clock_monotonic_us() - began_us);
 out:
 	atomic_store(&committer->gauges->working_since_ms, 0);
 	end_if_lost(r);

@@ -481,6 +481,7 @@ static void discard(struct intake *intake, uint64_t body_id)
 	upload->job.home = intake->terms.home;
 	upload->job.on_done = on_discard_done;
 	upload->body_id = body_id;
+	upload->uid = intake->terms.uid;
 	queue_post_take(intake->terms.queue, &upload->job);
 }
 

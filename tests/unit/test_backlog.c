@@ -6,10 +6,12 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <cmocka.h>
 
 #include "queue/backlog.h"
+#include "queue/message.h"
 
 #define NOW 1000
 
@@ -108,6 +110,109 @@ static void waits_for_room_before_it_hurries(void **state)
 	assert_int_equal(take(&backlog, 256), 1);
 }
 
+#define MAX 256
+
+struct many {
+	struct submission submissions[400];
+	struct message messages[400];
+	unsigned count;
+};
+
+static void send_mail(struct backlog *backlog, struct many *many, uint32_t uid,
+                      unsigned count, uint64_t now_ms)
+{
+	while (count-- > 0) {
+		struct submission *submission = &many->submissions[many->count];
+
+		submission->job.kind = QUEUE_SUBMIT;
+		submission->message = &many->messages[many->count++];
+		submission->message->uid = uid;
+		backlog_add(backlog, &submission->job, now_ms);
+	}
+}
+
+static uint32_t uid_of(struct queue_job *job)
+{
+	return ((struct submission *)job)->message->uid;
+}
+
+static unsigned count_of(struct queue_job **batch, unsigned count, uint32_t uid)
+{
+	unsigned found = 0;
+
+	while (count-- > 0)
+		found += uid_of(batch[count]) == uid;
+	return found;
+}
+
+static void lets_nobody_wait_behind_anothers_many(void **state)
+{
+	static struct many many;
+	struct queue_job *batch[MAX];
+	struct backlog backlog;
+	unsigned count;
+
+	(void)state;
+	backlog_init(&backlog);
+	send_mail(&backlog, &many, 1000, 300, 1);
+	send_mail(&backlog, &many, 2000, 1, 1);
+	count = backlog_take_mail(&backlog, batch, 0, MAX, 2);
+	assert_int_equal(count, 9);
+	assert_int_equal(count_of(batch, count, 2000), 1);
+	/* For a moment after, and then it has all of it again. */
+	count = backlog_take_mail(&backlog, batch, 0, MAX, 500);
+	assert_int_equal(count, 8);
+	/* More where a sync takes long in any case. */
+	backlog_note_commit(&backlog, 1200);
+	count = backlog_take_mail(&backlog, batch, 0, MAX, 500);
+	assert_int_equal(count, 12);
+	count = backlog_take_mail(&backlog, batch, 0, MAX, 5000);
+	assert_int_equal(count, MAX);
+	assert_int_equal(backlog_mail_wait_ms(&backlog, 5000), 0);
+	count = backlog_take_mail(&backlog, batch, 0, MAX, 5001);
+	assert_int_equal(count, 300 - 8 - 8 - 12 - MAX);
+	assert_int_equal(backlog_mail_wait_ms(&backlog, 5001), -1);
+}
+
+static void gives_one_alone_all_the_room(void **state)
+{
+	static struct many many;
+	struct queue_job *batch[MAX];
+	struct backlog backlog;
+
+	(void)state;
+	backlog_init(&backlog);
+	send_mail(&backlog, &many, 1000, 300, 5000);
+	assert_int_equal(backlog_take_mail(&backlog, batch, 0, MAX, 5000), MAX);
+}
+
+static void keeps_the_order_of_each(void **state)
+{
+	static struct many many;
+	struct queue_job *batch[MAX];
+	struct backlog backlog;
+	const struct submission *last[2] = { NULL, NULL };
+	unsigned count, i;
+
+	(void)state;
+	backlog_init(&backlog);
+	/* More than there are lines: the last ones share. */
+	for (i = 0; i < 100; i++)
+		send_mail(&backlog, &many, i % 50, 1, 1);
+	count = backlog_take_mail(&backlog, batch, 0, MAX, 1);
+	assert_int_equal(count, 100);
+	for (i = 0; i < count; i++) {
+		const struct submission *now =
+		    (const struct submission *)batch[i];
+		uint32_t uid = uid_of(batch[i]);
+
+		if (uid > 1)
+			continue;
+		assert_true(last[uid] == NULL || last[uid] < now);
+		last[uid] = now;
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -116,6 +221,9 @@ int main(void)
 		cmocka_unit_test(does_a_change_at_once),
 		cmocka_unit_test(takes_half_a_batch_for_company_enough),
 		cmocka_unit_test(waits_for_room_before_it_hurries),
+		cmocka_unit_test(lets_nobody_wait_behind_anothers_many),
+		cmocka_unit_test(gives_one_alone_all_the_room),
+		cmocka_unit_test(keeps_the_order_of_each),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
