@@ -14,6 +14,11 @@
 
 #define TABLE_SIZE   1024 /* chains stay short: few uids submit at a time */
 #define LOG_PAUSE_US (60LL * 1000000)
+/* Connections of a uid that are served at once, whatever the others do. */
+#define FEW 4
+/* What it may begin of them, beside those that its messages may need. */
+#define STARTS_A_SECOND 1000
+#define STARTS_AT_ONCE  2000
 
 struct submitter {
 	struct submitter *next;
@@ -22,6 +27,9 @@ struct submitter {
 	/* messages it may send at once; refilled by the rate */
 	double tokens;
 	int64_t refilled_us;
+	/* connections it may begin at once */
+	double starts;
+	int64_t started_us;
 	int64_t next_log_us; /* that it is above its share */
 	char text[160];
 };
@@ -31,6 +39,9 @@ struct admission {
 };
 
 static struct submitter **find(struct admission *admission, uid_t uid);
+static double starts_a_second(const struct submitter_rule *rule);
+static bool take_start(struct submitter *submitter,
+                       const struct submitter_rule *rule);
 static bool take_token(struct submitter *submitter,
                        const struct submitter_rule *rule);
 
@@ -87,7 +98,17 @@ struct submitter *admission_enter(struct admission *admission, uid_t uid,
 		submitter->uid = uid;
 		submitter->tokens = burst_of(rule);
 		submitter->refilled_us = clock_monotonic_us();
+		submitter->starts = STARTS_AT_ONCE + burst_of(rule);
+		submitter->started_us = submitter->refilled_us;
 		*place = submitter;
+	}
+	if (!take_start(submitter, rule)) {
+		(void)snprintf(
+		    submitter->text, sizeof(submitter->text),
+		    "Too many connections: uid %lu may begin %.0f in a second",
+		    (unsigned long)uid, starts_a_second(rule));
+		*ret_answer = smtp_answer(421, "4.7.0", submitter->text);
+		return NULL;
 	}
 	if (rule->connections != 0 &&
 	    submitter->connections >= rule->connections) {
@@ -100,6 +121,40 @@ struct submitter *admission_enter(struct admission *admission, uid_t uid,
 	}
 	submitter->connections++;
 	return submitter;
+}
+
+/* A message may have a connection of its own, and ask before. */
+static double starts_a_second(const struct submitter_rule *rule)
+{
+	double messages = rule->rate.period_s == 0
+	                      ? 0
+	                      : (double)rule->rate.count / rule->rate.period_s;
+
+	return STARTS_A_SECOND + 2 * messages;
+}
+
+static bool take_start(struct submitter *submitter,
+                       const struct submitter_rule *rule)
+{
+	int64_t now_us = clock_monotonic_us();
+	double most = STARTS_AT_ONCE + burst_of(rule);
+
+	if (rule->rate.count == 0)
+		return true;
+	submitter->starts += (double)(now_us - submitter->started_us) / 1e6 *
+	                     starts_a_second(rule);
+	submitter->started_us = now_us;
+	if (submitter->starts > most)
+		submitter->starts = most;
+	if (submitter->starts < 1)
+		return false;
+	submitter->starts -= 1;
+	return true;
+}
+
+bool admission_is_crowd(const struct submitter *submitter)
+{
+	return submitter->connections > FEW;
 }
 
 /* An entry goes once nothing would be forgotten with it. */

@@ -34,6 +34,12 @@ struct submitter *admission_enter(struct admission *admission, uid_t uid,
 void admission_leave(struct admission *admission, struct submitter *submitter);
 
 /*
+ * Has it more connections than a few? The one that has just entered then has
+ * its turn when nobody else waits.
+ */
+bool admission_is_crowd(const struct submitter *submitter);
+
+/*
  * A message of this sender begins; counts against the rate. The answer's text
  * is valid until the next call.
  */

@@ -14,6 +14,7 @@
 
 #include "runtime/local_socket.h"
 #include "runtime/log.h"
+#include "runtime/loop.h"
 #include "runtime/xalloc.h"
 
 /* Clients taken in one turn, so that those we have are served, too. */
@@ -189,6 +190,7 @@ static void on_connection(evutil_socket_t fd, short what, void *argument)
 	int client, i;
 
 	(void)what;
+	(void)event_priority_set(listener->event, LOOP_USUAL);
 	for (i = 0; i < ACCEPT_AT_ONCE; i++) {
 		client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (client >= 0) {
@@ -202,6 +204,8 @@ static void on_connection(evutil_socket_t fd, short what, void *argument)
 		if (errno != EINTR && errno != ECONNABORTED)
 			return;
 	}
+	/* Where they come without end, those that are here are served, too. */
+	(void)event_priority_set(listener->event, LOOP_CROWD);
 }
 
 static void on_rested(evutil_socket_t fd, short what, void *argument)

@@ -4,14 +4,18 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <event2/event.h>
 
 #include "clock.h"
 #include "receive/transaction.h"
+#include "runtime/loop.h"
 #include "runtime/xalloc.h"
 #include "settings.h"
+#include "smtp/answer.h"
 #include "smtp/server.h"
 
 /* What is read in one turn of the loop before each gets little at a time. */
@@ -35,11 +39,12 @@ struct session {
 	struct buffer input;        /* read, but not yet taken by the engine */
 	struct event *read_event;
 	struct event *write_event;
-	struct event *pace_event; /* until it reads on; made when needed */
+	struct event *turn_event; /* it goes on; made when needed */
 	struct timeval read_timeout;
 	int fd;
 	bool is_reading;
 	bool is_paced;  /* for a moment */
+	bool is_crowd;  /* its uid has many: it waits for its turn */
 	bool is_at_end; /* the client has closed its side */
 	bool is_broken; /* nothing can be written any more */
 	bool is_advancing;
@@ -47,6 +52,7 @@ struct session {
 
 static void on_readable(evutil_socket_t fd, short what, void *argument);
 static void on_writable(evutil_socket_t fd, short what, void *argument);
+static void wait_for_turn(struct session *session);
 static void advance(struct session *session);
 static void on_progress(struct transaction *transaction);
 
@@ -61,15 +67,60 @@ static int make_events(struct session *session)
 	                                 EV_WRITE, on_writable, session);
 	if (session->read_event == NULL || session->write_event == NULL)
 		return -ENOMEM;
+	if (session->is_crowd) {
+		(void)event_priority_set(session->read_event, LOOP_CROWD);
+		(void)event_priority_set(session->write_event, LOOP_CROWD);
+	}
 	return 0;
+}
+
+/* Who is told no costs next to nothing: there may be very many of them. */
+static void refuse(int fd, struct peer *peer, struct smtp_answer refusal)
+{
+	char line[SMTP_ANSWER_SIZE];
+
+	smtp_answer_format(refusal, line);
+	(void)send(fd, line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)close(fd);
+	peer_done(peer);
+}
+
+/* NULL: there is none; *ret_refusal says why. */
+static struct submitter *find_place(struct session_host *host, int fd,
+                                    uid_t uid, const struct settings *settings,
+                                    const struct submitter_rule *rule,
+                                    struct smtp_answer *ret_refusal)
+{
+	if (host->is_draining ||
+	    host->session_count >= settings->receive.connections) {
+		*ret_refusal =
+		    smtp_answer(421, "4.3.2",
+		                "Too many connections in all; try again later");
+		return NULL;
+	}
+	if (fd >= host->fd_limit) {
+		*ret_refusal = smtp_answer(
+		    421, "4.3.2", "Out of descriptors; try again later");
+		return NULL;
+	}
+	return admission_enter(host->admission, uid, rule, ret_refusal);
 }
 
 void session_start(struct session_host *host, int fd, struct peer *peer,
                    const struct settings *settings)
 {
-	struct session *session = xcalloc(1, sizeof(*session));
+	const struct submitter_rule *rule = settings_find_submitter(
+	    settings, peer->uid, peer->gids, peer->gid_count);
 	struct smtp_answer refusal = { 0 };
+	struct submitter *submitter =
+	    find_place(host, fd, peer->uid, settings, rule, &refusal);
+	struct session *session;
 
+	if (submitter == NULL) {
+		refuse(fd, peer, refusal);
+		return;
+	}
+	session = xcalloc(1, sizeof(*session));
 	session->host = host;
 	session->fd = fd;
 	session->peer = *peer;
@@ -79,11 +130,13 @@ void session_start(struct session_host *host, int fd, struct peer *peer,
 	session->transaction.host = host;
 	session->transaction.settings = settings;
 	session->transaction.peer = &session->peer;
-	session->transaction.rule = settings_find_submitter(
-	    settings, peer->uid, peer->gids, peer->gid_count);
+	session->transaction.rule = rule;
 	session->transaction.on_progress = on_progress;
 	TAILQ_INSERT_TAIL(&host->sessions, session, link);
 	host->session_count++;
+	session->submitter = submitter;
+	session->transaction.submitter = submitter;
+	session->is_crowd = admission_is_crowd(submitter);
 	if (transaction_init(&session->transaction) < 0 ||
 	    make_events(session) < 0) {
 		session_free(session);
@@ -91,26 +144,11 @@ void session_start(struct session_host *host, int fd, struct peer *peer,
 	}
 
 	session->server = session->transaction.server;
-	session->submitter = admission_enter(
-	    host->admission, peer->uid, session->transaction.rule, &refusal);
-	session->transaction.submitter = session->submitter;
-	if (session->submitter == NULL)
-		smtp_server_close(session->server, refusal);
-	else if (host->is_draining ||
-	         host->session_count > settings->receive.connections)
-		smtp_server_close(
-		    session->server,
-		    smtp_answer(
-			421, "4.3.2",
-			"Too many connections in all; try again later"));
-	else if (fd >= host->fd_limit)
-		smtp_server_close(
-		    session->server,
-		    smtp_answer(421, "4.3.2",
-		                "Out of descriptors; try again later"));
+	smtp_server_greet(session->server);
+	if (session->is_crowd)
+		wait_for_turn(session);
 	else
-		smtp_server_greet(session->server);
-	advance(session);
+		advance(session);
 }
 
 void session_free(struct session *session)
@@ -124,8 +162,8 @@ void session_free(struct session *session)
 		event_free(session->read_event);
 	if (session->write_event != NULL)
 		event_free(session->write_event);
-	if (session->pace_event != NULL)
-		event_free(session->pace_event);
+	if (session->turn_event != NULL)
+		event_free(session->turn_event);
 	transaction_done(&session->transaction);
 	admission_leave(host->admission, session->submitter);
 	(void)close(session->fd);
@@ -184,7 +222,7 @@ static void on_silence(struct session *session)
 	advance(session);
 }
 
-static void on_pace(evutil_socket_t fd, short what, void *argument)
+static void on_turn(evutil_socket_t fd, short what, void *argument)
 {
 	struct session *session = argument;
 
@@ -194,19 +232,39 @@ static void on_pace(evutil_socket_t fd, short what, void *argument)
 	advance(session);
 }
 
+/* NULL: no memory. */
+static struct event *turn_of(struct session *session)
+{
+	if (session->turn_event == NULL) {
+		session->turn_event =
+		    evtimer_new(session->host->base, on_turn, session);
+		if (session->turn_event != NULL && session->is_crowd)
+			(void)event_priority_set(session->turn_event,
+			                         LOOP_CROWD);
+	}
+	return session->turn_event;
+}
+
+static void wait_for_turn(struct session *session)
+{
+	struct event *turn = turn_of(session);
+
+	if (turn != NULL)
+		event_active(turn, EV_TIMEOUT, 0);
+	else
+		advance(session);
+}
+
 /* What is refused already is not worth our time: it is read in small sips. */
 static void pace(struct session *session)
 {
 	static const struct timeval moment = { .tv_usec = PACE_MS * 1000 };
+	struct event *turn;
 
 	if (session->is_paced || !smtp_server_is_draining(session->server))
 		return;
-	if (session->pace_event == NULL)
-		session->pace_event =
-		    evtimer_new(session->host->base, on_pace, session);
-	if (session->pace_event == NULL)
-		return;
-	session->is_paced = event_add(session->pace_event, &moment) == 0;
+	turn = turn_of(session);
+	session->is_paced = turn != NULL && event_add(turn, &moment) == 0;
 }
 
 /* A byte now and then is no silence, but no message either. */
@@ -389,5 +447,10 @@ static void advance(struct session *session)
 
 static void on_progress(struct transaction *transaction)
 {
-	advance((struct session *)(void *)transaction);
+	struct session *session = (struct session *)(void *)transaction;
+
+	if (session->is_crowd)
+		wait_for_turn(session);
+	else
+		advance(session);
 }

@@ -22,6 +22,10 @@
 
 #define DESCRIPTORS_WANTED 16384
 
+/* Of a crowd's events so much before the others are looked for again. */
+#define CROWD_SLICE_US  50
+#define CROWD_SLICE_MAX 8
+
 struct loop {
 	const char *name;
 	struct event_base *base;
@@ -34,6 +38,7 @@ struct loop {
 };
 
 static void allow_descriptors(void);
+static struct event_base *make_base(void);
 static void on_libevent_message(int severity, const char *message);
 static void on_turn(evutil_socket_t fd, short what, void *argument);
 static void *thread_main(void *argument);
@@ -88,7 +93,7 @@ int loop_new(struct loop **ret_loop, const char *name)
 	if (loop == NULL)
 		return r;
 	loop->name = name;
-	loop->base = event_base_new();
+	loop->base = make_base();
 	if (loop->base == NULL)
 		goto out;
 	loop->turn = event_new(loop->base, -1, EV_PERSIST, on_turn, loop);
@@ -102,6 +107,26 @@ int loop_new(struct loop **ret_loop, const char *name)
 out:
 	loop_free(loop);
 	return r;
+}
+
+static struct event_base *make_base(void)
+{
+	static const struct timeval slice = { .tv_usec = CROWD_SLICE_US };
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+
+	if (config == NULL)
+		return NULL;
+	if (event_config_set_max_dispatch_interval(
+		config, &slice, CROWD_SLICE_MAX, LOOP_CROWD) == 0)
+		base = event_base_new_with_config(config);
+	event_config_free(config);
+	if (base != NULL &&
+	    event_base_priority_init(base, LOOP_PRIORITIES) < 0) {
+		event_base_free(base);
+		base = NULL;
+	}
+	return base;
 }
 
 static void on_turn(evutil_socket_t fd, short what, void *argument)

@@ -20,6 +20,15 @@ struct loop;
  */
 int loop_prepare_process(void);
 
+/*
+ * Priorities of events, beside the one they have without a word. Whoever is one
+ * of a crowd is served when nobody else waits, and then so briefly that nobody
+ * has to wait for long.
+ */
+#define LOOP_PRIORITIES 3
+#define LOOP_USUAL      1
+#define LOOP_CROWD      2
+
 /* The name is shown as the thread's (15 characters at most); borrowed. */
 int loop_new(struct loop **ret_loop, const char *name);
 

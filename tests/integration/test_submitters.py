@@ -85,6 +85,28 @@ def hold_all(bound):
     bound.settings["relays"] = {"away": {"url": "lmtp:///nowhere.sock"}}
 
 
+# Connects as fast as it goes, and says what the last greetings were.
+HURRY = """
+import collections, socket, sys
+said = collections.Counter()
+while said["421"] < 10 and sum(said.values()) < 50000:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(sys.argv[1])
+        said[client.recv(512)[:3].decode()] += 1
+print(said["220"], said["421"])
+"""
+
+
+def test_holds_a_user_to_the_connections_it_may_begin(bound):
+    bound.start()
+    done = bound.run(sys.executable, "-c", HURRY, bound.socket, user=USER)
+    greeted, refused = map(int, done.stdout.split())
+    # At once, and what a slow machine refills meanwhile.
+    assert greeted >= 3000 and refused == 10, done
+    # Nobody else is held to it.
+    assert bound.send()
+
+
 def test_holds_a_user_to_the_messages_that_may_wait(bound):
     bound.rule["queued"] = 2
     hold_all(bound)
