@@ -143,7 +143,9 @@ static bool must_fail(enum kind kind, int error)
 
 /* ------------------------------------------------------------- allocations */
 
-static _Thread_local bool is_looking_up;
+/* Not by __tls_get_addr(), which a sanitizer replaces as it begins. */
+static _Thread_local bool is_looking_up
+    __attribute__((tls_model("initial-exec")));
 
 static void *look_up(const char *name)
 {
