@@ -391,6 +391,8 @@ static void set_timer(struct oauth_account *account)
 		return; /* until somebody asks, or acts */
 	if (account->problem.fault != FAULT_NONE)
 		at_ms = account->retry_ms;
+	else if (account->is_short_lived)
+		return;
 	wait_ms = at_ms - clock_boottime_ms();
 	if (wait_ms < 0)
 		wait_ms = 0;

@@ -21,7 +21,10 @@
 /* Of a token whose service doesn't say, and the longest we believe in. */
 #define LIFE_UNKNOWN_S 300
 #define LIFE_MOST_S    86400
-#define RETRY_MOST_S   3600
+/* One that lives shorter is fetched when it is needed: else a service that says
+ * "expires_in": 1 would be asked each second, for nobody. */
+#define RENEWED_LIFE_LEAST_S 30
+#define RETRY_MOST_S         3600
 
 static enum verdict_fault fault_of(const char *error);
 
@@ -194,6 +197,7 @@ static void set_token(struct oauth_account *account,
 	oauth_wipe(&account->token);
 	account->token = xstrdup(answer->access_token);
 	account->number = ++account->oauth->last_number;
+	account->is_short_lived = life_s < RENEWED_LIFE_LEAST_S;
 	account->fresh_until_ms = now_ms + life_ms * 4 / 5;
 	account->usable_until_ms = now_ms + life_ms * 19 / 20;
 	account->expires_wall_ms = clock_wall_ms() + life_ms;

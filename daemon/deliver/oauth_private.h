@@ -35,6 +35,7 @@ struct oauth_account {
 	bool is_unsaved;     /* it is newer than what is on disk */
 	char *token;         /* NULL: none */
 	uint64_t number;     /* of the token; never used twice */
+	bool is_short_lived; /* not renewed before somebody needs one */
 	int64_t fresh_until_ms, usable_until_ms; /* boot clock */
 	int64_t expires_wall_ms;
 
