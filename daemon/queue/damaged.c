@@ -69,7 +69,7 @@ int damaged_delete(struct ledger *ledger, uint64_t id)
 	be64_put(id_key, id);
 	r = store_delete(ledger->txn, TABLE_MSG, id_key, sizeof(id_key));
 	if (r == 0)
-		r = orphans_sweep(ledger);
+		r = orphans_appear(ledger);
 	return r < 0 ? r : ledger_feed(ledger, id, TIMELINE_CANCELLED);
 }
 

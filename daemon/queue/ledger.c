@@ -11,6 +11,8 @@
 #include "queue_id.h"
 #include "runtime/xalloc.h"
 
+#define SWEEP_AT_ONCE 10000
+
 static uint64_t seen_time_ms(const struct totals *totals);
 static void back_to_disk(struct ledger *ledger);
 
@@ -21,6 +23,7 @@ int ledger_open(struct ledger *ledger, struct store *store)
 
 	memset(ledger, 0, sizeof(*ledger));
 	ledger->store = store;
+	ledger->sweep_at_once = SWEEP_AT_ONCE;
 	ledger->lanes = lanes_new();
 	ledger->filter = filter_new();
 	r = store_begin(store, &txn);

@@ -45,6 +45,8 @@ struct ledger {
 	/* What was due at this queue time when the power went, is marked as
 	 * a possible duplicate at its next attempt; 0: nothing. */
 	uint64_t doubt_ms;
+	/* More messages than these are not all read in one transaction. */
+	uint64_t sweep_at_once;
 	struct record scratch;
 	/* Of the transaction under way. */
 	struct store_txn *txn;

@@ -25,6 +25,9 @@ struct sweep {
 	size_t count, room;
 };
 
+static const char noted_key[] = "orphans";
+
+static int sweep_all(struct ledger *ledger);
 static int list_bodies(struct sweep *sweep);
 static int count_owners(struct sweep *sweep);
 static int find_under_way(struct sweep *sweep);
@@ -33,7 +36,31 @@ static int count_accounts(struct ledger *ledger);
 static int count_messages(struct ledger *ledger);
 static int count_uploads(struct ledger *ledger);
 
-int orphans_sweep(struct ledger *ledger)
+int orphans_appear(struct ledger *ledger)
+{
+	if (store_count(ledger->txn, TABLE_MSG) <= ledger->sweep_at_once)
+		return sweep_all(ledger);
+	return store_put(ledger->txn, TABLE_META, noted_key,
+	                 sizeof(noted_key) - 1, "", 0);
+}
+
+int orphans_sweep_noted(struct ledger *ledger)
+{
+	int r = ledger_begin(ledger);
+
+	if (r < 0)
+		return r;
+	r = store_delete(ledger->txn, TABLE_META, noted_key,
+	                 sizeof(noted_key) - 1);
+	if (r == 0)
+		r = sweep_all(ledger);
+	if (r == 0)
+		return ledger_commit(ledger);
+	ledger_abort(ledger);
+	return r == -ENOENT ? 0 : r;
+}
+
+static int sweep_all(struct ledger *ledger)
 {
 	struct sweep sweep = { .ledger = ledger };
 	int r;

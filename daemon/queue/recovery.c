@@ -16,6 +16,7 @@
 #include "queue/inflight.h"
 #include "queue/ledger.h"
 #include "queue/message_rows.h"
+#include "queue/orphans.h"
 #include "queue/parts.h"
 #include "queue/story.h"
 #include "queue/submit.h"
@@ -83,6 +84,8 @@ int recovery_run(struct ledger *ledger, struct inflight *inflight,
 		return r;
 	inflight_reset(inflight, run.owner);
 	r = sweep_bodies(ledger, &result);
+	if (r == 0)
+		r = orphans_sweep_noted(ledger);
 	if (r == 0)
 		*ret_result = result;
 	return r;

@@ -134,6 +134,23 @@ static void leaves_no_body_of_what_was_damaged(void **state)
 	assert_true(consistency_is_kept(f->queue));
 }
 
+static void looks_through_many_messages_at_the_next_start(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t other = fixture_submit_one(f, "a@example.org");
+	uint64_t bad = fixture_submit_one(f, "b@example.org");
+
+	damage(f, bad);
+	f->queue->ledger.sweep_at_once = 0;
+	assert_int_equal(fixture_change(f, CHANGE_CANCEL, bad), 0);
+	assert_int_equal(body_pieces(f), 2);
+	fixture_restart(f);
+	assert_int_equal(body_pieces(f), 1);
+	assert_int_equal(fixture_end(f, other, RECIPIENT_DELIVERED), 0);
+	assert_int_equal(body_pieces(f), 0);
+	assert_true(consistency_is_kept(f->queue));
+}
+
 static void share_body(struct fixture *f, uint64_t id)
 {
 	static const char *const to[] = { "b@example.org", NULL };
@@ -249,6 +266,7 @@ int main(void)
 		TEST(sets_a_damaged_record_aside),
 		TEST(sets_a_damaged_record_aside_that_was_deferred),
 		TEST(leaves_no_body_of_what_was_damaged),
+		TEST(looks_through_many_messages_at_the_next_start),
 		TEST(a_body_is_kept_for_who_else_has_it),
 		TEST(sets_aside_what_crashes_it_three_times),
 		TEST(blames_nobody_for_being_killed),
