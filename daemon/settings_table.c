@@ -219,7 +219,9 @@ const struct settings_key settings_keys_main[] = {
 	  .sentence = "A message that is undelivered for so long expires." },
 	{ "retry.warn", TYPE(time), SETTING(retry.warn_s), .initial = "4h",
 	  RANGE(0, YEAR_S),
-	  .sentence = "The sender hears of a delay after so long." },
+	  .sentence = "The sender hears of a delay after so long, with the "
+	              "next refusal for now. Of a relay that doesn't work the "
+	              "administrator hears instead; see alarms." },
 
 	{ "bounces.to", TYPE(sender), SETTING(bounces.to), .initial = "sender",
 	  .sentence = "Who hears of failures: the message's `sender`, or an "
