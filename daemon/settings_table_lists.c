@@ -30,7 +30,7 @@ static const struct settings_choice choices_treat_as[] = {
 const struct settings_key settings_keys_route[] = {
 	{ "from", TYPE(text), ROUTE(from),
 	  .sentence = "The envelope sender, a pattern in which `*` stands for "
-	              "anything." },
+	              "anything; `<>` is the null sender, that of bounces." },
 	{ "to", TYPE(text), ROUTE(to),
 	  .sentence = "The recipient, a pattern." },
 	{ "tag", TYPE(text), ROUTE(tag),
@@ -38,7 +38,8 @@ const struct settings_key settings_keys_route[] = {
 	{ "user", TYPE(user), ROUTE(user),
 	  .sentence = "Who submitted it, a name or number." },
 	{ "group", TYPE(group), ROUTE(group),
-	  .sentence = "A group of who submitted it." },
+	  .sentence = "The group that who submitted it runs as; further ones "
+	              "do not count." },
 	{ "if_priority", TYPE(choice), ROUTE(if_priority),
 	  .choices = settings_choices_priority,
 	  .sentence = "Its priority: the one it was submitted with, or that "

@@ -120,6 +120,8 @@ static bool read_sender(struct question *question)
 		name =
 		    users_name(request->control->users, question->message.uid);
 		from = name ? name : "nobody";
+	} else if (strcmp(from, "<>") == 0) {
+		from = "";
 	}
 	if (*from != '\0' && address_check(from, strlen(from),
 	                                   ADDRESS_UTF8 | ADDRESS_BARE) < 0) {

@@ -50,6 +50,14 @@ struct part_finder {
 
 static const struct relay_settings *find_relay(const struct settings *settings,
                                                uint32_t id);
+/* `<>` is the null sender, that of bounces. */
+static bool is_from(const char *pattern, const char *sender)
+{
+	if (strcmp(pattern, "<>") == 0)
+		return *sender == '\0';
+	return pattern_matches_address(pattern, sender);
+}
+
 static bool rule_holds(const struct route_rule *rule,
                        const struct message *message, const char *recipient,
                        enum priority priority);
@@ -281,8 +289,7 @@ static bool rule_holds(const struct route_rule *rule,
 		return false;
 	if (rule->has_group && rule->group != message->gid)
 		return false;
-	if (rule->from != NULL &&
-	    !pattern_matches_address(rule->from, message->sender))
+	if (rule->from != NULL && !is_from(rule->from, message->sender))
 		return false;
 	if (rule->to != NULL && !pattern_matches_address(rule->to, recipient))
 		return false;

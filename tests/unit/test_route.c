@@ -29,6 +29,7 @@ static const char yaml[] =
     "  - {from: \"*@news.example.com\", relay: bulk, priority: bulk}\n"
     "  - {to: \"*@Away.example\", relay: away}\n"
     "  - {to: \"*@*.world.example\", relay: world}\n"
+    "  - {from: \"<>\", relay: bulk}\n"
     "submitters:\n"
     "  - {user: 70000, priority: urgent}\n";
 
@@ -129,6 +130,15 @@ static void takes_the_first_rule_that_holds(void **state)
 	route_submission(&submission, settings, 0);
 	assert_int_equal(relay_of(0), settings_relay_id("bulk"));
 	assert_int_equal(message->priority, PRIORITY_BULK);
+}
+
+static void knows_the_null_sender_in_a_rule(void **state)
+{
+	(void)state;
+	message->sender = "";
+	add("a@one.example");
+	route_submission(&submission, settings, 0);
+	assert_int_equal(relay_of(0), settings_relay_id("bulk"));
 }
 
 static void goes_on_behind_a_rule_that_names_only_a_priority(void **state)
@@ -270,6 +280,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(takes_the_default_relay_in_one_part, set_up),
 		TEST(takes_the_first_rule_that_holds, set_up),
+		TEST(knows_the_null_sender_in_a_rule, set_up),
 		TEST(goes_on_behind_a_rule_that_names_only_a_priority, set_up),
 		TEST(prefers_the_relay_the_submitter_asked_for, set_up),
 		TEST(hands_over_to_the_fallback_of_a_relay_switched_off,
