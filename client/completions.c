@@ -12,24 +12,28 @@
 
 #include "command.h"
 
+/* Of a list, an object a line, the value of the first member: an id or a name.
+   Nothing if relaisd is silent. */
+#define FIRST_OF(words)                                                        \
+	"relaisctl " words " --json 2>/dev/null |\n"                           \
+	"\t    sed -n 's/^{\"[a-z]*\":\"\\([^\"]*\\)\".*/\\1/p'\n"
+
 static const char zsh_head[] =
     "#compdef relaisctl\n"
     "# Printed from the command table of relaisctl.\n"
     "\n"
-    "_relaisctl_ids()\n"
+    "_relaisctl_first()\n"
     "{\n"
-    "\tlocal -a ids\n"
-    "\tids=(${(f)\"$(relaisctl list --json 2>/dev/null |\n"
-    "\t    sed -n 's/^{\"id\":\"\\([0-9a-z]*\\)\".*/\\1/p')\"})\n"
-    "\tcompadd -a ids\n"
+    "\t" FIRST_OF("$@")
     "}\n"
-    "\n"
+    "_relaisctl_ids() { compadd -- ${(f)\"$(_relaisctl_first list)\"} }\n"
     "_relaisctl_relays()\n"
     "{\n"
-    "\tlocal -a relays\n"
-    "\trelays=(${(f)\"$(relaisctl relay list --json 2>/dev/null |\n"
-    "\t    sed -n 's/^{\"name\":\"\\([^\"]*\\)\".*/\\1/p')\"})\n"
-    "\tcompadd -a relays\n"
+    "\tcompadd -- ${(f)\"$(_relaisctl_first relay list)\"}\n"
+    "}\n"
+    "_relaisctl_providers()\n"
+    "{\n"
+    "\tcompadd -- ${(f)\"$(_relaisctl_first providers)\"}\n"
     "}\n"
     "\n"
     "_relaisctl()\n"
@@ -41,30 +45,16 @@ static const char zsh_head[] =
 static const char fish_head[] =
     "# Printed from the command table of relaisctl.\n"
     "\n"
-    "function __relaisctl_ids\n"
-    "    relaisctl list --json 2>/dev/null |\n"
-    "        sed -n 's/^{\"id\":\"\\([0-9a-z]*\\)\".*/\\1/p'\n"
-    "end\n"
-    "\n"
-    "function __relaisctl_relays\n"
-    "    relaisctl relay list --json 2>/dev/null |\n"
-    "        sed -n 's/^{\"name\":\"\\([^\"]*\\)\".*/\\1/p'\n"
+    "function __relaisctl_first\n"
+    "\t" FIRST_OF("$argv")
     "end\n"
     "\n"
     "complete -c relaisctl -f\n";
 
 static const char bash_head[] =
-    "# Ids of what waits, and names of relays; nothing if relaisd is silent.\n"
-    "_relaisctl_ids()\n"
+    "_relaisctl_first()\n"
     "{\n"
-    "\trelaisctl list --json 2>/dev/null |\n"
-    "\t    sed -n 's/^{\"id\":\"\\([0-9a-z]*\\)\".*/\\1/p'\n"
-    "}\n"
-    "\n"
-    "_relaisctl_relays()\n"
-    "{\n"
-    "\trelaisctl relay list --json 2>/dev/null |\n"
-    "\t    sed -n 's/^{\"name\":\"\\([^\"]*\\)\".*/\\1/p'\n"
+    "\t" FIRST_OF("\"$@\"")
     "}\n"
     "\n"
     "_relaisctl()\n"
@@ -97,6 +87,12 @@ static const struct {
 	  "waiting queued delivering held parked delivered failed expired "
 	  "cancelled partial" },
 	{ OPTION_SECURITY, "tls starttls opportunistic none" },
+	{ OPTION_AUTHENTICATION,
+	  "on off PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256 XOAUTH2 "
+	  "OAUTHBEARER EXTERNAL" },
+	{ OPTION_FILTER,
+	  "state=works state=open state=half-open state=held state=paused "
+	  "state=disabled enabled=on enabled=off managed=api managed=file" },
 	{ OPTION_PRIORITY, "urgent normal bulk" },
 	{ OPTION_SORT, COLUMNS_OF_RELAYS },
 };
@@ -177,9 +173,12 @@ static const char *choices_of(int option)
 	return NULL;
 }
 
-static bool is_relay(int option)
+/* The command that lists what there is; or NULL. */
+static const char *lister_of(int option)
 {
-	return option == OPTION_RELAY || option == OPTION_MOVE_TO;
+	if (option == OPTION_RELAY || option == OPTION_MOVE_TO)
+		return "relay list";
+	return option == OPTION_PROVIDER ? "providers" : NULL;
 }
 
 /* In single quotes; the characters of `escaped` with a backslash before. */
@@ -211,12 +210,13 @@ static const char *bash_kind(const char *value)
 static void print_bash_value(int option)
 {
 	const struct option_words *words = &command_options[option];
+	const char *listed = choices_of(option), *lister = lister_of(option);
 
 	printf("\t--%s) ", words->name);
-	if (choices_of(option))
-		printf("words='%s' ;;\n", choices_of(option));
-	else if (is_relay(option))
-		puts("words=$(_relaisctl_relays) ;;");
+	if (listed)
+		printf("words='%s' ;;\n", listed);
+	else if (lister)
+		printf("words=$(_relaisctl_first %s) ;;\n", lister);
 	else if (bash_kind(words->value))
 		printf("mapfile -t COMPREPLY < <(compgen %s -- \"$word\")"
 		       "; return ;;\n",
@@ -241,9 +241,9 @@ static void print_bash_command(const struct command *command)
 {
 	print_bash_options(command);
 	if (takes(command, "ID"))
-		fputs(" words+=\" $(_relaisctl_ids)\"", stdout);
+		fputs(" words+=\" $(_relaisctl_first list)\"", stdout);
 	else if (takes_relays(command))
-		fputs(" words+=\" $(_relaisctl_relays)\"", stdout);
+		fputs(" words+=\" $(_relaisctl_first relay list)\"", stdout);
 	else if (takes(command, "PROGRAM"))
 		fputs(" words+=' postfix msmtp nullmailer ssmtp dma'", stdout);
 	puts(" ;;");
@@ -339,8 +339,10 @@ static void print_zsh_option(int option)
 		for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 			if (strcmp(kinds[i].value, words->value) == 0)
 				fputs(kinds[i].zsh, stdout);
-		if (is_relay(option))
-			fputs("_relaisctl_relays", stdout);
+		if (lister_of(option))
+			printf("_relaisctl_%s", option == OPTION_PROVIDER
+			                            ? "providers"
+			                            : "relays");
 	}
 	puts("' \\");
 }
@@ -433,9 +435,9 @@ static void print_fish_option(const struct command *command, int option)
 	for (i = 0; words->value && i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (strcmp(kinds[i].value, words->value) == 0)
 			values = kinds[i].fish ? kinds[i].fish : "-";
-	if (is_relay(option))
-		values = "(__relaisctl_relays)";
-	if (values && strcmp(values, "-") == 0)
+	if (lister_of(option))
+		printf(" -x -a '(__relaisctl_first %s)'", lister_of(option));
+	else if (values && strcmp(values, "-") == 0)
 		fputs(" -r -F", stdout);
 	else if (values)
 		printf(" -x -a '%s'", values);
@@ -448,8 +450,8 @@ static void print_fish_option(const struct command *command, int option)
 
 static void print_fish_operands(const struct command *command)
 {
-	const char *values = takes(command, "ID")    ? "(__relaisctl_ids)"
-	                     : takes_relays(command) ? "(__relaisctl_relays)"
+	const char *values = takes(command, "ID")    ? "(__relaisctl_first list)"
+	                     : takes_relays(command) ? "(__relaisctl_first relay list)"
 	                     : takes(command, "PROGRAM")
 	                         ? "postfix msmtp nullmailer ssmtp dma"
 	                         : NULL;

@@ -227,7 +227,7 @@ def documented():
                                  re.MULTILINE)) for name in names}
 
 
-def complete(*words):
+def complete(*words, env=os.environ):
     script = BUILD / "client" / "relaisctl.bash"
     result = subprocess.run(
         ["bash", "-c", 'source "$1"; shift; COMP_WORDS=("$@"); '
@@ -235,7 +235,7 @@ def complete(*words):
          'printf "%s\\n" "${COMPREPLY[@]}"', "bash", str(script),
          "relaisctl", *words],
         capture_output=True, text=True, check=True,
-        env={**os.environ, "PATH": f"{BUILD}:{os.environ['PATH']}"})
+        env={**env, "PATH": f"{BUILD}:{os.environ['PATH']}"})
     return set(result.stdout.split())
 
 
@@ -245,6 +245,16 @@ def test_completion_offers_every_command_and_option():
         assert words[-1] in complete(*words[:-1], ""), name
         assert options <= complete(*words, "--"), name
     assert complete("list", "--state", "de") == {"delivering", "delivered"}
+    assert complete("relay", "add", "--authentication", "X") == {"XOAUTH2"}
+    assert "state=held" in complete("relay", "list", "--filter", "state")
+
+
+def test_completion_offers_relays_providers_and_ids(deferring):
+    env = deferring.environment()
+    assert complete("relay", "pause", "off", env=env) == {"office"}
+    assert complete("relay", "add", "--provider", "gma", env=env) == {"gmail"}
+    queue_id = deferring.send()
+    assert queue_id in complete("show", "", env=env)
 
 
 def test_fish_is_offered_every_command_and_option(peers, directory):
