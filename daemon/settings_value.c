@@ -76,6 +76,23 @@ int settings_value_time(const char *text, uint32_t *ret_s)
 	return 0;
 }
 
+/* Nine digits: RFC 4865 and 2852 have room for no more. */
+int settings_value_seconds(const char *text, uint32_t *ret_s)
+{
+	uint64_t count;
+	uint32_t time_s;
+
+	if (settings_value_count(text, &count) < 0) {
+		if (settings_value_time(text, &time_s) < 0)
+			return -EINVAL;
+		count = time_s;
+	}
+	if (count == 0 || count > 999999999)
+		return -EINVAL;
+	*ret_s = (uint32_t)count;
+	return 0;
+}
+
 int settings_value_size(const char *text, uint64_t *ret_bytes)
 {
 	return parse_with_unit(text, size_units, ret_bytes);

@@ -20,6 +20,8 @@ int settings_value_boolean(const char *text, bool *ret);
 int settings_value_count(const char *text, uint64_t *ret);
 /* A count and one of `s m h d`; never 0 */
 int settings_value_time(const char *text, uint32_t *ret_s);
+/* The same, or a count of seconds alone; at most nine digits of them */
+int settings_value_seconds(const char *text, uint32_t *ret_s);
 /* A count and one of `KiB MiB GiB`; never 0 */
 int settings_value_size(const char *text, uint64_t *ret_bytes);
 /* A count from 0 to 100 and `%` */

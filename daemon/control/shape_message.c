@@ -57,7 +57,7 @@ void shape_message(struct emitter *emit, const char *key,
 	emit_time(emit, "submitted", message->submitted_ms);
 	emit_time(emit, "ended", message->ended_ms);
 	emit_time(emit, "not_before", message->release_ms);
-	emit_time(emit, "deadline", message->deadline_ms);
+	emit_time(emit, "deadline", message_end_ms(message));
 	emit_text(emit, "priority", priority_name(message->priority));
 	emit_text(emit, "tag", message->tag);
 	emit_text(emit, "key", message->key);

@@ -175,6 +175,7 @@ static void prepare_transaction(struct attempt *attempt)
 		.envelope_id = message->envelope_id,
 		.recipients = attempt->recipients,
 		.flags = message->flags,
+		.priority = message_priority_level(message),
 		.header = attempt->header.data,
 		.header_len = attempt->header.len,
 		.size =
@@ -232,8 +233,8 @@ enum attempt_start attempt_begin(struct attempt *attempt,
 		reset(attempt);
 		return ATTEMPT_MISROUTED;
 	}
-	if (message->deadline_ms != 0 &&
-	    (uint64_t)attempt->started_ms >= message->deadline_ms) {
+	if (message_end_ms(message) != 0 &&
+	    (uint64_t)attempt->started_ms >= message_end_ms(message)) {
 		decide_past_deadline(attempt);
 		return ATTEMPT_DECIDED;
 	}

@@ -40,7 +40,8 @@ bool notify_is_wanted(const struct settings *settings,
 		return !has_wish || (wish & NOTIFY_FAILURE) != 0;
 	case RECIPIENT_WAITING:
 		return has_wish ? (wish & NOTIFY_DELAY) != 0
-		                : settings->retry.warn_s != 0;
+		                : settings->retry.warn_s != 0 ||
+		                      (message->flags & MESSAGE_TELLS_DELAY);
 	case RECIPIENT_DELIVERED:
 		return has_wish && (wish & NOTIFY_SUCCESS) != 0;
 	case RECIPIENT_CANCELLED:
@@ -75,11 +76,15 @@ static bool is_late(const struct settings *settings,
                     const struct retry_question *question,
                     const struct settlement_recipient *decision)
 {
+	const struct message *message = question->message;
 	uint64_t warn_s = settings->retry.warn_s;
 
+	if (!decision->is_charged ||
+	    (question->recipient->flags & RECIPIENT_DELAY_TOLD) != 0)
+		return false;
+	if (message->flags & MESSAGE_TELLS_DELAY) /* RFC 2852 4 */
+		return question->now_ms >= message->deadline_ms;
 	if (warn_s == 0)
 		warn_s = WARN_S;
-	return decision->is_charged &&
-	       (question->recipient->flags & RECIPIENT_DELAY_TOLD) == 0 &&
-	       retry_age_ms(question) >= warn_s * 1000;
+	return retry_age_ms(question) >= warn_s * 1000;
 }

@@ -145,6 +145,7 @@ static uint64_t left_ms(const struct settings *settings,
 	                        : settings->retry.expire_s;
 	uint64_t allowed_ms = expire_s * 1000;
 	uint64_t age = retry_age_ms(question);
+	uint64_t end_ms = message_end_ms(message);
 	uint64_t left = UINT64_MAX;
 	uint64_t until_ms = 0;
 
@@ -153,9 +154,9 @@ static uint64_t left_ms(const struct settings *settings,
 		allowed_ms += message->release_ms - message->submitted_ms;
 	if (expire_s != 0)
 		left = age < allowed_ms ? allowed_ms - age : 0;
-	if (message->deadline_ms > question->now_ms)
-		until_ms = message->deadline_ms - question->now_ms;
-	if (message->deadline_ms != 0 && until_ms < left)
+	if (end_ms > question->now_ms)
+		until_ms = end_ms - question->now_ms;
+	if (end_ms != 0 && until_ms < left)
 		left = until_ms;
 	return left;
 }
@@ -165,9 +166,8 @@ static void decide_expired(struct settlement_recipient *decision,
                            const struct retry_question *question)
 {
 	const struct verdict *last = question->verdict;
-	const struct message *message = question->message;
-	bool is_deadline = message->deadline_ms != 0 &&
-	                   question->now_ms >= message->deadline_ms;
+	uint64_t end_ms = message_end_ms(question->message);
+	bool is_deadline = end_ms != 0 && question->now_ms >= end_ms;
 	char text[VERDICT_TEXT_SIZE + 128];
 	char code[32] = "";
 
@@ -196,6 +196,9 @@ static uint64_t delay_ms(const struct settings *settings,
 	unsigned attempts = question->recipient->attempts;
 	uint64_t wish_ms = verdict->retry_after_s;
 	uint64_t left = left_ms(settings, question);
+	uint64_t tell_ms = question->message->flags & MESSAGE_TELLS_DELAY
+	                       ? question->message->deadline_ms
+	                       : 0;
 	uint64_t delay;
 
 	if (is_for_next_transaction(question))
@@ -218,9 +221,12 @@ static uint64_t delay_ms(const struct settings *settings,
 	if (delay < wish_ms)
 		delay = wish_ms;
 
-	/* One last try when the time is up, rather than long after it. */
+	/* One last try when the time is up, rather than long after it; and
+	 * one when a delay is to be told of. */
 	if (left > 0 && delay > left)
 		delay = left;
+	if (tell_ms > question->now_ms && delay > tell_ms - question->now_ms)
+		delay = tell_ms - question->now_ms;
 	return delay;
 }
 

@@ -63,6 +63,8 @@ static void fill_params(struct smtp_mail *mail,
 	struct smtp_mail_params *params = &mail->params;
 
 	*params = (struct smtp_mail_params){ .size_bytes = message->size };
+	params->priority.is_stated = message->priority != 0;
+	params->priority.level = message->priority;
 	if (message->flags & MESSAGE_8BIT)
 		params->body = SMTP_BODY_8BITMIME;
 	params->is_smtputf8 = message->flags & MESSAGE_SMTPUTF8;

@@ -67,6 +67,7 @@ struct transport_message {
 	/* The first of those whose mail the only recipient gets; or NULL. */
 	const char *redirected_from;
 	uint32_t flags; /* MESSAGE_8BIT, _SMTPUTF8, _RET_… */
+	int priority;   /* level of RFC 6710; 0: none is told */
 	/* The whole header block with the empty line behind it, CRLF. */
 	const char *header;
 	size_t header_len;

@@ -330,8 +330,8 @@ static int do_reschedule(struct ledger *ledger, const struct change *change,
 	for (unsigned i = 0; i < message->part_count; i++)
 		if (message->parts[i].attempts > 0)
 			return -EALREADY;
-	if (message->deadline_ms != 0 &&
-	    change->until_ms >= message->deadline_ms)
+	if (message_end_ms(message) != 0 &&
+	    change->until_ms >= message_end_ms(message))
 		return -ERANGE;
 	for (unsigned i = 0; i < message->part_count; i++) {
 		struct message_part *part = &message->parts[i];

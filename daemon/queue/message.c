@@ -84,6 +84,25 @@ const char *message_dup_text(struct message *message, const char *text)
 	return copy;
 }
 
+uint64_t message_end_ms(const struct message *message)
+{
+	return message->flags & MESSAGE_TELLS_DELAY ? 0 : message->deadline_ms;
+}
+
+/* RFC 6710, B: its default profile has three levels, as we do. */
+int message_priority_level(const struct message *message)
+{
+	switch (message->priority) {
+	case PRIORITY_URGENT:
+		return 4;
+	case PRIORITY_NORMAL:
+		return 0;
+	case PRIORITY_BULK:
+		return -4;
+	}
+	return 0;
+}
+
 enum message_state message_state_of(const struct message *message)
 {
 	static const enum message_state ends[] = {

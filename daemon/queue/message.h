@@ -62,6 +62,7 @@ enum message_state {
 #define MESSAGE_HTTP           0x2000u /* came by the control API */
 #define MESSAGE_NULL_REFUSED   0x4000u /* a relay refused the null sender */
 #define MESSAGE_AWAITED        0x8000u /* its submitter waits for the outcome */
+#define MESSAGE_TELLS_DELAY    0x10000u /* at its deadline, and then goes on */
 
 /* recipient.flags, on disk */
 #define RECIPIENT_MAYBE_DUPLICATE 0x01u
@@ -171,7 +172,7 @@ struct message {
 	uint64_t submitted_ms;
 	uint64_t ended_ms;      /* 0: not yet */
 	uint64_t release_ms;    /* wall; not relayed before it; 0: at once */
-	uint64_t deadline_ms;   /* wall; not relayed after it; 0: none */
+	uint64_t deadline_ms;   /* wall; 0: none; see message_end_ms() */
 	uint64_t hold_until_ms; /* wall; 0: no end */
 	uint64_t report_ms;     /* queue time its report is due; 0: none owed */
 	uint16_t crashes;       /* of ours with it in hand, in a row */
@@ -215,6 +216,12 @@ void *message_allocate(struct message *message, size_t size);
 /* The same where a peer controls the size: NULL without memory. */
 void *message_try_allocate(struct message *message, size_t size);
 const char *message_dup_text(struct message *message, const char *text);
+
+/* When it is given back instead of being relayed, wall clock; 0: never. */
+uint64_t message_end_ms(const struct message *message);
+
+/* 4, 0 or -4 (RFC 6710) */
+int message_priority_level(const struct message *message);
 
 /* What the recipients' states amount to, for a message that isn't held. */
 enum message_state message_state_of(const struct message *message);

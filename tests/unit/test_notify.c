@@ -118,6 +118,23 @@ static void warns_of_a_delay_once_and_not_early(void **state)
 		.is_report_owed);
 }
 
+/* decide() asks 1,000 hours after the submission by the wall clock. */
+static void warns_of_a_delay_when_it_was_asked_to(void **state)
+{
+	(void)state;
+	message.flags = MESSAGE_TELLS_DELAY;
+	message.deadline_ms = message.submitted_ms + 1000 * HOUR_MS + 1;
+	settings.retry.warn_s = 0;
+	assert_true(wants(0, RECIPIENT_WAITING));
+	assert_false(wants(NOTIFY_FAILURE, RECIPIENT_WAITING));
+	recipient.flags = 0;
+	assert_false(decide(RECIPIENT_WAITING, SCOPE_RECIPIENT, 0, false)
+	                 .is_report_owed);
+	message.deadline_ms--;
+	assert_true(decide(RECIPIENT_WAITING, SCOPE_RECIPIENT, 0, false)
+	                .is_report_owed);
+}
+
 static void tells_an_outage_from_a_refusal(void **state)
 {
 	struct settlement_recipient decision;
@@ -153,6 +170,7 @@ int main(void)
 		TEST(honours_what_was_asked_for),
 		TEST(never_tells_about_a_report),
 		TEST(warns_of_a_delay_once_and_not_early),
+		TEST(warns_of_a_delay_when_it_was_asked_to),
 		TEST(tells_an_outage_from_a_refusal),
 		TEST(leaves_success_to_a_relay_that_tells_it),
 	};

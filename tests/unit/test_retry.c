@@ -260,6 +260,16 @@ static void tries_once_more_at_the_deadline_then_expires(void **state)
 	assert_non_null(strstr(f.decision.verdict.text, "time asked for"));
 }
 
+static void tries_when_a_delay_is_to_be_told_and_goes_on(void **state)
+{
+	(void)state;
+	f.message.flags = MESSAGE_TELLS_DELAY;
+	f.message.deadline_ms = SUBMITTED + 20 * SECOND;
+	assert_int_equal(decide_delay(), 19 * SECOND);
+	f.question.now_ms = f.message.deadline_ms;
+	assert_in_range(decide_delay(), MINUTE, MINUTE + 2);
+}
+
 static void is_not_aged_by_a_wall_clock_that_is_set(void **state)
 {
 	(void)state;
@@ -299,6 +309,7 @@ int main(void)
 		TEST(expires_behind_a_faulty_relay_too),
 		TEST(expires_bounces_by_their_own_age),
 		TEST(tries_once_more_at_the_deadline_then_expires),
+		TEST(tries_when_a_delay_is_to_be_told_and_goes_on),
 		TEST(is_not_aged_by_a_wall_clock_that_is_set),
 		TEST(never_expires_where_no_age_is_set),
 	};
