@@ -122,8 +122,8 @@ const struct settings_key settings_keys_submitter[] = {
 	              "`any`. Default: none." },
 	{ "header_parameters", TYPE(boolean), SUBMITTER(header_parameters),
 	  .initial = "off",
-	  .sentence = "on: header fields X-Relais-Key, -Tag, -Meta, -Relay and "
-	              "-Wait are honoured." },
+	  .sentence = "on: the fields X-Relais-Key and others of a header are "
+	              "honoured; see relais-protocol(7)." },
 	{ 0 },
 };
 

@@ -58,8 +58,8 @@ static bool has_failed(const struct message_recipient *recipient)
 /* The same message: with its Message-ID, and without its key. */
 static void copy_message(struct message *into, const struct message *from)
 {
-	into->flags =
-	    from->flags & ~(MESSAGE_BODY_GONE | MESSAGE_AWAITED);
+	into->flags = from->flags & ~(MESSAGE_BODY_GONE | MESSAGE_AWAITED |
+	                              MESSAGE_TELLS_DELAY);
 	into->priority = from->priority;
 	into->uid = from->uid;
 	into->gid = from->gid;

@@ -13,8 +13,19 @@
 #include "uuid.h"
 
 static const char *const dropped[] = {
-	"Bcc",          "Resent-Bcc",    "Return-Path",    "X-Relais-Key",
-	"X-Relais-Tag", "X-Relais-Meta", "X-Relais-Relay", "X-Relais-Wait",
+	"Bcc",
+	"Resent-Bcc",
+	"Return-Path",
+	/* and those of wish_fields.c */
+	"X-Relais-Key",
+	"X-Relais-Tag",
+	"X-Relais-Meta",
+	"X-Relais-Relay",
+	"X-Relais-Wait",
+	"X-Relais-At",
+	"X-Relais-Hold-For",
+	"X-Relais-Deadline",
+	"X-Relais-Priority",
 	NULL,
 };
 

@@ -228,7 +228,9 @@ static struct smtp_answer on_rcpt(void *argument,
 	if (!aliases_end_nowhere(transaction->settings, recipient->address,
 	                         name) ||
 	    stays_near(transaction, envelope, recipient->address))
-		return smtp_answer(250, "2.1.5", "Recipient ok");
+		return wishes_read_rcpt(&transaction->wishes,
+		                        transaction->settings,
+		                        transaction->rule, &recipient->params);
 	(void)snprintf(
 	    transaction->text, sizeof(transaction->text),
 	    "%.64s means nothing elsewhere and has no alias: add the line "
@@ -404,7 +406,7 @@ static void on_submitted(struct intake_owner *owner,
 {
 	struct transaction *transaction = (struct transaction *)(void *)owner;
 	struct session_host *host = transaction->host;
-	unsigned wait_s = transaction->wishes.wait_s;
+	unsigned wait_s = transaction->wishes.said.wait_s;
 
 	/* What was not stored has no id, but for the one that has its key. */
 	transaction->id = 0;

@@ -292,7 +292,7 @@ static void take_reply(struct guest *guest, const struct smtp_reply *reply)
 	smtp_reply_text(reply, message->text, sizeof(message->text));
 	message->id = guest->transaction.id;
 	message->is_replay = guest->transaction.is_replay;
-	message->has_waited = guest->transaction.wishes.wait_s > 0;
+	message->has_waited = guest->transaction.wishes.said.wait_s > 0;
 	message->how = guest->transaction.how;
 	finish(guest);
 }

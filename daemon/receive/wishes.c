@@ -2,22 +2,20 @@
 
 #include "receive/wishes.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "clock.h"
 #include "header.h"
-#include "smtp/command.h"
+#include "receive/wish_fields.h"
 
 /* RFC 6710 has 19 levels; ours are three. */
 #define LEVEL_URGENT 4
 #define LEVEL_BULK   (-4)
 
+static struct smtp_answer judge(struct wishes *wishes,
+                                const struct settings *settings,
+                                const struct submitter_rule *rule);
 static bool read_priority(struct wishes *wishes,
-                          const struct submitter_rule *rule,
-                          const struct smtp_priority *priority);
-static bool read_times(struct wishes *wishes,
-                       const struct smtp_mail_params *params);
+                          const struct submitter_rule *rule);
+static bool read_times(struct wishes *wishes);
 static bool may_use_relay(const struct submitter_rule *rule, uint32_t relay);
 static bool read_relay(struct wishes *wishes, const struct settings *settings,
                        const struct submitter_rule *rule, const char *name,
@@ -28,31 +26,88 @@ struct smtp_answer wishes_read(struct wishes *ret_wishes,
                                const struct submitter_rule *rule,
                                const struct smtp_mail_params *params)
 {
-	struct smtp_answer answer = { 0 };
-	bool is_lowered;
+	ret_wishes->said = *params;
+	return judge(ret_wishes, settings, rule);
+}
 
-	memset(ret_wishes, 0, sizeof(*ret_wishes));
-	is_lowered = read_priority(ret_wishes, rule, &params->priority);
-	ret_wishes->wait_s = params->wait_s;
-	if (!read_times(ret_wishes, params))
+struct smtp_answer wishes_read_rcpt(struct wishes *wishes,
+                                    const struct settings *settings,
+                                    const struct submitter_rule *rule,
+                                    const struct smtp_rcpt_params *params)
+{
+	struct smtp_answer answer;
+
+	if (params->priority.is_stated)
+		wishes->said.priority = params->priority;
+	if (params->by.mode != SMTP_BY_UNSTATED)
+		wishes->said.by = params->by;
+	answer = judge(wishes, settings, rule);
+	if (!smtp_answer_is_positive(answer) || params->priority.is_stated)
+		return answer;
+	return smtp_answer(250, "2.1.5", "Recipient ok");
+}
+
+bool wishes_read_header(struct wishes *wishes, struct message *message,
+                        const struct settings *settings,
+                        const struct submitter_rule *rule, const char *header,
+                        size_t len, struct smtp_answer *ret_answer)
+{
+	const char *complaint;
+
+	/* Mail that comes from elsewhere speaks for itself, not for us. */
+	if (!rule->header_parameters ||
+	    header_count(header, len, "Received") > 0)
+		return true;
+	complaint = wish_fields_read(&wishes->said, message, header, len);
+	*ret_answer = complaint != NULL ? smtp_answer(550, "5.6.0", complaint)
+	                                : judge(wishes, settings, rule);
+	return smtp_answer_is_positive(*ret_answer);
+}
+
+void wishes_apply(const struct wishes *wishes, struct message *message)
+{
+	message->priority = wishes->priority;
+	message->release_ms = wishes->release_ms;
+	message->deadline_ms = wishes->deadline_ms;
+	if (wishes->said.wait_s > 0)
+		message->flags |= MESSAGE_AWAITED;
+	if (wishes->tells_delay)
+		message->flags |= MESSAGE_TELLS_DELAY;
+}
+
+/* What was said, as far as it is allowed. */
+static struct smtp_answer judge(struct wishes *wishes,
+                                const struct settings *settings,
+                                const struct submitter_rule *rule)
+{
+	struct smtp_answer answer = smtp_answer(250, "2.1.0", "Sender ok");
+	bool is_lowered = read_priority(wishes, rule);
+
+	wishes->relay = 0;
+	if (!read_times(wishes))
 		return smtp_answer(
 		    501, "5.5.4",
 		    "The time to be delivered by lies before the release");
-	if (params->relay != NULL &&
-	    !read_relay(ret_wishes, settings, rule, params->relay, &answer))
+	if (wishes->said.relay != NULL &&
+	    !read_relay(wishes, settings, rule, wishes->said.relay, &answer))
 		return answer;
+	/* RFC 6710 9: the text begins with the new priority. */
+	if (is_lowered && wishes->priority == PRIORITY_BULK)
+		return smtp_answer(250, "2.3.6",
+		                   "-4 is the new priority: this user may "
+		                   "have no higher one");
 	if (is_lowered)
-		return smtp_answer(
-		    250, "2.3.6",
-		    "Sender ok, with a lower priority than asked for");
-	return smtp_answer(250, "2.1.0", "Sender ok");
+		return smtp_answer(250, "2.3.6",
+		                   "0 is the new priority: this user may have "
+		                   "no higher one");
+	return answer;
 }
 
 /* True where the rule allows less than was asked for. */
 static bool read_priority(struct wishes *wishes,
-                          const struct submitter_rule *rule,
-                          const struct smtp_priority *priority)
+                          const struct submitter_rule *rule)
 {
+	const struct smtp_priority *priority = &wishes->said.priority;
 	enum priority wanted = PRIORITY_NORMAL;
 
 	if (priority->is_stated && priority->level >= LEVEL_URGENT)
@@ -65,21 +120,22 @@ static bool read_priority(struct wishes *wishes,
 	return priority->is_stated && wishes->priority != wanted;
 }
 
-static bool read_times(struct wishes *wishes,
-                       const struct smtp_mail_params *params)
+/* RFC 2852 4: with N the sender is told, and delivery goes on. */
+static bool read_times(struct wishes *wishes)
 {
-	uint64_t now_ms = (uint64_t)clock_wall_ms();
+	const struct smtp_mail_params *said = &wishes->said;
+	int64_t now_ms = clock_wall_ms();
 
-	if (params->hold_for_s != 0)
-		wishes->release_ms = now_ms + params->hold_for_s * 1000;
-	else if (params->hold_until_wall_ms > 0 &&
-	         (uint64_t)params->hold_until_wall_ms > now_ms)
-		wishes->release_ms = (uint64_t)params->hold_until_wall_ms;
-	/* RFC 2852 4: with N the sender is told, and delivery goes on. */
-	if (params->by.mode == SMTP_BY_RETURN && params->by.seconds > 0)
+	wishes->release_ms = wishes->deadline_ms = 0;
+	wishes->tells_delay = said->by.mode == SMTP_BY_NOTIFY;
+	if (said->hold_for_s != 0)
+		wishes->release_ms = (uint64_t)now_ms + said->hold_for_s * 1000;
+	else if (said->hold_until_wall_ms > now_ms)
+		wishes->release_ms = (uint64_t)said->hold_until_wall_ms;
+	if (said->by.mode != SMTP_BY_UNSTATED)
 		wishes->deadline_ms =
-		    now_ms + (uint64_t)params->by.seconds * 1000;
-	return wishes->deadline_ms == 0 ||
+		    (uint64_t)(now_ms + said->by.seconds * 1000);
+	return wishes->tells_delay || wishes->deadline_ms == 0 ||
 	       wishes->deadline_ms > wishes->release_ms;
 }
 
@@ -117,110 +173,4 @@ static bool read_relay(struct wishes *wishes, const struct settings *settings,
 	}
 	wishes->relay = relay->id;
 	return true;
-}
-
-void wishes_apply(const struct wishes *wishes, struct message *message)
-{
-	message->priority = wishes->priority;
-	message->release_ms = wishes->release_ms;
-	message->deadline_ms = wishes->deadline_ms;
-	if (wishes->wait_s > 0)
-		message->flags |= MESSAGE_AWAITED;
-}
-
-/* ---------------------------------------------------------------- header */
-
-enum wish_field {
-	FIELD_KEY,
-	FIELD_TAG,
-	FIELD_META,
-	FIELD_RELAY,
-	FIELD_WAIT,
-	FIELDS,
-};
-
-static const struct {
-	const char *name;
-	size_t len_max;
-} fields[FIELDS] = {
-	[FIELD_KEY] = { "X-Relais-Key", SMTP_KEY_MAX },
-	[FIELD_TAG] = { "X-Relais-Tag", SMTP_TAG_MAX },
-	[FIELD_META] = { "X-Relais-Meta", SMTP_META_MAX },
-	[FIELD_RELAY] = { "X-Relais-Relay", 256 },
-	[FIELD_WAIT] = { "X-Relais-Wait", 3 },
-};
-
-/* Malloc'ed values; false where one is there twice, too long, or odd. */
-static bool find_fields(char *values[FIELDS], const char *header, size_t len)
-{
-	struct header_walk walk;
-	struct header_field field;
-	struct buffer text;
-	bool is_good = true;
-	unsigned i;
-
-	header_walk_init(&walk, header, len);
-	while (is_good && header_walk_next(&walk, &field)) {
-		for (i = 0; i < FIELDS; i++)
-			if (header_field_is(&field, fields[i].name))
-				break;
-		if (i == FIELDS)
-			continue;
-		buffer_init(&text, fields[i].len_max);
-		is_good = values[i] == NULL &&
-		          header_unfold(&field, &text) == 0 && text.len > 0 &&
-		          buffer_take(&text, &values[i], NULL) == 0;
-		buffer_done(&text);
-	}
-	return is_good;
-}
-
-static bool use_fields(struct wishes *wishes, struct message *message,
-                       const struct settings *settings,
-                       const struct submitter_rule *rule, char *values[FIELDS],
-                       struct smtp_answer *ret_answer)
-{
-	unsigned long wait_s;
-
-	if (values[FIELD_KEY] != NULL)
-		message->key = message_dup_text(message, values[FIELD_KEY]);
-	if (values[FIELD_TAG] != NULL)
-		message->tag = message_dup_text(message, values[FIELD_TAG]);
-	if (values[FIELD_META] != NULL)
-		message->meta = message_dup_text(message, values[FIELD_META]);
-	if (values[FIELD_WAIT] != NULL && wishes->wait_s == 0) {
-		wait_s = strtoul(values[FIELD_WAIT], NULL, 10);
-		wishes->wait_s =
-		    wait_s > SMTP_WAIT_MAX ? SMTP_WAIT_MAX : (unsigned)wait_s;
-	}
-	return values[FIELD_RELAY] == NULL || wishes->relay != 0 ||
-	       read_relay(wishes, settings, rule, values[FIELD_RELAY],
-	                  ret_answer);
-}
-
-bool wishes_read_header(struct wishes *wishes, struct message *message,
-                        const struct settings *settings,
-                        const struct submitter_rule *rule, const char *header,
-                        size_t len, struct smtp_answer *ret_answer)
-{
-	char *values[FIELDS] = { NULL };
-	bool is_good = true;
-	unsigned i;
-
-	/* Mail that comes from elsewhere speaks for itself, not for us. */
-	if (!rule->header_parameters ||
-	    header_count(header, len, "Received") > 0)
-		return true;
-	if (!find_fields(values, header, len)) {
-		*ret_answer = smtp_answer(
-		    550, "5.6.0",
-		    "An X-Relais field is there twice, empty or too long");
-		is_good = false;
-	} else {
-		is_good = use_fields(wishes, message, settings, rule, values,
-		                     ret_answer);
-	}
-	for (i = 0; i < FIELDS; i++)
-		free(values[i]);
-	return is_good;
 }

@@ -19,11 +19,12 @@
 #include "smtp/envelope.h"
 
 struct wishes {
+	struct smtp_mail_params said; /* texts as long as the transaction */
 	enum priority priority;
 	uint32_t relay;       /* id; 0: as the routes say */
 	uint64_t release_ms;  /* wall; 0: at once */
 	uint64_t deadline_ms; /* wall; 0: none */
-	unsigned wait_s;      /* 0: answered at the commit */
+	bool tells_delay;     /* the deadline is for a report, no end */
 };
 
 /*
@@ -34,6 +35,12 @@ struct smtp_answer wishes_read(struct wishes *ret_wishes,
                                const struct settings *settings,
                                const struct submitter_rule *rule,
                                const struct smtp_mail_params *params);
+
+/* BY and MT-PRIORITY of RCPT, as some clients say them: for the message. */
+struct smtp_answer wishes_read_rcpt(struct wishes *wishes,
+                                    const struct settings *settings,
+                                    const struct submitter_rule *rule,
+                                    const struct smtp_rcpt_params *params);
 
 /*
  * The X-Relais-… fields of a header block; what MAIL said goes before them.

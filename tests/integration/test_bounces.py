@@ -248,6 +248,18 @@ def test_a_delay_is_told_once(bouncing, relay):
     bouncing.wait_for_state(queue_id, "delivered")
 
 
+def test_a_delay_is_told_when_the_sender_asked_for_it(bouncing, relay):
+    """RFC 2852 4: BY with N ends nothing."""
+    refuse(relay, "450 4.2.0 mailbox busy", "slow")
+    bouncing.settings["retry"] = {"first": "5m", "warn": "4h"}
+    bouncing.start()
+    queue_id = bouncing.send(to="slow@example.net", mail=["BY=1;N"])
+    report = parse(relay.wait_for_messages(1)[0])
+    assert status_blocks(report)[1]["Action"] == "delayed"
+    message = bouncing.show(queue_id)
+    assert message["state"] == "queued" and message["deadline"] is None
+
+
 @pytest.mark.parametrize("field", [
     "Precedence: bulk", "List-Id: <all.example.com>",
     "Auto-Submitted: auto-generated"])
