@@ -151,7 +151,7 @@ static void put_envelope(const struct invocation *invocation, struct json *mail)
 			              invocation->values[texts[k].option]);
 	if (invocation->values[OPTION_AT] &&
 	    ask_parse_time(invocation->values[OPTION_AT], 1, time) == 0)
-		json_put_text(mail, "hold_until", time);
+		json_put_text(mail, "at", time);
 	if (invocation->values[OPTION_DRY_RUN])
 		json_put_flag(mail, "dry_run", true);
 }

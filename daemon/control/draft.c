@@ -318,6 +318,6 @@ int draft_check(const struct draft *draft, char error[DRAFT_ERROR_SIZE])
 		return draft_complain(error, "text",
 		                      "this, html or attachments");
 	if (draft->hold_for_s != 0 && draft->hold_until != NULL)
-		return draft_complain(error, "hold_until", "this or hold_for");
+		return draft_complain(error, "at", "this or hold_for");
 	return 0;
 }

@@ -62,6 +62,7 @@ static const struct {
 	  false },
 	{ "wait", read_wait, "seconds or 30s, from 1s to 300s", false },
 	{ "hold_for", read_hold_for, "seconds, or 90s, 10m, 2h, 1d", false },
+	{ "at", read_hold_until, "a time such as 2026-11-23T18:40:01Z", false },
 	{ "hold_until", read_hold_until, "a time such as 2026-11-23T18:40:01Z",
 	  false },
 	{ "deadline", read_deadline,
@@ -180,29 +181,12 @@ static int read_envelope_id(struct draft *draft, const char *value)
 	return read_line(draft, value, ENVELOPE_ID_MAX, &draft->envelope_id);
 }
 
-/* Bare numbers are seconds; RFC 4865 and 2852 have nine digits for them. */
-static int read_seconds(const char *value, uint32_t *ret_s)
-{
-	uint64_t count;
-
-	if (settings_value_count(value, &count) < 0) {
-		uint32_t time_s;
-
-		if (settings_value_time(value, &time_s) < 0)
-			return -EINVAL;
-		count = time_s;
-	}
-	if (count == 0 || count > 999999999)
-		return -EINVAL;
-	*ret_s = (uint32_t)count;
-	return 0;
-}
-
 static int read_wait(struct draft *draft, const char *value)
 {
 	uint32_t wait_s;
 
-	if (read_seconds(value, &wait_s) < 0 || wait_s > SMTP_WAIT_MAX)
+	if (settings_value_seconds(value, &wait_s) < 0 ||
+	    wait_s > SMTP_WAIT_MAX)
 		return -EINVAL;
 	draft->wait_s = wait_s;
 	return 0;
@@ -210,7 +194,7 @@ static int read_wait(struct draft *draft, const char *value)
 
 static int read_hold_for(struct draft *draft, const char *value)
 {
-	return read_seconds(value, &draft->hold_for_s);
+	return settings_value_seconds(value, &draft->hold_for_s);
 }
 
 static int read_hold_until(struct draft *draft, const char *value)
@@ -229,7 +213,7 @@ static int read_deadline(struct draft *draft, const char *value)
 {
 	int64_t wall_ms, left_s;
 
-	if (read_seconds(value, &draft->deadline_s) == 0)
+	if (settings_value_seconds(value, &draft->deadline_s) == 0)
 		return 0;
 	if (clock_parse_rfc3339(value, &wall_ms) < 0)
 		return -EINVAL;

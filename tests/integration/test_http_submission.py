@@ -1,6 +1,7 @@
 """Mail over HTTP: POST /v1/messages, with stock clients."""
 
 import base64
+import datetime
 import email
 import email.policy
 import json
@@ -16,6 +17,8 @@ from relay import Relay
 WEB = 33  # www-data
 RAW = {"Content-Type": "message/rfc822"}
 HELLO = b"Subject: hello\r\n\r\nhello\r\n"
+TOMORROW = (datetime.datetime.now(datetime.timezone.utc)
+            + datetime.timedelta(days=1))
 ADDRESSES = {"from": "app@example.com", "to": "user@example.net"}
 
 
@@ -125,6 +128,7 @@ def test_the_null_sender_is_an_empty_one(relaisd):
     "?from=app@example.com&to=user@example.net&key=",
     "?from=app@example.com&to=user@example.net&key=a%0ab",
     "?from=app@example.com&to=user@example.net&tag=" + "x" * 129,
+    "?from=app@example.com&to=user@example.net&at=tomorrow",
     "?from=app@example.com&to=user@example.net&hold_until=tomorrow",
     "?from=app@example.com&to=user@example.net&deadline=0",
     "?from=app@example.com&to=user@example.net&notify=never,delay",
@@ -150,6 +154,12 @@ def test_wishes_are_those_of_the_submission_socket(relaisd):
     assert message["deadline"] and message["envelope_id"] == "E1"
     assert message["recipients"][0]["next_attempt"] > message["submitted"]
     assert message["key"] == "a key"
+    for word in "at", "hold_until":
+        status, answer, _ = post_raw(
+            relaisd, query=f"&{word}={TOMORROW:%Y-%m-%dT%H:%M:%SZ}")
+        assert status == 201, answer
+        assert relaisd.show(answer["id"])["not_before"][:19] == (
+            f"{TOMORROW:%Y-%m-%dT%H:%M:%S}")
 
 
 def test_another_type_of_content_is_told_what_there_is(relaisd):
