@@ -69,8 +69,9 @@ static const struct {
 	{ COLUMN_DEFAULT, "false", "off" },
 };
 
-static const char *const states[] = { "works",  "closed", "open",    "half-open",
-	                              "held",   "paused", "disabled" };
+static const char *const states[] = {
+	"works", "closed", "open", "half-open", "held", "paused", "disabled",
+};
 
 /* One relay with its words, as they are shown and compared. */
 struct row {

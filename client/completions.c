@@ -27,14 +27,10 @@ static const char zsh_head[] =
     "\t" FIRST_OF("$@")
     "}\n"
     "_relaisctl_ids() { compadd -- ${(f)\"$(_relaisctl_first list)\"} }\n"
-    "_relaisctl_relays()\n"
-    "{\n"
-    "\tcompadd -- ${(f)\"$(_relaisctl_first relay list)\"}\n"
-    "}\n"
-    "_relaisctl_providers()\n"
-    "{\n"
-    "\tcompadd -- ${(f)\"$(_relaisctl_first providers)\"}\n"
-    "}\n"
+    "_relaisctl_relays() "
+    "{ compadd -- ${(f)\"$(_relaisctl_first relay list)\"} }\n"
+    "_relaisctl_providers() "
+    "{ compadd -- ${(f)\"$(_relaisctl_first providers)\"} }\n"
     "\n"
     "_relaisctl()\n"
     "{\n"
@@ -450,8 +446,9 @@ static void print_fish_option(const struct command *command, int option)
 
 static void print_fish_operands(const struct command *command)
 {
-	const char *values = takes(command, "ID")    ? "(__relaisctl_first list)"
-	                     : takes_relays(command) ? "(__relaisctl_first relay list)"
+	const char *values = takes(command, "ID") ? "(__relaisctl_first list)"
+	                     : takes_relays(command)
+	                         ? "(__relaisctl_first relay list)"
 	                     : takes(command, "PROGRAM")
 	                         ? "postfix msmtp nullmailer ssmtp dma"
 	                         : NULL;

@@ -232,26 +232,6 @@ const struct relay_settings *settings_find_heir(const struct settings *settings,
 	return NULL;
 }
 
-enum template_word settings_template_word(const char *word, size_t len)
-{
-	static const char *const words[TEMPLATE_WORDS] = {
-		[TEMPLATE_QUEUE_ID] = "queue_id",
-		[TEMPLATE_SUBMITTER] = "submitter",
-		[TEMPLATE_RELAY] = "relay",
-		[TEMPLATE_TAG] = "tag",
-		[TEMPLATE_ENVELOPE_ID] = "envelope_id",
-		[TEMPLATE_DATE] = "date",
-		[TEMPLATE_HOSTNAME] = "hostname",
-	};
-	unsigned i;
-
-	for (i = 0; i < TEMPLATE_WORDS; i++)
-		if (strlen(words[i]) == len &&
-		    memcmp(words[i], word, len) == 0)
-			break;
-	return (enum template_word)i;
-}
-
 /* FNV-1a; 0 means "no relay" in the queue, so it is avoided. */
 uint32_t settings_relay_id(const char *name)
 {

@@ -107,21 +107,6 @@ struct relay_header {
 	char *value;
 };
 
-/* What a `{word}` of a template stands for. */
-enum template_word {
-	TEMPLATE_QUEUE_ID,
-	TEMPLATE_SUBMITTER,
-	TEMPLATE_RELAY,
-	TEMPLATE_TAG,
-	TEMPLATE_ENVELOPE_ID,
-	TEMPLATE_DATE,
-	TEMPLATE_HOSTNAME,
-	TEMPLATE_WORDS,
-};
-
-/* TEMPLATE_WORDS: it is none, and stays as it is. */
-enum template_word settings_template_word(const char *word, size_t len);
-
 struct relay_limits {
 	uint32_t connections; /* at a time; never 0 */
 	uint32_t messages_per_connection;

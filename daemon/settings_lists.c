@@ -14,6 +14,7 @@
 #include "runtime/xalloc.h"
 #include "settings_table.h"
 #include "settings_value.h"
+#include "template_word.h"
 
 static void add_word(struct settings_words *words, const char *word);
 static bool is_map(struct settings_reader *reader,
@@ -139,7 +140,7 @@ static void warn_of_unknown_words(struct settings_reader *reader,
 		size_t len = strspn(++at, letters);
 
 		if (len == 0 || at[len] != '}' ||
-		    settings_template_word(at, len) != TEMPLATE_WORDS)
+		    template_word_find(at, len) != TEMPLATE_WORDS)
 			continue;
 		settings_errors_warn(
 		    reader->errors, &node->place,

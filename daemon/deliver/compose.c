@@ -19,6 +19,7 @@
 #include "queue/message.h"
 #include "queue_id.h"
 #include "settings.h"
+#include "template_word.h"
 
 /* RFC 5322 2.1.1, without CRLF */
 #define LINE_OCTETS_MAX 998
@@ -396,7 +397,7 @@ static const char *template_value(const struct work *work, const char *word,
 		[TEMPLATE_DATE] = work->date,
 		[TEMPLATE_HOSTNAME] = work->settings->hostname,
 	};
-	enum template_word found = settings_template_word(word, len);
+	enum template_word found = template_word_find(word, len);
 
 	if (found == TEMPLATE_WORDS)
 		return NULL;
