@@ -64,6 +64,7 @@ static int read_form(struct posting *posting, const char *type);
 static void begin_draft(void *context, struct draft *draft);
 static void end_draft(void *context, struct draft *draft, const char *error);
 static void hand_over(struct posting *posting);
+static void on_taken(struct letter *letter);
 static void on_answered(struct letter *letter);
 static void answer(struct posting *posting);
 static void posting_free(struct posting *posting);
@@ -382,8 +383,19 @@ static void hand_over(struct posting *posting)
 	}
 	handover->home = control->mailbox;
 	handover->on_done = on_answered;
+	handover->taken.open = on_taken;
 	handover->context = posting;
 	control->hand_over_take(control->hand_over_context, handover);
+}
+
+/* The outcome may be long in coming: the memory is free for others. */
+static void on_taken(struct letter *letter)
+{
+	struct handover *handover = LETTER_OF(letter, struct handover, taken);
+	struct posting *posting = handover->context;
+
+	if (posting->request->connection)
+		gate_release(posting->request->connection);
 }
 
 static void on_answered(struct letter *letter)

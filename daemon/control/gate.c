@@ -17,9 +17,12 @@
 #include "control/control_internal.h"
 #include "control/emit.h"
 #include "control/request.h"
+#include "runtime/loop.h"
 #include "settings.h"
 
 #define SUBMISSION "POST /v1/messages"
+/* evhttp allocates for each: very many of them take it long. */
+#define HEAD_LINES_MAX 100
 
 /* What the head says of the body. */
 struct body {
@@ -43,6 +46,10 @@ static const struct refusal too_large = {
 	"send less, or message/rfc822, or raise receive.message_size and "
 	"receive.memory"
 };
+static const struct refusal too_many_fields = {
+	431, "Request Header Fields Too Large", "too_many_fields",
+	"the head has too many fields", "send at most 100"
+};
 static const struct refusal busy = { 503, "Service Unavailable", "busy",
 	                             "large messages are being taken already",
 	                             "try again in a moment" };
@@ -55,9 +62,12 @@ static const struct refusal too_many = {
 static void on_input(struct evbuffer *input,
                      const struct evbuffer_cb_info *info, void *context);
 static void look(struct connection *connection);
+static size_t head_size(const struct gate *gate);
+static bool has_many_lines(const struct gate *gate, size_t size);
 static bool is_submission(const struct gate *gate);
 static void read_head(const struct gate *gate, struct body *ret_body);
 static void decide(struct connection *connection, const struct body *body);
+static bool make_room(struct connection *connection, uint64_t bytes);
 static void refuse(struct connection *connection,
                    const struct refusal *refusal);
 static void on_rest(struct bufferevent *bev, void *context);
@@ -78,9 +88,14 @@ void gate_close(struct connection *connection)
 
 	(void)evbuffer_remove_cb(bufferevent_get_input(connection->bev),
 	                         on_input, connection);
-	connection->control->body_bytes -= gate->reserved_bytes;
-	gate->reserved_bytes = 0;
+	gate_release(connection);
 	buffer_done(&gate->head);
+}
+
+void gate_release(struct connection *connection)
+{
+	connection->control->body_bytes -= connection->gate.reserved_bytes;
+	connection->gate.reserved_bytes = 0;
 }
 
 void gate_reset(struct connection *connection)
@@ -89,8 +104,7 @@ void gate_reset(struct connection *connection)
 	struct evbuffer *input = bufferevent_get_input(connection->bev);
 	size_t len = evbuffer_get_length(input);
 
-	connection->control->body_bytes -= gate->reserved_bytes;
-	gate->reserved_bytes = 0;
+	gate_release(connection);
 	gate->is_decided = false;
 	buffer_clear(&gate->head);
 	evhttp_connection_set_max_body_size(connection->http, REQUEST_BODY_MAX);
@@ -132,25 +146,49 @@ static void on_input(struct evbuffer *input,
 static void look(struct connection *connection)
 {
 	struct gate *gate = &connection->gate;
+	size_t size = head_size(gate);
 	struct body body;
 
-	if (!is_submission(gate)) {
-		/* It may begin like one, so far. */
-		gate->is_decided = gate->head.len > strlen(SUBMISSION);
-		if (gate->is_decided)
-			buffer_done(&gate->head);
+	if (has_many_lines(gate, size > 0 ? size : gate->head.len)) {
+		gate->is_decided = true;
+		refuse(connection, &too_many_fields);
 		return;
 	}
-	if (memmem(gate->head.data, gate->head.len, "\n\r\n", 3) == NULL &&
-	    memmem(gate->head.data, gate->head.len, "\n\n", 2) == NULL) {
+	if (size == 0) {
 		/* evhttp has the same limit, and says so. */
 		gate->is_decided = gate->head.len == REQUEST_HEAD_MAX;
 		return;
 	}
 	gate->is_decided = true;
-	read_head(gate, &body);
-	decide(connection, &body);
+	if (is_submission(gate)) {
+		read_head(gate, &body);
+		decide(connection, &body);
+	}
 	buffer_done(&gate->head);
+}
+
+/* With the empty line that ends it; 0: that is not there yet. */
+static size_t head_size(const struct gate *gate)
+{
+	const char *data = gate->head.data, *crlf, *lf;
+
+	if (gate->head.len == 0)
+		return 0;
+	crlf = memmem(data, gate->head.len, "\n\r\n", 3);
+	lf = memmem(data, gate->head.len, "\n\n", 2);
+	if (crlf != NULL && (lf == NULL || crlf < lf))
+		return (size_t)(crlf - data) + 3;
+	return lf == NULL ? 0 : (size_t)(lf - data) + 2;
+}
+
+static bool has_many_lines(const struct gate *gate, size_t size)
+{
+	unsigned lines = 0;
+	size_t i;
+
+	for (i = 0; i < size; i++)
+		lines += gate->head.data[i] == '\n';
+	return lines > HEAD_LINES_MAX;
 }
 
 static bool is_submission(const struct gate *gate)
@@ -235,16 +273,81 @@ static void decide(struct connection *connection, const struct body *body)
 		refuse(connection, &too_large);
 		return;
 	}
-	if (control->body_bytes + length * body->cost > memory) {
+	if (!make_room(connection, length * body->cost)) {
 		refuse(connection, &busy);
 		return;
 	}
+	connection->gate.is_chunked = body->is_chunked;
 	connection->gate.reserved_bytes = length * body->cost;
 	control->body_bytes += connection->gate.reserved_bytes;
 	evhttp_connection_set_max_body_size(connection->http,
 	                                    (ev_ssize_t)length);
 	bufferevent_setwatermark(connection->bev, EV_READ, 0,
 	                         length + REQUEST_INPUT_MAX);
+}
+
+static uint64_t reserved_by(const struct control *control, uid_t uid)
+{
+	const struct connection *other;
+	uint64_t bytes = 0;
+
+	LIST_FOREACH (other, &control->connections, link)
+		if (other->gate.reserved_bytes > 0 && other->peer.uid == uid)
+			bytes += other->gate.reserved_bytes;
+	return bytes;
+}
+
+/* One whose body comes in yet, of the uid that holds most; or NULL. */
+static struct connection *find_largest(const struct control *control,
+                                       uint64_t *ret_bytes)
+{
+	struct connection *other, *largest = NULL;
+
+	*ret_bytes = 0;
+	LIST_FOREACH (other, &control->connections, link) {
+		uint64_t bytes;
+
+		if (other->gate.reserved_bytes == 0 || other->request)
+			continue;
+		bytes = reserved_by(control, other->peer.uid);
+		if (bytes > *ret_bytes) {
+			*ret_bytes = bytes;
+			largest = other;
+		}
+	}
+	return largest;
+}
+
+static void give_way(struct connection *connection)
+{
+	struct evbuffer *input = bufferevent_get_input(connection->bev);
+
+	gate_release(connection);
+	/* Pieces that evhttp has put together go with the connection only. */
+	if (connection->gate.is_chunked) {
+		connection_cut(connection);
+		return;
+	}
+	(void)evbuffer_drain(input, evbuffer_get_length(input));
+	refuse(connection, &busy);
+}
+
+/* Who holds more than this one's uid would gives way. */
+static bool make_room(struct connection *connection, uint64_t bytes)
+{
+	struct control *control = connection->control;
+	uint64_t memory = control->settings->receive.memory_bytes;
+	uint64_t own = reserved_by(control, connection->peer.uid) + bytes;
+	uint64_t most;
+
+	while (control->body_bytes + bytes > memory) {
+		struct connection *largest = find_largest(control, &most);
+
+		if (largest == NULL || most <= own)
+			return false;
+		give_way(largest);
+	}
+	return true;
 }
 
 /* -------------------------------------------------------------- refusals */
@@ -266,8 +369,8 @@ static void shape(struct buffer *body, const struct refusal *refusal)
 }
 
 /*
- * evhttp has seen nothing of the request, and will not: its connection is ours
- * until the client, which may be sending yet, has read the answer.
+ * evhttp sees nothing more of the request: its connection is ours until the
+ * client, which may be sending yet, has read the answer.
  */
 static void refuse(struct connection *connection, const struct refusal *refusal)
 {
@@ -284,10 +387,14 @@ static void refuse(struct connection *connection, const struct refusal *refusal)
 		"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n"
 		"Content-Length: %zu\r\nConnection: close\r\n%s\r\n",
 		refusal->status, refusal->reason, body.len,
-		refusal->status == 413 ? "" : "Retry-After: 1\r\n") < 0 ||
+		refusal->status == 413 || refusal->status == 431
+		    ? ""
+		    : "Retry-After: 1\r\n") < 0 ||
 	    evbuffer_add(out, body.data, body.len) < 0)
 		abort();
 	buffer_done(&body);
+	/* Nobody waits for what it may send yet. */
+	(void)bufferevent_priority_set(connection->bev, LOOP_CROWD);
 	/* While it reads evhttp has nothing to write. */
 	(void)bufferevent_enable(connection->bev, EV_READ | EV_WRITE);
 	(void)event_add(connection->deadline, &deadline);

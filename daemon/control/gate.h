@@ -4,7 +4,9 @@
  * evhttp keeps a body in memory until it is whole, and hears of no limit but
  * one for all. So the head of each request is looked at before evhttp gets to
  * see it: mail has room, all bodies of mail together have receive.memory, and
- * what won't fit is refused before it is read. All else stays small.
+ * what won't fit is refused before it is read. Nobody keeps others out: where
+ * one comes who would hold less than the one who holds most, that one's
+ * unfinished bodies give way. All else stays small.
  *
  * Thread: the control loop's.
  */
@@ -23,6 +25,7 @@ struct connection;
 struct gate {
 	struct buffer head;
 	bool is_decided;         /* about this request */
+	bool is_chunked;
 	uint64_t reserved_bytes; /* of the memory that mail has */
 };
 
@@ -35,6 +38,9 @@ struct gate {
 
 /* From its admission on. */
 void gate_open(struct connection *connection);
+
+/* The body is worked on no more, or elsewhere. */
+void gate_release(struct connection *connection);
 
 /* The request is answered; the next one begins. */
 void gate_reset(struct connection *connection);

@@ -47,6 +47,8 @@ struct handover {
 	struct letter letter;
 	struct mailbox *home;
 	void (*on_done)(struct letter *letter); /* letter.open, at home */
+	/* Comes home before, where answers are late: all contents are taken. */
+	struct letter taken; /* open is the sender's */
 	void *context;
 	void *receiver; /* its own */
 	struct peer peer;

@@ -53,6 +53,7 @@ struct visit {
 	unsigned guest_count;
 	unsigned left; /* guests that are not done */
 	bool is_busy;
+	bool is_taken; /* all contents, and the sender knows */
 };
 
 static bool admit(struct visit *visit, const struct submitter_rule *rule,
@@ -66,6 +67,7 @@ static void talk(struct guest *guest);
 static size_t pour(struct guest *guest, size_t most);
 static void read_replies(struct guest *guest);
 static void finish(struct guest *guest);
+static void tell_taken(struct visit *visit);
 static void go_home(struct visit *visit);
 
 /* ----------------------------------------------------------- begin, end */
@@ -192,6 +194,8 @@ static void go_on(struct visit *visit)
 		go_home(visit);
 	else if (most == 0)
 		(void)event_add(visit->turn, &at_once);
+	else
+		tell_taken(visit);
 }
 
 static void on_turn(evutil_socket_t fd, short what, void *argument)
@@ -334,6 +338,20 @@ static void finish(struct guest *guest)
 {
 	guest->state = GUEST_IS_DONE;
 	guest->visit->left--;
+}
+
+static void tell_taken(struct visit *visit)
+{
+	unsigned i;
+
+	if (visit->is_taken)
+		return;
+	for (i = 0; i < visit->guest_count; i++)
+		if (visit->guests[i].state == GUEST_NEW ||
+		    visit->guests[i].state == GUEST_POURS)
+			return;
+	visit->is_taken = true;
+	mailbox_post_take(visit->handover->home, &visit->handover->taken);
 }
 
 static void go_home(struct visit *visit)

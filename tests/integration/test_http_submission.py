@@ -6,6 +6,7 @@ import email
 import email.policy
 import json
 import pathlib
+import select
 import subprocess
 import threading
 
@@ -561,6 +562,62 @@ def test_bodies_in_chunks_are_taken(relaisd):
     answer = connection.getresponse()
     assert answer.status == 201, answer.read()
     connection.close()
+
+
+LARGE = HELLO + (b"x" * 78 + b"\r\n") * (1 << 14)  # 1.25 MiB
+
+
+def begin_large(daemon, length=1 << 20, query=""):
+    """A body that is announced, and of which little has come."""
+    connection = UnixHTTPConnection(daemon.control)
+    connection.putrequest("POST", "/v1/messages?from=app@example.com"
+                                  "&to=user@example.net" + query)
+    connection.putheader("Content-Type", "message/rfc822")
+    connection.putheader("Content-Length", str(length))
+    connection.endheaders(HELLO)
+    return connection
+
+
+def test_nobody_keeps_the_large_mail_of_others_out(daemon):
+    daemon.settings["receive"]["memory"] = "8MiB"
+    daemon.start()
+    held = [begin_large(daemon) for _ in range(8)]
+    # The eighth has its place when the ninth does not get one.
+    ninth = begin_large(daemon)
+    assert ninth.getresponse().status == 503
+    ninth.close()
+    # What another one sends goes before what is half there.
+    assert as_user(WEB, lambda: post_raw(daemon, LARGE)[0]) == 201
+    # As much as was needed, and with a word.
+    held[-1].send(b"x\r\n")
+    answers = [connection.sock for connection in held]
+    told = select.select(answers, [], [], PATIENCE)[0]
+    assert len(told) == 2
+    for connection in held:
+        if connection.sock in told:
+            answer = connection.getresponse()
+            assert answer.status == 503 and answer.headers["Retry-After"]
+        connection.close()
+
+
+def test_who_waits_for_the_outcome_holds_no_memory(daemon):
+    daemon.settings["receive"]["memory"] = "4MiB"
+    daemon.settings["relays"]["capture"]["enabled"] = False
+    daemon.start()
+    content = LARGE + LARGE[len(HELLO):]
+    waiting = begin_large(daemon, len(content), "&wait=300")
+    waiting.send(content[len(HELLO):])
+    wait_until(lambda: post_raw(daemon, content)[0] == 201,
+               "the memory to be free")
+    waiting.close()
+
+
+def test_refuses_heads_of_very_many_fields(relaisd):
+    status, answer, _ = post_raw(
+        relaisd, headers={f"X-{i}": "y" for i in range(200)})
+    assert (status, answer["error"]["code"]) == (431, "too_many_fields")
+    assert post_raw(relaisd, headers={f"X-{i}": "y" for i in range(80)}
+                    )[0] == 201
 
 
 def test_large_bodies_share_the_memory_of_receive(daemon):
