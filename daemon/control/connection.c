@@ -8,15 +8,25 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <event2/listener.h>
 
 #include "control/control_internal.h"
 #include "control/request.h"
 #include "runtime/log.h"
+#include "runtime/loop.h"
 #include "runtime/xalloc.h"
 #include "settings.h"
 
+/* Taken in one turn of the loop, so that those who are here are served. */
+#define ACCEPT_AT_ONCE 16
+/* Connections of a uid that are served at once, whatever the others do. */
+#define FEW 4
+
 static void on_admission(evutil_socket_t fd, short what, void *context);
+static void pause_accepting(struct control *control);
 static void admit(struct connection *connection);
+static void join_crowd(struct connection *connection);
+static void on_turn(evutil_socket_t fd, short what, void *context);
 static bool is_far_too_many(const struct connection *connection);
 static unsigned count_of_uid(const struct connection *connection);
 static void on_close(struct evhttp_connection *http, void *context);
@@ -50,7 +60,27 @@ struct bufferevent *connection_accept(struct event_base *base, void *context)
 	event_active(connection->admission, EV_TIMEOUT, 0);
 	LIST_INSERT_HEAD(&control->connections, connection, link);
 	control->connection_count++;
+	pause_accepting(control);
 	return connection->bev;
+}
+
+/* libevent 2.1 goes on as long as there are any, which may be for ever. */
+static void pause_accepting(struct control *control)
+{
+	if (++control->accepted_count < ACCEPT_AT_ONCE)
+		return;
+	(void)evconnlistener_disable(control->listener);
+	event_active(control->accept_again, EV_TIMEOUT, 0);
+}
+
+void connection_on_accept_again(evutil_socket_t fd, short what, void *context)
+{
+	struct control *control = context;
+
+	(void)fd;
+	(void)what;
+	control->accepted_count = 0;
+	(void)evconnlistener_enable(control->listener);
 }
 
 static void on_admission(evutil_socket_t fd, short what, void *context)
@@ -96,8 +126,31 @@ static void admit(struct connection *connection)
 	connection->is_refused =
 	    !connection->is_administrator &&
 	    count_of_uid(connection) > connection_limit_of(connection);
+	connection->is_crowd =
+	    !connection->is_administrator && count_of_uid(connection) > FEW;
+	if (connection->is_crowd)
+		join_crowd(connection);
 	gate_open(connection);
 	connection_await_request(connection);
+}
+
+static void join_crowd(struct connection *connection)
+{
+	connection->turn =
+	    event_new(connection->control->base, -1, 0, on_turn, connection);
+	if (!connection->turn ||
+	    event_priority_set(connection->turn, LOOP_CROWD) < 0)
+		abort();
+	(void)bufferevent_priority_set(connection->bev, LOOP_CROWD);
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *context)
+{
+	struct connection *connection = context;
+
+	(void)fd;
+	(void)what;
+	request_on_turn(connection->request);
 }
 
 /* Whoever holds this many is cut without a word. */
@@ -137,6 +190,17 @@ static unsigned count_of_uid(const struct connection *connection)
 	return count;
 }
 
+size_t connection_unread_of(const struct connection *connection)
+{
+	const struct connection *other;
+	size_t bytes = 0;
+
+	LIST_FOREACH (other, &connection->control->connections, link)
+		if (other->http && other->peer.uid == connection->peer.uid)
+			bytes += other->answer_bytes;
+	return bytes;
+}
+
 struct connection *connection_find(struct control *control,
                                    const struct evhttp_connection *http)
 {
@@ -152,6 +216,7 @@ void connection_await_request(struct connection *connection)
 {
 	struct timeval deadline = { REQUEST_DEADLINE_S, 0 };
 
+	connection->answer_bytes = 0;
 	gate_reset(connection);
 	if (connection->is_refused)
 		deadline.tv_sec = REFUSAL_DEADLINE_S;
@@ -191,6 +256,8 @@ static void connection_free(struct connection *connection)
 	connection->control->connection_count--;
 	event_free(connection->admission);
 	event_free(connection->deadline);
+	if (connection->turn)
+		event_free(connection->turn);
 	gate_close(connection);
 	peer_done(&connection->peer);
 	free(connection);

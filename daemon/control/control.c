@@ -219,6 +219,11 @@ static int make_http(struct control *control, int fd)
 		return -ENOMEM;
 	}
 	evconnlistener_set_error_cb(control->listener, on_accept_error);
+	control->accept_again = event_new(control->base, -1, 0,
+	                                  connection_on_accept_again, control);
+	if (!control->accept_again)
+		abort();
+	(void)event_priority_set(control->accept_again, LOOP_CROWD);
 	control->http = evhttp_new(control->base);
 	if (!control->http)
 		abort();
@@ -311,6 +316,8 @@ void control_free(struct control *control)
 	event_hook_free(control->event_hook);
 	if (control->http)
 		evhttp_free(control->http);
+	if (control->accept_again)
+		event_free(control->accept_again);
 	relay_changes_free(control);
 	accounts_free(control->accounts);
 	while (!LIST_EMPTY(&control->requests))

@@ -16,6 +16,7 @@ struct backup;
 struct connection;
 struct credentials;
 struct event_hook;
+struct event;
 struct event_base;
 struct evconnlistener;
 struct evhttp;
@@ -49,6 +50,8 @@ struct control {
 
 	struct evhttp *http;
 	struct evconnlistener *listener;
+	struct event *accept_again;
+	unsigned accepted_count; /* since then */
 	struct connection_list connections;
 	unsigned connection_count;
 	unsigned connection_limit;

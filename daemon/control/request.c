@@ -11,6 +11,7 @@
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/event.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 
@@ -27,6 +28,8 @@
 
 /* Ids, addresses and replies of a page of messages with many recipients. */
 #define ANSWER_MAX (256 * 1024 * 1024)
+/* Who has so much to read gets no more. */
+#define UNREAD_MAX (8 * 1024 * 1024)
 
 static struct request *request_new(struct connection *connection,
                                    struct evhttp_request *http);
@@ -36,6 +39,7 @@ static void refuse_method(struct request *request, unsigned methods);
 static bool may_ask(struct request *request);
 static bool find_id(struct request *request);
 static void on_scheduler_answer(struct letter *letter);
+static void take_turn(struct request *request);
 static void handle(struct request *request);
 static const char *reason_of(int status);
 static void send_buffer(struct request *request, int status, char *data,
@@ -70,9 +74,9 @@ void request_dispatch(struct connection *connection,
 		return;
 	}
 	if (request->endpoint->asks_scheduler)
-		request_ask_scheduler(request, handle);
+		request_ask_scheduler(request, take_turn);
 	else
-		request->endpoint->handle(request);
+		take_turn(request);
 }
 
 static struct request *request_new(struct connection *connection,
@@ -215,12 +219,34 @@ static void on_scheduler_answer(struct letter *letter)
 	request->then(request);
 }
 
+/* A crowd's requests come one by one, and when nobody else waits. */
+static void take_turn(struct request *request)
+{
+	if (!request->connection || !request->connection->is_crowd) {
+		handle(request);
+		return;
+	}
+	request->on_gone = request_free;
+	event_active(request->connection->turn, EV_TIMEOUT, 0);
+}
+
+void request_on_turn(struct request *request)
+{
+	request->on_gone = NULL;
+	handle(request);
+}
+
 static void handle(struct request *request)
 {
-	if (request->connection)
-		request->endpoint->handle(request);
-	else
+	if (!request->connection)
 		request_free(request);
+	else if (!request->is_administrator &&
+	         connection_unread_of(request->connection) > UNREAD_MAX)
+		request_fail(request, 503, "busy",
+		             "read your other connections' answers",
+		             "earlier answers have not been read yet");
+	else
+		request->endpoint->handle(request);
 }
 
 /* ------------------------------------------------------------------ input */
@@ -392,6 +418,7 @@ static void send_buffer(struct request *request, int status, char *data,
 	if (!out ||
 	    evbuffer_add_reference(out, data, len, request_free_data, data) < 0)
 		abort();
+	request->connection->answer_bytes = len;
 	/* The connection is evhttp's until on_complete(). */
 	request_forget_connection(request);
 	request_free(request);

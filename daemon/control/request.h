@@ -156,6 +156,7 @@ void request_ask_scheduler(struct request *request,
 void request_forget_connection(struct request *request);
 
 /* For connection.c. */
+void request_on_turn(struct request *request);
 void request_client_gone(struct request *request);
 
 /* For evbuffer_add_reference(): context is malloc'ed, and the data. */
