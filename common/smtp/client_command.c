@@ -5,21 +5,12 @@
  */
 #include "config.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <string.h>
 
 #include "smtp/client_internal.h"
-#include "smtp/xtext.h"
 
 static int append_dsn(struct buffer *out,
                       const struct smtp_mail_params *params);
-static int append_by(struct buffer *out, const struct smtp_by *by,
-                     uint32_t min_s);
-static int append_private(struct buffer *out,
-                          const struct smtp_mail_params *params);
-static int append_xtext(struct buffer *out, const char *name, const char *value,
-                        size_t size_max);
 
 int client_command_mail(struct buffer *out, const char *sender,
                         const struct smtp_mail_params *params,
@@ -38,17 +29,10 @@ int client_command_mail(struct buffer *out, const char *sender,
 		r = buffer_append_string(out, " SMTPUTF8");
 	if (r == 0 && (offered & SMTP_EXT_DSN))
 		r = append_dsn(out, params);
-	if (r == 0 && params->hold_for_s && (offered & SMTP_EXT_FUTURERELEASE))
-		r = buffer_appendf(out, " HOLDFOR=%" PRIu64,
-		                   params->hold_for_s);
-	if (r == 0 && (offered & SMTP_EXT_DELIVERBY))
-		r = append_by(out, &params->by, capabilities->by_min_s);
 	if (r == 0 && params->priority.is_stated &&
 	    (offered & SMTP_EXT_MT_PRIORITY))
 		r = buffer_appendf(out, " MT-PRIORITY=%d",
 		                   params->priority.level);
-	if (r == 0 && (offered & SMTP_EXT_XRELAIS))
-		r = append_private(out, params);
 	if (r == 0)
 		r = buffer_append(out, "\r\n", 2);
 	return r;
@@ -66,63 +50,6 @@ static int append_dsn(struct buffer *out, const struct smtp_mail_params *params)
 	if (r == 0 && params->envid)
 		r = buffer_appendf(out, " ENVID=%s", params->envid);
 	return r;
-}
-
-/*
- * RFC 2852 4: below the server's minimum it would be refused; BY is a wish we
- * have honoured up to here, so it is left out then.
- */
-static int append_by(struct buffer *out, const struct smtp_by *by,
-                     uint32_t min_s)
-{
-	if (by->mode == SMTP_BY_UNSTATED)
-		return 0;
-	if (by->mode == SMTP_BY_RETURN &&
-	    (by->seconds <= 0 || by->seconds < (int64_t)min_s))
-		return 0;
-	return buffer_appendf(out, " BY=%" PRId64 ";%c%s", by->seconds,
-	                      by->mode == SMTP_BY_RETURN ? 'R' : 'N',
-	                      by->is_traced ? "T" : "");
-}
-
-/* XRELAIS: only relaisd offers it. */
-static int append_private(struct buffer *out,
-                          const struct smtp_mail_params *params)
-{
-	int r;
-
-	r = append_xtext(out, "XKEY", params->key, 256);
-	if (r == 0)
-		r = append_xtext(out, "XTAG", params->tag, 128);
-	if (r == 0)
-		r = append_xtext(out, "XMETA", params->meta, 2048);
-	if (r == 0)
-		r = append_xtext(out, "XRELAY", params->relay, 256);
-	if (r == 0 && params->wait_s)
-		r = buffer_appendf(out, " XWAIT=%u", params->wait_s);
-	return r;
-}
-
-static int append_xtext(struct buffer *out, const char *name, const char *value,
-                        size_t size_max)
-{
-	size_t len;
-	int r;
-
-	if (!value)
-		return 0;
-	len = strlen(value);
-	if (len > size_max)
-		return -EMSGSIZE;
-	r = buffer_appendf(out, " %s=", name);
-	if (r < 0)
-		return r;
-	r = buffer_reserve(out, XTEXT_ENCODED_SIZE(len));
-	if (r < 0)
-		return r;
-	xtext_encode(value, len, out->data + out->len);
-	buffer_grow(out, strlen(out->data + out->len));
-	return 0;
 }
 
 int client_command_rcpt(struct buffer *out,

@@ -56,9 +56,3 @@ int smtp_envelope_add(struct smtp_envelope *envelope,
 	envelope->recipients[envelope->recipient_count++] = *recipient;
 	return 0;
 }
-
-void smtp_envelope_drop_last(struct smtp_envelope *envelope)
-{
-	assert(envelope->recipient_count > 0);
-	envelope->recipient_count--;
-}

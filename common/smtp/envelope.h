@@ -114,7 +114,4 @@ void smtp_envelope_reset(struct smtp_envelope *envelope);
 int smtp_envelope_add(struct smtp_envelope *envelope,
                       const struct smtp_recipient *recipient);
 
-/* The last recipient was not accepted after all. */
-void smtp_envelope_drop_last(struct smtp_envelope *envelope);
-
 #endif

@@ -32,12 +32,6 @@ static void on_body(void *owner, const char *data, size_t len);
 
 static const struct smtp_content_sink sink = { on_header, on_body };
 
-static const char *const state_names[] = {
-	[AWAIT_COMMAND] = "command", [AWAIT_DATA] = "data",
-	[AWAIT_CHUNK] = "chunk",     [AWAIT_MESSAGE_ANSWER] = "commit",
-	[AWAIT_KEY_ANSWER] = "key",  [FINISHED] = "finished",
-};
-
 int smtp_server_new(struct smtp_server **ret_server,
                     const struct smtp_server_settings *settings,
                     const struct smtp_server_callbacks *callbacks,
@@ -252,13 +246,6 @@ bool smtp_server_is_finished(const struct smtp_server *server)
 	return server->is_closing;
 }
 
-const char *smtp_server_state_name(const struct smtp_server *server)
-{
-	if (server->is_closing)
-		return state_names[FINISHED];
-	return state_names[server->state];
-}
-
 bool smtp_server_is_in_content(const struct smtp_server *server)
 {
 	return server->state == AWAIT_DATA || server->state == AWAIT_CHUNK;
@@ -290,11 +277,6 @@ const char *smtp_server_protocol(const struct smtp_server *server)
 const char *smtp_server_helo(const struct smtp_server *server)
 {
 	return server->helo;
-}
-
-uint64_t smtp_server_content_bytes(const struct smtp_server *server)
-{
-	return server->content.size_bytes;
 }
 
 void smtp_server_answer_recipient(struct smtp_server *server, size_t index,

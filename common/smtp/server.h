@@ -134,9 +134,6 @@ bool smtp_server_is_suspended(const struct smtp_server *server);
 /* To be closed once the output is sent: QUIT, 421, too many errors. */
 bool smtp_server_is_finished(const struct smtp_server *server);
 
-/* What we wait for, in a word for the log: "greeting", "command", … */
-const char *smtp_server_state_name(const struct smtp_server *server);
-
 /* Is content received that is refused already, only to get to its end? */
 bool smtp_server_is_draining(const struct smtp_server *server);
 
@@ -149,8 +146,6 @@ bool smtp_server_is_lmtp(const struct smtp_server *server);
 const char *smtp_server_protocol(const struct smtp_server *server);
 /* The name of HELO, EHLO or LHLO; "" before. Borrowed, changes with the next */
 const char *smtp_server_helo(const struct smtp_server *server);
-/* Octets of content of the current message so far, line ends normalised */
-uint64_t smtp_server_content_bytes(const struct smtp_server *server);
 
 /*
  * The answer to a message. In LMTP it goes to every recipient that has no

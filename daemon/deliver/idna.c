@@ -3,6 +3,7 @@
 #include "deliver/idna.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -16,14 +17,6 @@
 #define DAMP         700
 #define INITIAL_BIAS 72
 #define INITIAL_N    128
-
-bool idna_is_needed(const char *domain)
-{
-	for (; *domain; domain++)
-		if ((unsigned char)*domain >= 0x80)
-			return true;
-	return false;
-}
 
 /* One code point; its length in octets, 0 if this isn't well-formed UTF-8. */
 static size_t decode(const unsigned char *text, size_t len, uint32_t *ret_point)

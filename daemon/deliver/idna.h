@@ -10,13 +10,8 @@
 #ifndef RELAIS_DELIVER_IDNA_H
 #define RELAIS_DELIVER_IDNA_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
 /* A domain in its ASCII form, and the NUL */
 #define IDNA_SIZE 256
-
-bool idna_is_needed(const char *domain);
 
 /* -EILSEQ: not UTF-8; -EMSGSIZE: a label above 63 octets or all above 255. */
 int idna_to_ascii(const char *domain, char out[IDNA_SIZE]);

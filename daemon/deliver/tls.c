@@ -264,11 +264,6 @@ const char *tls_cipher(const struct tls *tls)
 	return SSL_get_cipher_name(tls->ssl);
 }
 
-bool tls_is_resumed(const struct tls *tls)
-{
-	return SSL_session_reused(tls->ssl) == 1;
-}
-
 void tls_describe_certificate(const struct tls *tls, char *text, size_t size)
 {
 	X509 *certificate =

@@ -82,8 +82,6 @@ const char *tls_text(const struct tls *tls);
 /* After the handshake: "TLSv1.3", "TLS_AES_256_GCM_SHA384". */
 const char *tls_version(const struct tls *tls);
 const char *tls_cipher(const struct tls *tls);
-/* Was an earlier session resumed? */
-bool tls_is_resumed(const struct tls *tls);
 /*
  * The far side's certificate in words, also of one that was not accepted: for
  * which names, by whom, until when. "" where none has come.
