@@ -69,6 +69,19 @@ def test_relay_gets_the_submitted_bytes(daemon, relay, name):
     assert b"From: App" + rest == HEADER + b"\r\n" + body
 
 
+def test_a_header_larger_than_a_piece_of_the_store_arrives_whole(
+        daemon, relay):
+    """It is put together of several, whatever their size is."""
+    header = HEADER + b"".join(b"X-Field-%d: %s\r\n" % (i, b"x" * 900)
+                               for i in range(200))
+    daemon.use_relay(relay)
+    daemon.start()
+    queue_id = submit(daemon, header + b"\r\nhello\r\n")
+    daemon.wait_for_state(queue_id, "delivered")
+    content = relay.messages[0].content
+    assert content.endswith(header + b"\r\nhello\r\n")
+
+
 def test_content_without_a_final_newline_gets_one(daemon, relay):
     daemon.use_relay(relay)
     daemon.start()

@@ -5,6 +5,7 @@ import fcntl
 import select
 import socket
 import struct
+import sys
 import termios
 import threading
 
@@ -347,3 +348,52 @@ def test_a_stop_lets_clients_end_their_messages(relaisd):
 
     relaisd.start()
     wait_until(lambda: len(relaisd.captured()) == 3, "all three to be delivered")
+
+
+# What systemd does before it runs relaisd, in a few lines.
+SERVICE_MANAGER = """
+import os, socket, sys
+listening = [socket.socket(socket.AF_UNIX) for _ in range(2)]
+for number, (one, path) in enumerate(zip(listening, sys.argv[1:3])):
+    one.bind(path)
+    one.listen()
+    os.dup2(one.fileno(), 10 + number)
+for number in range(2):
+    os.dup2(10 + number, 3 + number)
+    os.close(10 + number)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="2",
+                  LISTEN_FDNAMES="submit:control",
+                  WATCHDOG_PID=str(os.getpid()))
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
+def test_takes_the_sockets_of_a_service_manager_and_tells_it_how_it_is(
+        daemon, directory):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
+        notices.bind(str(directory / "notify"))
+        notices.settimeout(60)
+
+        def wait_for(line):
+            while True:
+                told = notices.recv(4096).decode().split("\n")
+                if line in told:
+                    return told
+
+        daemon.start(
+            wrapper=[sys.executable, "-c", SERVICE_MANAGER, daemon.socket,
+                     daemon.control],
+            env={"NOTIFY_SOCKET": str(directory / "notify"),
+                 "WATCHDOG_USEC": "200000"})
+        wait_for("READY=1")
+        queue_id = daemon.send()
+        daemon.wait_for_state(queue_id, "delivered")
+        wait_for("WATCHDOG=1")
+        daemon.reload()
+        assert any(line.startswith("MONOTONIC_USEC=")
+                   for line in wait_for("RELOADING=1"))
+        wait_for("READY=1")
+        daemon.stop()
+        wait_for("STOPPING=1")
+    # They are not its own.
+    assert daemon.socket.exists() and daemon.control.exists()

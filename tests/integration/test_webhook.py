@@ -80,7 +80,7 @@ def webhook(daemon, directory):
     webhook = Webhook(daemon, directory)
     yield webhook
     if webhook.process and webhook.process.poll() is None:
-        webhook.kill()
+        webhook.stop()
 
 
 @pytest.fixture
