@@ -11,11 +11,14 @@
 #include "uuid.h"
 
 #define VALUE_SIZE 32 /* id, digest of the envelope, expiry */
+#define DAY_MS     (24 * 3600 * UINT64_C(1000))
 
 static void key_put(unsigned char key[IDEM_KEY_SIZE], uint32_t uid,
                     const char *text);
 static void digest_envelope(unsigned char ret_digest[HASH_SIZE],
                             const struct message *message);
+static bool is_kept(struct store_txn *txn, const struct store_bytes *value,
+                    uint64_t now_ms);
 static int look_up(struct store_txn *txn,
                    const unsigned char key[IDEM_KEY_SIZE], uint64_t now_ms,
                    struct store_bytes *ret_value);
@@ -64,6 +67,17 @@ static void digest_envelope(unsigned char ret_digest[HASH_SIZE],
 	hash_final(&hash, ret_digest);
 }
 
+/* Until it expires, and as long as its message is: that may wait for longer. */
+static bool is_kept(struct store_txn *txn, const struct store_bytes *value,
+                    uint64_t now_ms)
+{
+	struct store_bytes row;
+
+	return value->len == VALUE_SIZE &&
+	       (be64_get(value->data + 24) > now_ms ||
+	        store_get(txn, TABLE_MSG, value->data, 8, &row) == 0);
+}
+
 /* -ENOENT also where the row is expired. */
 static int look_up(struct store_txn *txn,
                    const unsigned char key[IDEM_KEY_SIZE], uint64_t now_ms,
@@ -71,8 +85,7 @@ static int look_up(struct store_txn *txn,
 {
 	int r = store_get(txn, TABLE_IDEM, key, IDEM_KEY_SIZE, ret_value);
 
-	if (r == 0 && (ret_value->len != VALUE_SIZE ||
-	               be64_get(ret_value->data + 24) <= now_ms))
+	if (r == 0 && !is_kept(txn, ret_value, now_ms))
 		r = -ENOENT;
 	return r;
 }
@@ -104,13 +117,16 @@ int idem_ask(struct ledger *ledger, const struct message *message,
 int idem_claim(struct ledger *ledger, const struct message *message)
 {
 	unsigned char key[IDEM_KEY_SIZE], value[VALUE_SIZE];
+	uint64_t keep_ms = ledger->limits.keep_finished_ms;
 
 	if (message->key == NULL)
 		return 0;
+	if (keep_ms < DAY_MS)
+		keep_ms = DAY_MS;
 	key_put(key, message->uid, message->key);
 	be64_put(value, message->id);
 	digest_envelope(value + 8, message);
-	be64_put(value + 24, ledger->now_ms + ledger->limits.keep_finished_ms);
+	be64_put(value + 24, ledger->now_ms + keep_ms);
 	return store_put(ledger->txn, TABLE_IDEM, key, sizeof(key), value,
 	                 sizeof(value));
 }
@@ -141,10 +157,7 @@ int idem_sweep(struct ledger *ledger, struct idem_hand *hand, unsigned max)
 	r = store_cursor_seek(cursor, hand->key, sizeof(hand->key), &key,
 	                      &value);
 	while (r == 0 && max-- > 0) {
-		bool is_expired = value.len != VALUE_SIZE ||
-		                  be64_get(value.data + 24) <= ledger->now_ms;
-
-		if (is_expired)
+		if (!is_kept(ledger->txn, &value, ledger->now_ms))
 			r = store_cursor_delete(cursor);
 		if (r == 0)
 			r = store_cursor_next(cursor, &key, &value);

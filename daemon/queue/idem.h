@@ -1,9 +1,10 @@
 /*
  * idem - idempotency keys: a submission that is sent again is queued once
  *
- * A key belongs to its uid. Rows are in the order of the time in the key
- * (UUIDv7), so that new ones are appended; expired ones count as absent and
- * are swept in the order of the keys.
+ * A key belongs to its uid, and is kept for a day at least and as long as its
+ * message. Rows are in the order of the time in the key (UUIDv7), so that new
+ * ones are appended; expired ones count as absent and are swept in the order
+ * of the keys.
  *
  * Thread: the ledger's.
  */

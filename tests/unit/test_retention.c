@@ -349,13 +349,13 @@ static void trims_the_feed_and_says_where_it_begins(void **state)
 	assert_int_equal(queue_read_feed(f->reader, 3, feed, 4, &oldest),
 	                 -ERANGE);
 	assert_int_equal(oldest, FEED_ROW_EVENTS + 1);
-	assert_int_equal(queue_read_feed(f->reader, FEED_ROW_EVENTS + 2, feed,
-	                                 4, &oldest),
-	                 1);
+	assert_int_equal(
+	    queue_read_feed(f->reader, FEED_ROW_EVENTS + 2, feed, 4, &oldest),
+	    1);
 	assert_int_equal(feed[0].id, id);
-	assert_int_equal(queue_read_feed(f->reader, FEED_ROW_EVENTS + 3, feed,
-	                                 4, &oldest),
-	                 0);
+	assert_int_equal(
+	    queue_read_feed(f->reader, FEED_ROW_EVENTS + 3, feed, 4, &oldest),
+	    0);
 }
 
 static void tells_events_in_order_across_rows(void **state)
@@ -389,19 +389,52 @@ static void tells_events_in_order_across_rows(void **state)
 	assert_int_equal(feed[1].sequence, last + 1);
 }
 
-static void forgets_keys_that_are_expired(void **state)
+static const char uuid_key[] = "01930b1e-7a5c-7000-8000-0123456789ab";
+
+static int ask_key(struct fixture *f, uint32_t uid)
+{
+	uint64_t found;
+
+	return queue_read_key(f->reader, uid, uuid_key, &found);
+}
+
+static void keeps_a_key_as_long_as_its_message_and_a_day(void **state)
 {
 	struct fixture *f = *state;
-	static const char key[] = "01930b1e-7a5c-7000-8000-0123456789ab";
-	uint64_t id = submit(f, key), found;
+	uint64_t id = submit(f, uuid_key), again;
 
-	assert_int_equal(queue_read_key(f->reader, 1000, key, &found), 0);
-	assert_int_equal(found, id);
-	assert_int_equal(queue_read_key(f->reader, 1001, key, &found), -ENOENT);
-	pass(14 * DAY_MS);
+	assert_int_equal(ask_key(f, 1000), 0);
+	assert_int_equal(ask_key(f, 1001), -ENOENT);
+	/* It waits longer than what has ended is kept. */
+	pass(40 * DAY_MS);
+	tidy(f, 0);
+	assert_int_equal(ask_key(f, 1000), 0);
+	again = submit(f, uuid_key);
+	assert_int_equal(again, id);
+
+	end(f, id, RECIPIENT_DELIVERED);
+	pass(2 * DAY_MS);
+	tidy(f, 0);
+	assert_false(is_there(f, id));
 	/* Before any sweep it counts as absent. */
-	assert_int_equal(queue_read_key(f->reader, 1000, key, &found), -ENOENT);
-	assert_int_equal(rows(f, TABLE_IDEM), 1);
+	assert_int_equal(ask_key(f, 1000), -ENOENT);
+	pass(2 * DAY_MS);
+	tidy(f, 0);
+	assert_int_equal(rows(f, TABLE_IDEM), 0);
+}
+
+static void keeps_a_key_for_a_day_whatever_is_kept(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t id;
+
+	f->queue->ledger.limits.keep_finished_ms = 60000;
+	id = submit(f, uuid_key);
+	end(f, id, RECIPIENT_DELIVERED);
+	pass(DAY_MS - 1);
+	assert_int_equal(ask_key(f, 1000), 0);
+	pass(3 * DAY_MS);
+	tidy(f, 0);
 	tidy(f, 0);
 	assert_int_equal(rows(f, TABLE_IDEM), 0);
 }
@@ -449,7 +482,8 @@ int main(void)
 		TEST(removes_idle_lanes),
 		TEST(trims_the_feed_and_says_where_it_begins),
 		TEST(tells_events_in_order_across_rows),
-		TEST(forgets_keys_that_are_expired),
+		TEST(keeps_a_key_as_long_as_its_message_and_a_day),
+		TEST(keeps_a_key_for_a_day_whatever_is_kept),
 		TEST(drops_columns_nobody_needs),
 		TEST(writes_nothing_when_there_is_nothing_to_do),
 	};
