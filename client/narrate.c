@@ -282,13 +282,15 @@ static void narrate_help(const struct output *output, const char *name,
 	if (since_ms && json_flag(relay, "enabled")) {
 		output_time(since_ms, time);
 		output_age(output, since_ms, age);
-		output_format(output, STYLE_PLAIN, "%14ssince %s (%s)\n", "",
+		output_format(output, STYLE_PLAIN, "%14ssince %s (%s)", "",
 		              time, age);
+		fputc('\n', output->file);
 	}
 	help_line(output, json_text(fault, "explain"));
 	help_line(output, json_text(fault, "next"));
-	output_format(output, STYLE_PLAIN, "%14srelaisctl relay %s %s\n", "",
+	output_format(output, STYLE_PLAIN, "%14srelaisctl relay %s %s", "",
 	              verb, name);
+	fputc('\n', output->file);
 }
 
 void narrate_recipient(const struct output *output,

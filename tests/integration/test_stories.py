@@ -61,7 +61,8 @@ def test_a_relay_in_trouble_tells_what_helps(daemon, relay, name):
             assert word in text, (word, text)
         assert re.search(r"(now|\d+ s ago)\)", text), text
     shown = texts(daemon, queue_id)[1]
-    assert "since 20" in shown
+    assert re.search(r"^ +since 20[^?]*\)$", shown, re.M), shown
+    assert re.search(r"^ +relaisctl relay \w+ office$", shown, re.M), shown
     # The cause and the next step in plain words, where they are known.
     fault = daemon.relay_state()["fault"]
     if fault["explain"]:

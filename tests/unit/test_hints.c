@@ -19,6 +19,7 @@
 
 #include "providers.h"
 #include "settings.h"
+#include "settings_table.h"
 #include "settings_value.h"
 #include "smtp/reply.h"
 #include "smtp/verdict.h"
@@ -143,6 +144,47 @@ static void says_what_relais_does(void **state)
 			continue;
 		if (!is_done_somewhere(hint))
 			fail_msg("%s: not %s", hint->id, hint->action);
+	}
+}
+
+/* "limits.rate", or the end of such a path behind a dot. */
+static bool is_key(const struct settings_key *keys, const char *word)
+{
+	for (; keys->path; keys++) {
+		size_t len = strlen(keys->path), end = strlen(word);
+
+		if (end <= len && strcmp(keys->path + len - end, word) == 0 &&
+		    (end == len || keys->path[len - end - 1] == '.'))
+			return true;
+	}
+	return false;
+}
+
+static void names_no_setting_that_there_is_not(void **state)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz_.";
+	char text[1024];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < hints_table_size; i++) {
+		char *word, *rest = text;
+
+		snprintf(text, sizeof(text), "%s", hints_table[i].next);
+		while ((word = strsep(&rest, " ,;:()`/+"))) {
+			size_t len = strlen(word);
+
+			if (len > 0 && word[len - 1] == '.')
+				word[len - 1] = '\0';
+			/* An underscore is in no other word but this. */
+			if (!strchr(word, '_') ||
+			    strcmp(word, "offline_access") == 0)
+				continue;
+			if (word[strspn(word, letters)] == '\0' &&
+			    !is_key(settings_keys_relay, word) &&
+			    !is_key(settings_keys_main, word))
+				fail_msg("%s: no %s", hints_table[i].id, word);
+		}
 	}
 }
 
@@ -280,6 +322,7 @@ int main(void)
 		cmocka_unit_test(looks_at_no_text_for_long),
 		cmocka_unit_test(says_what_to_do),
 		cmocka_unit_test(says_what_relais_does),
+		cmocka_unit_test(names_no_setting_that_there_is_not),
 		cmocka_unit_test(believes_the_user_first),
 		cmocka_unit_test(prefers_the_relays_own_provider),
 		cmocka_unit_test(finds_providers_by_address_and_mx),
