@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -304,6 +305,8 @@ int store_commit(struct store_txn *txn)
 		r = store_translate(mdb_txn_commit(txn->txn));
 		if (r < 0 && is_lost(txn->store))
 			r = -ENOTRECOVERABLE;
+		else if (r == -EIO)
+			r = store_why_not_written(txn->store);
 	} else {
 		mdb_txn_abort(txn->txn);
 	}
@@ -440,6 +443,22 @@ int store_reserve_ahead(struct store *store, uint64_t ahead)
 		           : 0;
 	store->reserved_to = end + ahead;
 	return 0;
+}
+
+int store_why_not_written(struct store *store)
+{
+	struct stat file;
+	ssize_t n;
+	int r = -EIO;
+
+	if (fstat(store->data_fd, &file) < 0)
+		return r;
+	n = pwrite(store->data_fd, "", 1, file.st_size);
+	if (n < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
+		r = -ENOSPC;
+	if (n > 0)
+		(void)!ftruncate(store->data_fd, file.st_size);
+	return r;
 }
 
 int store_disk_free(struct store *store, uint64_t *ret_bytes)

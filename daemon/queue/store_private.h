@@ -35,6 +35,13 @@ int store_translate(int code);
  */
 int store_create(const char *directory);
 
+/*
+ * Where less was written than asked for LMDB has but EIO for it, though the
+ * disk was full, a quota or the file's limit reached. So one octet more is
+ * tried at the file's end: -ENOSPC, or -EIO where that says nothing.
+ */
+int store_why_not_written(struct store *store);
+
 /* What a test wants of this call: 0, or the -errno it fails with. */
 int store_fail_on_purpose(struct store *store, enum store_call call);
 

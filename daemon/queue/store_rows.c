@@ -125,6 +125,9 @@ int store_delete(struct store_txn *txn, enum store_table table, const void *key,
 
 static int finish_write(struct store_txn *txn, int r)
 {
+	/* Of a large transaction pages are written before its commit. */
+	if (r == -EIO)
+		r = store_why_not_written(txn->store);
 	if (r == 0)
 		txn->writes++;
 	else if (r != -ENOENT && r != -EEXIST && txn->error == 0)
