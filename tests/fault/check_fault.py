@@ -202,7 +202,19 @@ class Trial:
         self.look_whether_alive()
         if failed and self.daemon.process is not None:
             self.resume()
+        if failed and is_persistent:
+            self.drain()
         return failed == 0
+
+    def drain(self):
+        """What waits would be the next round's work, more with each."""
+        def is_over():
+            self.resume()
+            process = self.daemon.process
+            return (process is None or process.poll() is not None or
+                    not self.find("queued") and not self.find("delivering"))
+
+        wait_until(is_over, "a round's mail to be delivered")
 
     def resume(self):
         """The relay's pause after a fault is not what is tried here."""
