@@ -6,7 +6,11 @@ n-th allocation (write, sync, …) meanwhile fails, once or from there on. relai
 may refuse mail, and it may end as it ends without memory; never crash, hang, or
 lose what it has acknowledged. A kind is over when a round came to its end
 before the n-th call. Then every acknowledged message has to be delivered, and
-twice only where it is marked.
+twice only where it is marked; one that the relay refused has one report.
+
+The same with a SIGKILL in front of the n-th call, which is at each step of a
+message's life: before its commit, between that and the reply, at each command
+to the relay and at the dot, before the verdict is on disk, around the report.
 
 FAULT_ALL=1 tries every n, else a few. Speaks TAP; comments are counts.
 """
@@ -38,7 +42,9 @@ IS_WHOLE = bool(os.environ.get("FAULT_ALL"))
 SHIM = BUILD / "tests/fault/.libs/fail_nth.so"
 BAD_WORDS = ("Assertion", "AddressSanitizer", "runtime error:", "free():",
              "malloc():", "double free", "corrupted")
+KILLED_AT = ("put", "commit", "sync", "write", "send")
 SIZES = (100, 20000, 300000)
+REFUSED = "refused@example.net"
 LARGE = 1600000  # more than one transaction takes
 
 
@@ -109,6 +115,9 @@ class Trial:
         office["limits"] = {"messages_per_connection": 1}
         self.daemon.settings["retry"] = {
             "first": "1s", "maximum": "2s", "factor": 1}
+        self.daemon.settings["bounces"] = {"gather": "1s"}
+        self.relay.always("RCPT", lambda line: "550 5.1.1 nobody"
+                          if REFUSED in line else None)
         self.daemon.settings["resolver"] = {
             "servers": [f"127.0.0.1:{self.names.port}"],
             "timeout": "1s", "tries": 1}
@@ -121,6 +130,8 @@ class Trial:
                             "allocator_may_return_null=1"}
         self.number = 0
         self.acknowledged = {}  # subject: id, of this kind
+        self.refused_count = 0  # acknowledged, of all kinds: have a report each
+        self.is_killing = False
         self.faults = self.rounds = self.deaths = self.refused = 0
         self.delivered = 0
         self.resumed = 0
@@ -132,7 +143,7 @@ class Trial:
         self.control.disarm()
         self.daemon.start(env=self.environment)
 
-    def submit(self, size):
+    def submit(self, size, to="user@example.net"):
         self.number += 1
         subject = f"fault-{self.number}"
         text = (f"Subject: {subject}\r\n\r\n" +
@@ -141,17 +152,25 @@ class Trial:
             client.sock.settimeout(60)
             client.ehlo()
             client.mail("app@example.com", [f"XKEY={subject}"])
-            client.rcpt("user@example.net")
+            client.rcpt(to)
             code, answer = client.data(text.encode())
-        if code == 250:
-            self.acknowledged[subject] = answer.decode().split()[-1]
+        queue_id = answer.decode().split()[-1]
+        if code == 250 and to == REFUSED:
+            self.refused_count += 1
+        elif code == 250:
+            self.acknowledged[subject] = queue_id
         else:
             raise RuntimeError(f"{code} {answer}")
 
     def submit_some(self):
-        for size in (*SIZES, LARGE) if self.rounds % 8 == 0 else SIZES:
+        work = [(size,) for size in SIZES]
+        if self.rounds % 8 == 0:
+            work.append((LARGE,))
+        if self.is_killing:
+            work.insert(0, (100, REFUSED))
+        for what in work:
             try:
-                self.submit(size)
+                self.submit(*what)
             except socket.timeout:
                 self.findings.append("a client was never answered")
             except Exception as error:
@@ -165,9 +184,19 @@ class Trial:
         if self.control.failed > 0:
             return True
         self.resume()
+        if self.is_killing and (self.count_to("app@example.com") <
+                                self.count_to(REFUSED)):
+            return False
         done = {subject_of(m) for m in self.relay.messages[-20:]}
         return all(subject in done
                    for subject in list(self.acknowledged)[-len(SIZES):])
+
+    def is_over(self):
+        try:
+            return (self.daemon.process.poll() is not None or
+                    self.is_clean())
+        except (OSError, ValueError, http.client.HTTPException):
+            return False  # it has just ended
 
     def look_whether_alive(self):
         process = self.daemon.process
@@ -180,7 +209,8 @@ class Trial:
             process.kill()
             process.wait()
         text = self.daemon.log_text()
-        if process.returncode not in (-6, 1, 69, 70, 78):
+        if process.returncode not in ((-9,) if self.is_killing else
+                                      (-6, 1, 69, 70, 78)):
             self.findings.append(
                 f"relaisd ended with {process.returncode}: {text[-3000:]}")
         self.deaths += 1
@@ -191,11 +221,11 @@ class Trial:
         if self.daemon.process is None:
             self.start()
         self.rounds += 1
-        self.control.arm(kind, n, times_of(kind) if is_persistent else 1)
+        self.control.arm(kind, n, -1 if self.is_killing else
+                         times_of(kind) if is_persistent else 1)
         self.submit_some()
         if self.daemon.process.poll() is None and not self.control.failed:
-            wait_until(lambda: self.is_clean() or
-                       self.daemon.process.poll() is not None, "a round")
+            wait_until(self.is_over, "a round")
         failed = self.control.failed
         self.control.disarm()
         self.faults += failed
@@ -265,6 +295,7 @@ class Trial:
             if count > 1 and not recipient["maybe_duplicate"]:
                 self.findings.append(f"{subject} came {count} times, and is "
                                      f"not marked: {message}")
+        self.look_at_reports()
         text = self.daemon.log_text()
         self.findings += [f"the log has {word}: {text[-3000:]}"
                           for word in BAD_WORDS if word in text]
@@ -274,13 +305,37 @@ class Trial:
         self.relay.contents.clear()
         self.relay.sessions.clear()
 
-    def try_kind(self, kind, is_persistent):
+    def count_to(self, address):
+        count, cursor = 0, ""
+        while cursor is not None:
+            page = self.daemon.api(f"/v1/messages?recipient={address}"
+                                   f"&limit=500{cursor}")[1]
+            count += len(page["messages"])
+            cursor = page["next"] and f"&cursor={page['next']}"
+        return count
+
+    def look_at_reports(self):
+        """One of each; some were queued, but their client does not know."""
+        refused = self.count_to(REFUSED)
+        if refused < self.refused_count:
+            self.findings.append(f"{refused} of {self.refused_count} are there")
+        try:
+            wait_until(lambda: self.count_to("app@example.com") >= refused,
+                       "reports")
+        except AssertionError as error:
+            self.findings.append(str(error))
+        reports = self.count_to("app@example.com")
+        if reports != refused:
+            self.findings.append(f"{reports} reports of {refused} refusals")
+
+    def try_kind(self, kind, is_persistent, is_killing=False):
         n, tried = 1, 0
+        self.is_killing = is_killing
         self.faults = self.rounds = self.deaths = self.refused = 0
         while not self.one(kind, n, is_persistent):
             tried += 1
             n = n + 1 if IS_WHOLE else n * 4
-        if IS_WHOLE:
+        if IS_WHOLE or is_killing:
             self.settle()
         return (f"n up to {n - 1 if IS_WHOLE else n // 4}: {self.faults} "
                 f"faults in {self.rounds} rounds, {self.deaths} ends, "
@@ -331,10 +386,11 @@ def main():
     if not IS_WHOLE:  # half of the combinations are enough to see a mistake
         plans = [(name, i % 2 == 1) for i, name in enumerate(only)]
     starts = only if IS_WHOLE else [n for n in only if n in ("sync", "open")]
-    print(f"1..{len(plans) + len(starts) + 1}", flush=True)
+    kills = [n for n in KILLED_AT if n in only] if IS_WHOLE else ["send"]
+    print(f"1..{len(plans) + len(kills) + len(starts) + 1}", flush=True)
     done = 0
     started = time.monotonic()
-    total = 0
+    total = killed = 0
     try:
         for name, is_persistent in plans:
             done += 1
@@ -343,6 +399,12 @@ def main():
                    lambda: trial.try_kind(KINDS.index(name) + 1,
                                           is_persistent))
             total += trial.faults
+        for name in kills:
+            done += 1
+            report(done, f"a kill at a {name}", trial,
+                   lambda: trial.try_kind(KINDS.index(name) + 1, False, True))
+            killed += trial.faults
+        trial.is_killing = False
         for name in starts:
             done += 1
             report(done, f"{name} fails during a start", trial,
@@ -353,8 +415,9 @@ def main():
         if trial.daemon.process is not None:
             trial.daemon.stop()
         shutil.rmtree(folder, ignore_errors=True)
-    print(f"# {total} faults injected into rounds, {trial.delivered} "
-          f"messages acknowledged and delivered, "
+    print(f"# {total} faults injected into rounds, {killed} kills, "
+          f"{trial.delivered} messages acknowledged and delivered, "
+          f"{trial.refused_count} refused and reported, "
           f"{time.monotonic() - started:.0f} s")
 
 

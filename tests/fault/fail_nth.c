@@ -44,7 +44,8 @@ enum kind {
 
 struct control {
 	_Atomic int32_t kind;
-	_Atomic int32_t times; /* this many from the n-th on */
+	_Atomic int32_t
+	    times; /* this many from the n-th on; -1: SIGKILL at it */
 	_Atomic int64_t n;
 	_Atomic int64_t seen;
 	_Atomic int64_t failed;
@@ -134,6 +135,13 @@ static bool must_fail(enum kind kind, int error)
 		return false;
 	number = atomic_fetch_add(&control->seen, 1) + 1;
 	n = atomic_load(&control->n);
+	if (atomic_load(&control->times) < 0) {
+		if (number == n) {
+			atomic_fetch_add(&control->failed, 1);
+			(void)kill(getpid(), SIGKILL);
+		}
+		return false;
+	}
 	if (number < n || number >= n + atomic_load(&control->times))
 		return false;
 	atomic_fetch_add(&control->failed, 1);

@@ -160,3 +160,40 @@ def test_keeps_nothing_of_a_body_that_was_cut(daemon, relay):
         lambda: daemon.api("/v1/status")[1]["store"]["bytes_used"] < 1000000,
         "the sweep")
     assert daemon.api("/v1/messages")[1]["messages"] == []
+
+
+def test_marks_nothing_that_was_killed_before_the_dot(daemon, relay):
+    """At each step of the way to the relay, which has not got the message."""
+    daemon.use_relay(relay, limits={"connections": 1,
+                                    "messages_per_connection": 1})
+    daemon.start()
+    for verb in ("CONNECT", "EHLO", "MAIL", "RCPT", "DATA"):
+        seen = len(relay.sessions)
+        gate = relay.hold(verb)
+        queue_id = daemon.send(f"Subject: {verb}\r\n\r\nhello\r\n")
+        relay.wait_for(lambda: len(relay.sessions) > seen and (
+            verb == "CONNECT" or any(
+                line.startswith(verb) for line in
+                relay.sessions[-1].commands)))
+        daemon.kill()
+        relay._gates.clear()
+        gate.set()
+        daemon.start()
+        message = daemon.wait_for_state(queue_id, "delivered")
+        assert message["recipients"][0]["maybe_duplicate"] is False, verb
+        assert [subject_of(m) for m in relay.messages].count(verb) == 1
+
+
+def test_keeps_every_slice_of_a_large_message(daemon, relay):
+    """Its slices were committed before the message was: none is missing."""
+    daemon.use_relay(relay)
+    daemon.start()
+    body = b"Subject: large\r\n\r\n" + (b"y" * 76 + b"\r\n") * 40000
+    gate = relay.hold("MAIL")
+    queue_id = daemon.send(body)
+    daemon.kill()
+    relay._gates.clear()
+    gate.set()
+    daemon.start()
+    daemon.wait_for_state(queue_id, "delivered")
+    assert relay.messages[-1].content.endswith(body[18:])
