@@ -112,17 +112,6 @@ const struct verdict *brake_lesson(struct refusal *ret_refusal,
 	return first;
 }
 
-bool brake_is_enough(struct refusal_run *run, const struct refusal *refusal)
-{
-	if (refusal->signature != run->signature)
-		run->count = 0;
-	run->signature = refusal->signature;
-	if (run->signature == 0)
-		return false;
-	return ++run->count >=
-	       (refusal->is_of_recipients ? BRAKE_RECIPIENTS : BRAKE_MESSAGES);
-}
-
 /* ----------------------------------------------------------------- streaks */
 
 static void add_one(uint32_t known[2], unsigned *count, uint32_t one)

@@ -49,14 +49,6 @@ const struct verdict *brake_lesson(struct refusal *ret_refusal,
                                    bool *ret_has_delivered,
                                    const struct settlement *settlement);
 
-/* What one assignment has met in a row; zero it at the start. */
-struct refusal_run {
-	uint64_t signature;
-	unsigned count;
-};
-/* After so many the rest waits for what the brake says of them. */
-bool brake_is_enough(struct refusal_run *run, const struct refusal *refusal);
-
 /* The same refusal in a row. */
 struct brake_streak {
 	uint64_t signature;

@@ -41,8 +41,7 @@ struct slot {
 	bool has_reconnected; /* for this part, free of charge */
 	bool has_renewed;     /* the secrets, for this part */
 	uint32_t sender;      /* of this part: a hash */
-	struct refusal_run refusals;
-	bool is_enough; /* of them: the brake is to hear of it first */
+	bool was_refused; /* the brake is to hear of that first */
 
 	/* The last result; its verdicts are with the attempt. */
 	bool is_stale;
@@ -125,8 +124,7 @@ void slot_assign_take(struct slot *slot, struct assignment *assignment)
 	slot->assignment = assignment;
 	slot->current = 0;
 	slot->forgotten = 0;
-	slot->refusals = (struct refusal_run){ 0 };
-	slot->is_enough = false;
+	slot->was_refused = false;
 	for (unsigned i = 0; i < assignment->part_count; i++)
 		assignment->parts[i].outcome = PART_NOT_TRIED;
 	if (assignment->is_expiring)
@@ -268,7 +266,7 @@ static void next_part(struct slot *slot)
 	struct workshop *workshop = slot->workshop;
 
 	while (slot->current < assignment->part_count &&
-	       assignment->fault.class == VERDICT_NONE && !slot->is_enough &&
+	       assignment->fault.class == VERDICT_NONE && !slot->was_refused &&
 	       !workshop->is_draining) {
 		if (slot->forgotten >> slot->current & 1) {
 			mark_gone(slot);
@@ -286,7 +284,7 @@ static void next_part(struct slot *slot)
 	go_home(slot);
 }
 
-/* The same refusal again and again: the rest waits for what the brake says. */
+/* A refusal: the rest waits for what the brake says of it. */
 static void note_refusal(struct slot *slot, unsigned index,
                          const struct settlement *settlement)
 {
@@ -303,8 +301,8 @@ static void note_refusal(struct slot *slot, unsigned index,
 		refusal->sender = slot->sender;
 		assignment->refusal = *verdict;
 	}
-	slot->is_enough = brake_is_enough(&slot->refusals, refusal) &&
-	                  assignment->relay->kind != RELAY_DIRECT;
+	slot->was_refused =
+	    verdict != NULL && assignment->relay->kind != RELAY_DIRECT;
 }
 
 /* Takes the verdicts to the committer; does not go on by itself. */

@@ -49,6 +49,20 @@ def test_one_submitter_is_held_and_the_others_go_on(braking, relay):
                "the rest")
 
 
+def test_what_is_under_way_with_the_third_is_one_message_a_connection(
+        daemon, relay):
+    relay.always(".", REFUSAL)
+    daemon.use_relay(relay, limits={"connections": 5})
+    daemon.start()
+    assert daemon.ctl("relay", "pause", "office").returncode == 0
+    submit_as(daemon, 4711, "bad@example.com", 40)
+    assert daemon.ctl("relay", "resume", "office").returncode == 0
+    wait_until(lambda: "event=brake" in daemon.log_text(), "the brake")
+    wait_until(lambda: daemon.api("/v1/status")[1]["messages"]["delivering"]
+               == 0, "the rest")
+    assert 3 <= states(daemon)["failed"] <= 2 + 5
+
+
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_a_submitter_stays_held_over_a_restart(braking, relay, how):
     relay.always("MAIL", lambda line: REFUSAL if "bad" in line else None)
