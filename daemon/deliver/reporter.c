@@ -30,7 +30,7 @@
 #define SUMMARIES_MAX 64
 
 /* Suspend stops the loop's clock, but not the queue's. */
-#define LOOK_MAX_MS 60000
+#define LOOK_MAX_MS 10000
 #define TROUBLE_MS  5000
 
 struct reporter {
