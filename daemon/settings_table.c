@@ -216,7 +216,10 @@ const struct settings_key settings_keys_main[] = {
 	  .sentence = "Each delay varies by so much, at random." },
 	{ "retry.expire", TYPE(time), SETTING(retry.expire_s), .initial = "5d",
 	  RANGE(60, YEAR_S),
-	  .sentence = "A message that is undelivered for so long expires." },
+	  .sentence = "A message that is undelivered for so long expires; but "
+	              "nothing does in the first hour after a start at which "
+	              "the clock is more than a day ahead of when relais last "
+	              "ran." },
 	{ "retry.warn", TYPE(time), SETTING(retry.warn_s), .initial = "4h",
 	  RANGE(0, YEAR_S),
 	  .sentence = "The sender hears of a delay after so long, with the "

@@ -142,7 +142,7 @@ static void decide_past_deadline(struct attempt *attempt)
 	struct verdict verdict;
 
 	verdict_local(&verdict, VERDICT_TEMPORARY, SCOPE_MESSAGE, PHASE_NAME,
-	              FAULT_NONE, "not sent any more");
+	              FAULT_NONE, "it is too late to send it");
 	attempt_decide_rest(attempt, &verdict);
 }
 
@@ -451,6 +451,7 @@ static bool decide(struct attempt *attempt, const struct roster_entry *entry,
 		.verdict = has_verdict ? &entry->verdict : fault,
 		.now_ms = (uint64_t)clock_wall_ms(),
 		.queue_now_ms = queue_now_ms,
+		.is_time_unsure = queue_is_time_unsure(attempt->queue),
 		.random = next_random(attempt),
 	};
 

@@ -79,7 +79,7 @@ static bool is_late(const struct settings *settings,
 	const struct message *message = question->message;
 	uint64_t warn_s = settings->retry.warn_s;
 
-	if (!decision->is_charged ||
+	if (!decision->is_charged || question->is_time_unsure ||
 	    (question->recipient->flags & RECIPIENT_DELAY_TOLD) != 0)
 		return false;
 	if (message->flags & MESSAGE_TELLS_DELAY) /* RFC 2852 4 */

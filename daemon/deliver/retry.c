@@ -11,10 +11,9 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 
-#include "queue_id.h"
+#include "queue/queue_time.h"
 #include "settings.h"
 
 /* RFC 1047: a slow filter behind the lost reply may still finish. */
@@ -70,7 +69,7 @@ void retry_decide(struct settlement_recipient *ret_decision,
 	case VERDICT_UNKNOWN:
 		break;
 	}
-	if (!is_for_next_transaction(question) &&
+	if (!is_for_next_transaction(question) && !question->is_time_unsure &&
 	    left_ms(settings, question) == 0) {
 		decide_expired(ret_decision, question);
 		return;
@@ -125,14 +124,11 @@ static bool is_first_of_part(const struct retry_question *question)
 	return true;
 }
 
-/* Since it was accepted, in queue time: setting the wall clock ages no mail. */
 uint64_t retry_age_ms(const struct retry_question *question)
 {
-	uint64_t accepted_ms = queue_id_time_ms(question->message->id);
-
-	return question->queue_now_ms > accepted_ms
-	           ? question->queue_now_ms - accepted_ms
-	           : 0;
+	return queue_time_age_ms(question->message->id,
+	                         question->message->submitted_ms,
+	                         question->queue_now_ms, question->now_ms);
 }
 
 /* Until a refusal for now is the last one; UINT64_MAX: it never is. */

@@ -6,6 +6,7 @@
 #ifndef RELAIS_DELIVER_RETRY_H
 #define RELAIS_DELIVER_RETRY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "queue/queue.h"
@@ -17,8 +18,9 @@ struct retry_question {
 	const struct message *message;
 	const struct message_recipient *recipient;
 	const struct verdict *verdict;
-	uint64_t now_ms;       /* wall: for the deadline */
+	uint64_t now_ms;       /* wall: for the deadline and the age */
 	uint64_t queue_now_ms; /* queue time: for the age and the due */
+	bool is_time_unsure;   /* so that nothing ends or is told by age */
 	uint32_t random;       /* for the jitter */
 };
 
@@ -34,8 +36,7 @@ void retry_decide(struct settlement_recipient *ret_decision,
                   const struct settings *settings,
                   const struct retry_question *question);
 
-/* How old the message is, in queue time: a wall clock that is set does not
- * matter. */
+/* How old the message is, as both clocks say: a wrong one ages no mail. */
 uint64_t retry_age_ms(const struct retry_question *question);
 
 #endif

@@ -41,7 +41,7 @@ struct slot {
 	bool has_reconnected; /* for this part, free of charge */
 	bool has_renewed;     /* the secrets, for this part */
 	uint32_t sender;      /* of this part: a hash */
-	bool was_refused; /* the brake is to hear of that first */
+	bool was_refused;     /* the brake is to hear of that first */
 
 	/* The last result; its verdicts are with the attempt. */
 	bool is_stale;

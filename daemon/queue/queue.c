@@ -322,6 +322,11 @@ uint64_t queue_time_ms(const struct queue *queue)
 	return queue_time_now_ms(&queue->ledger.time);
 }
 
+bool queue_is_time_unsure(const struct queue *queue)
+{
+	return queue_time_is_unsure(&queue->ledger.time);
+}
+
 uint64_t queue_last_progress_ms(const struct queue *queue)
 {
 	uint64_t work_ms = stalled_for_ms(queue);

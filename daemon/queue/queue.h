@@ -487,6 +487,8 @@ int queue_read_counts(struct queue_reader *reader, struct queue_counts *ret);
 
 /* Now, in queue time; any thread. */
 uint64_t queue_time_ms(const struct queue *queue);
+/* The clock leapt at the start (queue_time.h): nothing ends by its age now. */
+bool queue_is_time_unsure(const struct queue *queue);
 
 /* When the committer last made progress, CLOCK_BOOTTIME ms; any thread. */
 uint64_t queue_last_progress_ms(const struct queue *queue);

@@ -10,16 +10,31 @@
 #ifndef RELAIS_QUEUE_QUEUE_TIME_H
 #define RELAIS_QUEUE_QUEUE_TIME_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct queue_time {
 	uint64_t start_ms;
 	uint64_t boot_start_ms;
+	bool has_leapt; /* at the start, by more than a day */
 };
 
-/* seen_ms: the latest queue time in the store. */
+/* seen_ms: the latest queue time in the store; 0: none yet. */
 void queue_time_start(struct queue_time *time, uint64_t seen_ms);
 uint64_t queue_time_now_ms(const struct queue_time *time);
+
+/*
+ * Was relais off for long, or is the clock wrong until the time service has
+ * set it? For an hour nothing ends by its age.
+ */
+bool queue_time_is_unsure(const struct queue_time *time);
+
+/*
+ * How old what was given `id` is: as both clocks say. The wall clock does not
+ * count where it says that this comes yet.
+ */
+uint64_t queue_time_age_ms(uint64_t id, uint64_t submitted_ms, uint64_t now_ms,
+                           uint64_t wall_ms);
 
 /* Clocks as unsigned milliseconds. */
 uint64_t wall_now_ms(void);

@@ -153,9 +153,12 @@ static int judge_last_run(struct ledger *ledger, struct inflight *inflight,
 static uint64_t last_moment_ms(const struct ledger *ledger)
 {
 	uint64_t committed_ms = ledger->committed.committed_ms;
-	uint64_t booted_ms = wall_now_ms() - boot_now_ms();
+	uint64_t wall_ms = wall_now_ms(), boot_ms = boot_now_ms();
 
-	return booted_ms > committed_ms ? booted_ms : committed_ms;
+	/* A machine without a clock boots in 1970. */
+	if (wall_ms < boot_ms + committed_ms)
+		return committed_ms;
+	return wall_ms - boot_ms;
 }
 
 static int read_boot_id(char ret_boot_id[BOOT_ID_SIZE])

@@ -57,12 +57,14 @@ struct find {
 	unsigned count;
 };
 
+static int drop_what_is_old(struct retention *retention, struct ledger *ledger,
+                            unsigned jobs);
 static int purge_old(struct retention *retention, struct ledger *ledger,
                      unsigned jobs);
 static int purge_early(struct retention *retention, struct ledger *ledger);
 static int purge_late(struct retention *retention, struct ledger *ledger);
 static int purge_found(struct ledger *ledger, const struct find *find);
-static bool is_over(const struct ledger *ledger,
+static bool is_over(const struct ledger *ledger, uint64_t id,
                     const struct record_summary *summary);
 static int read_summary(struct ledger *ledger, uint64_t id,
                         struct record_summary *ret_summary);
@@ -108,18 +110,12 @@ int retention_run(struct retention *retention, struct ledger *ledger,
 	retention->is_busy = false;
 	if (jobs == 0 && store_count(ledger->txn, TABLE_IDEM) > 0)
 		r = idem_sweep(ledger, &retention->idem_hand, LOOKS_MAX);
-	if (r == 0)
-		r = purge_old(retention, ledger, jobs);
+	if (r == 0 && !queue_time_is_unsure(&ledger->time))
+		r = drop_what_is_old(retention, ledger, jobs);
 	if (r == 0)
 		r = purge_early(retention, ledger);
 	if (r == 0)
-		r = purge_late(retention, ledger);
-	if (r == 0)
 		r = release_holds(retention, ledger);
-	if (r == 0)
-		r = drop_bodies(retention, ledger);
-	if (r == 0)
-		r = trim_feed(ledger, jobs);
 	if (r == 0)
 		r = lanes_sweep(ledger, LANE_LOOKS_MAX);
 	if (r == 0)
@@ -127,15 +123,36 @@ int retention_run(struct retention *retention, struct ledger *ledger,
 	return r;
 }
 
+static int drop_what_is_old(struct retention *retention, struct ledger *ledger,
+                            unsigned jobs)
+{
+	int r;
+
+	r = purge_old(retention, ledger, jobs);
+	if (r == 0)
+		r = purge_late(retention, ledger);
+	if (r == 0)
+		r = drop_bodies(retention, ledger);
+	return r < 0 ? r : trim_feed(ledger, jobs);
+}
+
 /* ------------------------------------------------------ whole messages */
 
-static bool is_over(const struct ledger *ledger,
+static bool is_old(const struct ledger *ledger, uint64_t id,
+                   const struct record_summary *summary)
+{
+	return queue_time_age_ms(id, summary->submitted_ms, ledger->now_ms,
+	                         ledger->wall_ms) >=
+	       ledger->limits.keep_finished_ms;
+}
+
+/* An end that is yet to come was told by a clock that has been set since. */
+static bool is_over(const struct ledger *ledger, uint64_t id,
                     const struct record_summary *summary)
 {
-	return summary->ended_ms != 0 &&
-	       summary->submitted_ms + ledger->limits.keep_finished_ms <=
-	           ledger->wall_ms &&
-	       summary->ended_ms + DAY_MS <= ledger->wall_ms;
+	return summary->ended_ms != 0 && is_old(ledger, id, summary) &&
+	       (summary->ended_ms + DAY_MS <= ledger->wall_ms ||
+	        summary->ended_ms > ledger->wall_ms);
 }
 
 static int note_late(struct ledger *ledger, uint64_t id)
@@ -171,11 +188,9 @@ static int purge_old(struct retention *retention, struct ledger *ledger,
 
 		if (record_peek(summary, row.data, row.len) < 0) {
 			late[late_count++] = id;
-		} else if (is_over(ledger, summary)) {
+		} else if (is_over(ledger, id, summary)) {
 			find.ids[find.count++] = id;
-		} else if (summary->submitted_ms +
-		               ledger->limits.keep_finished_ms >
-		           ledger->wall_ms) {
+		} else if (!is_old(ledger, id, summary)) {
 			break;
 		} else {
 			late[late_count++] = id;
@@ -284,7 +299,8 @@ static int purge_late(struct retention *retention, struct ledger *ledger)
 		if (found == -ENOENT)
 			*summary = (struct record_summary){ 0 };
 		if (found == -ENOENT ||
-		    (found == 0 && is_over(ledger, summary)))
+		    (found == 0 &&
+		     is_over(ledger, retention->late_after, summary)))
 			find.ids[find.count++] = retention->late_after;
 		r = store_cursor_next(cursor, &key, NULL);
 	}

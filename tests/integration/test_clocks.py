@@ -113,6 +113,30 @@ def test_a_wall_clock_that_jumps_in_trouble_changes_no_pause(
     assert len(relay.sessions) == 1
 
 
+def test_a_clock_that_is_years_ahead_at_boot_ends_no_mail(
+        daemon, relay, clock):
+    """Until the time service has set it; nor is it told any later."""
+    relay.always("CONNECT", DOWN)
+    daemon.use_relay(relay)
+    clock.start()
+    ids = [daemon.send(), daemon.send(mail=["BY=36000;R"])]
+    daemon.wait_for_relay("open")
+    for wall, boot in ((3650 * DAY, 0), (3 * HOUR, 3 * HOUR)):
+        sessions = len(relay.sessions)
+        if boot == 0:
+            clock.restart(wall)
+        else:
+            clock.shift(wall, boot)
+        relay.wait_for(lambda: len(relay.sessions) > sessions)
+        daemon.wait_for_relay("open")
+    relay.heal()
+    clock.sleep(HOUR)
+    for queue_id in ids:
+        message = daemon.wait_for_state(queue_id, "delivered")
+        assert {e["event"] for e in message["timeline"]} <= {
+            "accepted", "deferred", "delivered"}
+
+
 # -------------------------------------------------------------------- patience
 
 

@@ -225,6 +225,58 @@ static void purges_what_ended_long_ago(void **state)
 	assert_int_equal(counts.messages[MESSAGE_FAILED], 0);
 }
 
+/* A new process, without the end that a clean one would be. */
+static void start_again(struct fixture *f)
+{
+	queue_reader_free(f->reader);
+	queue_free(f->queue);
+	retention_free(retention);
+	fixture_open(f);
+	limits_of_settings(f);
+	assert_int_equal(queue_reader_new(&f->reader, f->queue), 0);
+	retention = retention_new();
+}
+
+static void a_clock_that_is_wrong_for_a_while_costs_no_history(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t old = submit(f, NULL), future;
+
+	end(f, old, RECIPIENT_FAILED);
+	pass(HOUR_MS);
+	wall_ms += (int64_t)(3650 * DAY_MS);
+	start_again(f);
+	future = submit(f, NULL);
+	end(f, future, RECIPIENT_DELIVERED);
+	pass(HOUR_MS / 2);
+	tidy(f, 0);
+	/* The time service has set it. */
+	wall_ms -= (int64_t)(3650 * DAY_MS);
+	pass(DAY_MS);
+	tidy(f, 0);
+	assert_true(is_there(f, old) && is_there(f, future));
+	assert_int_equal(rows(f, TABLE_BODY), 1);
+	/* And all goes in its time, what came in the future, too. */
+	pass(14 * DAY_MS);
+	tidy(f, 0);
+	assert_int_equal(rows(f, TABLE_MSG), 0);
+}
+
+/* The power was cut, and the machine boots in 1970: as old as it is up. */
+static void doubts_nothing_that_comes_without_a_clock(void **state)
+{
+	struct fixture *f = *state;
+	char path[80];
+
+	(void)submit(f, NULL);
+	snprintf(path, sizeof(path), "%s/inflight", f->directory);
+	assert_int_equal(unlink(path), 0);
+	wall_ms = boot_ms - 1;
+	start_again(f);
+	assert_true(f->queue->ledger.doubt_ms != 0);
+	assert_true(f->queue->ledger.doubt_ms <= queue_time_ms(f->queue));
+}
+
 static void purges_few_only_when_idle(void **state)
 {
 	struct fixture *f = *state;
@@ -475,6 +527,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(purges_what_ended_long_ago),
+		TEST(a_clock_that_is_wrong_for_a_while_costs_no_history),
+		TEST(doubts_nothing_that_comes_without_a_clock),
 		TEST(purges_few_only_when_idle),
 		TEST(lets_history_give_way_when_half_full),
 		TEST(drops_bodies_of_failed_mail_in_time),

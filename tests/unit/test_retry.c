@@ -86,6 +86,37 @@ static void ends_delivered_and_charges_the_attempt(void **state)
 	assert_false(f.decision.is_maybe_duplicate);
 }
 
+static void ages_by_the_smaller_of_both_clocks(void **state)
+{
+	(void)state;
+	grow_old(6 * DAY);
+	/* At the start the wall clock was years ahead, and queue time is. */
+	f.question.queue_now_ms += 3650 * DAY;
+	f.question.now_ms = SUBMITTED + HOUR;
+	assert_true(decide_delay() > 0);
+	/* It was set forward while relais ran. */
+	f.question.queue_now_ms = ACCEPTED + HOUR;
+	f.question.now_ms = SUBMITTED + 3650 * DAY;
+	assert_true(decide_delay() > 0);
+	/* Accepted in a future that was none: queue time tells. */
+	f.question.queue_now_ms = ACCEPTED + 6 * DAY;
+	f.question.now_ms = SUBMITTED - 3650 * DAY;
+	retry_decide(&f.decision, &f.settings, &f.question);
+	assert_int_equal(f.decision.state, RECIPIENT_EXPIRED);
+}
+
+static void ends_nothing_by_a_clock_that_has_leapt(void **state)
+{
+	(void)state;
+	grow_old(6 * DAY);
+	f.message.deadline_ms = SUBMITTED + DAY;
+	f.question.is_time_unsure = true;
+	assert_true(decide_delay() > 0);
+	f.question.is_time_unsure = false;
+	retry_decide(&f.decision, &f.settings, &f.question);
+	assert_int_equal(f.decision.state, RECIPIENT_EXPIRED);
+}
+
 static void fails_what_is_permanent(void **state)
 {
 	(void)state;
@@ -294,6 +325,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup(name, set_up)
 	const struct CMUnitTest tests[] = {
 		TEST(ends_delivered_and_charges_the_attempt),
+		TEST(ages_by_the_smaller_of_both_clocks),
+		TEST(ends_nothing_by_a_clock_that_has_leapt),
 		TEST(fails_what_is_permanent),
 		TEST(backs_off_from_first_by_factor_to_maximum),
 		TEST(jitters_both_ways_but_never_below_the_first_step),
