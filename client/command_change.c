@@ -61,7 +61,7 @@ int command_hold(struct invocation *invocation)
 
 int command_release(struct invocation *invocation)
 {
-	static const struct wording change = { "release", "on its way again",
+	static const struct wording change = { "release", "released",
 		                               "on its way already" };
 
 	return change_all(invocation, &change);

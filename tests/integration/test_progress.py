@@ -55,7 +55,7 @@ def test_bulk_changes_say_how_far_they_are(full):
     assert re.search(r"\r[0-9,]+ messages\x1b\[K", shown) and is_gone(shown)
     done = full.ctl("release", "--all", "--yes")
     assert done.returncode == 0 and done.stderr == b""
-    assert done.stdout == b"1,000 messages: on its way again.\n"
+    assert done.stdout == b"1,000 messages: released.\n"
 
 
 def test_a_backup_says_how_far_it_is(full, directory):

@@ -278,6 +278,9 @@ def test_waiting_mail_follows_a_new_default(daemon, relay, dead_port):
     assert "rerouted" in events
     moved, = [e for e in message["timeline"] if e["event"] == "rerouted"]
     assert moved["text"] == "to second"
+    wait_until(lambda: daemon.api("/v1/status")[1]["routing"] == {
+        "state": "settled", "looked_at": 20, "of": 20, "moved": 20},
+        lambda: str(daemon.api("/v1/status")[1]["routing"]))
 
 
 def test_waiting_mail_follows_the_rules(daemon, relay, dead_port):
