@@ -11,6 +11,7 @@
 #include "queue/hash.h"
 #include "queue/route.h"
 #include "receive/octets.h"
+#include "receive/outbox.h"
 #include "runtime/xalloc.h"
 
 /* Most messages fit the first chunk; it grows to a whole piece when not. */
@@ -412,7 +413,7 @@ static void post_submission(struct intake *intake)
 	intake->chunk_bytes = 0;
 	intake->room_bytes = 0;
 	intake->body_id = 0;
-	queue_post_take(intake->terms.queue, &submission->job);
+	outbox_add_take(intake->terms.outbox, &submission->job);
 }
 
 static void on_submission_done(struct letter *letter)

@@ -18,10 +18,12 @@
 #include "queue/queue.h"
 
 struct memory_budget;
+struct outbox;
 
 /* Where an intake tells its session something; letters come by way of it. */
 struct intake_owner {
 	struct queue *queue;
+	struct outbox *outbox;
 	struct mailbox *home;
 	struct memory_budget *budget;
 	uint32_t uid; /* the submitter, and what it may have */

@@ -13,6 +13,7 @@
 
 #include "receive/handover.h"
 #include "receive/listener.h"
+#include "receive/outbox.h"
 #include "receive/session.h"
 #include "receive/visit.h"
 #include "runtime/log.h"
@@ -76,6 +77,9 @@ int receiver_new(struct receiver **ret_receiver, struct loop *loop,
 	if (receiver->drain_timer == NULL)
 		goto out;
 	r = mailbox_new(&host->home, loop);
+	if (r < 0)
+		goto out;
+	r = outbox_new(&host->outbox, host->base, queue);
 	if (r < 0)
 		goto out;
 	r = admission_new(&host->admission);
@@ -295,6 +299,7 @@ void receiver_free(struct receiver *receiver)
 	free_listeners(receiver);
 	if (receiver->drain_timer != NULL)
 		event_free(receiver->drain_timer);
+	outbox_free(receiver->host.outbox);
 	admission_free(receiver->host.admission);
 	waiters_free(receiver->host.waiters);
 	queue_reader_free(receiver->host.reader);

@@ -21,6 +21,7 @@
 
 struct event;
 struct event_base;
+struct outbox;
 struct session;
 struct smtp_server;
 
@@ -35,6 +36,7 @@ LIST_HEAD(visit_list, visit);
 struct session_host {
 	struct event_base *base;
 	struct queue *queue;
+	struct outbox *outbox;
 	struct mailbox *home;
 	struct memory_budget budget;
 	struct admission *admission;

@@ -89,6 +89,7 @@ int transaction_init(struct transaction *transaction)
 
 	transaction->intake_owner = (struct intake_owner){
 		.queue = host->queue,
+		.outbox = host->outbox,
 		.home = host->home,
 		.budget = &host->budget,
 		.uid = transaction->peer->uid,
