@@ -66,7 +66,6 @@ static void copy_message(struct message *into, const struct message *from)
 	into->submitted_ms = (uint64_t)clock_wall_ms();
 	into->header_len = from->header_len;
 	into->size = from->size;
-	memcpy(into->body_hash, from->body_hash, sizeof(into->body_hash));
 	into->sender = message_dup_text(into, from->sender);
 	into->envelope_id = message_dup_text(into, from->envelope_id);
 	into->tag = message_dup_text(into, from->tag);

@@ -71,7 +71,7 @@ void hash_update(struct hash *hash, const void *data, size_t len)
 {
 	const unsigned char *at = data;
 	size_t held = hash->total % 8;
-	uint64_t v[4]; /* in registers: this is what a large message costs */
+	uint64_t v[4]; /* in registers */
 
 	hash->total += len;
 	if (held > 0) {

@@ -177,10 +177,8 @@ struct message {
 	uint64_t report_ms;     /* queue time its report is due; 0: none owed */
 	uint16_t crashes;       /* of ours with it in hand, in a row */
 	uint64_t header_len;    /* octets of the header block, CRLFs included */
-	uint64_t size; /* octets of header block, empty line and body */
-	/* SHA-256 over header block and body, cut; all zero: not known */
-	unsigned char body_hash[16];
-	const char *sender;      /* "" is the null sender */
+	uint64_t size;      /* octets of header block, empty line and body */
+	const char *sender; /* "" is the null sender */
 	const char *envelope_id; /* ENVID decoded; these six may be NULL */
 	const char *tag;
 	const char *key;

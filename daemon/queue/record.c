@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "queue/hash.h"
 #include "queue/pack.h"
 
 /* timeline entries: bits of one number */
@@ -79,6 +80,9 @@ int record_encode_recipient(struct record *record,
 	return pack_end(&packer);
 }
 
+/* Of the body, in records that were written once; nobody asks for it. */
+static const unsigned char no_hash[HASH_SIZE];
+
 /* record_peek() reads the first ones again, up to the size. */
 #define NUMBERS_BEFORE_SIZE 5 /* from gid on */
 static void pack_head(struct packer *packer, const struct message *message)
@@ -98,7 +102,7 @@ static void pack_head(struct packer *packer, const struct message *message)
 	pack_number(packer, message->hold_until_ms);
 	pack_number(packer, message->header_len);
 	pack_number(packer, message->size);
-	pack_bytes(packer, message->body_hash, sizeof(message->body_hash));
+	pack_bytes(packer, no_hash, sizeof(no_hash));
 	pack_number(packer, message->next_part);
 	pack_number(packer, message->relay);
 	pack_number(packer, message->report_ms);
@@ -279,6 +283,8 @@ int record_peek(struct record_summary *ret_summary, const void *bytes,
 
 static void unpack_head(struct unpacker *unpacker, struct message *message)
 {
+	unsigned char ignored[HASH_SIZE];
+
 	if (unpack_number(unpacker, UINT64_MAX) != RECORD_VERSION)
 		unpacker->is_bad = true;
 	message->state =
@@ -298,7 +304,7 @@ static void unpack_head(struct unpacker *unpacker, struct message *message)
 	message->hold_until_ms = unpack_number(unpacker, UINT64_MAX);
 	message->header_len = unpack_number(unpacker, UINT64_MAX);
 	message->size = unpack_number(unpacker, UINT64_MAX);
-	unpack_bytes(unpacker, message->body_hash, sizeof(message->body_hash));
+	unpack_bytes(unpacker, ignored, sizeof(ignored));
 	message->next_part = (uint16_t)unpack_number(unpacker, UINT16_MAX);
 	message->relay = (uint32_t)unpack_number(unpacker, UINT32_MAX);
 	message->report_ms = unpack_number(unpacker, UINT64_MAX);

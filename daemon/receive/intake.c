@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "clock.h"
-#include "queue/hash.h"
 #include "queue/route.h"
 #include "receive/octets.h"
 #include "receive/outbox.h"
@@ -35,7 +34,6 @@ struct intake {
 	uint64_t body_bytes;
 	uint64_t declared_bytes;
 	size_t line_octets;
-	struct hash hash; /* of what goes in slices */
 
 	/* what has gone to the store */
 	bool is_uploading;
@@ -255,12 +253,6 @@ static struct body_chunk *take_chunks(struct intake *intake, bool is_all,
 	return first;
 }
 
-static void hash_chunks(struct intake *intake, const struct body_chunk *chunk)
-{
-	for (; chunk != NULL; chunk = chunk->next)
-		hash_update(&intake->hash, chunk->data, chunk->len);
-}
-
 static void post_slice(struct intake *intake, bool is_all)
 {
 	struct flying_upload *flying = xcalloc(1, sizeof(*flying));
@@ -276,14 +268,11 @@ static void post_slice(struct intake *intake, bool is_all)
 	upload->chunks = take_chunks(intake, is_all, &flying->bytes);
 	if (!intake->is_sliced) {
 		intake->is_sliced = true;
-		hash_init(&intake->hash);
-		hash_update(&intake->hash, intake->header, intake->header_len);
 		upload->header = intake->header;
 		upload->header_len = intake->header_len;
 		flying->bytes += intake->header_len;
 		intake->header = NULL;
 	}
-	hash_chunks(intake, upload->chunks);
 	intake->is_uploading = true;
 	intake->letters++;
 	flying->intake = intake;
@@ -352,19 +341,6 @@ static void set_dues(const struct intake *intake, struct submission *submission)
 		    release_ms - now_ms + queue_time_ms(intake->terms.queue);
 }
 
-/* Only a key ever asks whether it stands for the same bytes. */
-static void take_hash(struct intake *intake, struct message *message)
-{
-	if (message->key == NULL)
-		return;
-	if (!intake->is_sliced) {
-		hash_init(&intake->hash);
-		hash_update(&intake->hash, intake->header, intake->header_len);
-		hash_chunks(intake, intake->first);
-	}
-	hash_final(&intake->hash, message->body_hash);
-}
-
 /* Posts the rest of a sliced body first, and comes again when it is stored. */
 static void post_submission(struct intake *intake)
 {
@@ -400,7 +376,6 @@ static void post_submission(struct intake *intake)
 		return;
 	}
 	flying->bytes = intake->room_bytes;
-	take_hash(intake, submission->message);
 	if (!intake->is_sliced) {
 		submission->header = intake->header;
 		submission->header_len = intake->header_len;
