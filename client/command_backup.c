@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "ask.h"
+#include "file_sync.h"
 #include "http.h"
 #include "json.h"
 #include "progress.h"
@@ -47,6 +48,8 @@ int command_backup(struct invocation *invocation)
 		r = -errno;
 	if (r == 0 && rename(draft, path) < 0)
 		r = -errno;
+	if (r == 0)
+		r = file_sync_folder(path);
 	if (r < 0) {
 		if (fd >= 0)
 			(void)unlink(draft);
