@@ -6,30 +6,121 @@
 #include "control/handlers.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "control/control_internal.h"
 #include "control/order.h"
 #include "control/request.h"
+#include "deliver/breaker.h"
 #include "deliver/scheduler.h"
+#include "providers.h"
 #include "settings.h"
 
+/* What the query asks for; all that is given must hold. */
+struct relay_filter {
+	const char *state, *provider, *word; /* NULL: any */
+	bool has_enabled, is_enabled;
+};
+
+static int read_filter(struct request *request, struct relay_filter *filter);
+static bool is_wanted(const struct request *request,
+                      const struct relay_filter *filter,
+                      const struct relay_settings *relay);
 static const struct relay_settings *find_relay(struct request *request);
 
 void relays_list(struct request *request)
 {
 	const struct settings *settings = request->settings;
 	struct emitter *emit = &request->emit;
+	struct relay_filter filter;
 	struct shape_view view;
 	size_t i;
 
+	if (read_filter(request, &filter) < 0)
+		return;
 	request_view(request, &view);
 	emit_object(emit, NULL);
 	emit_array(emit, "relays");
 	for (i = 0; i < settings->relay_count; i++)
-		shape_relay(emit, NULL, &settings->relays[i], &view);
+		if (is_wanted(request, &filter, &settings->relays[i]))
+			shape_relay(emit, NULL, &settings->relays[i], &view);
 	emit_end(emit);
 	emit_end(emit);
 	request_reply(request, 200);
+}
+
+static bool is_state(const char *word)
+{
+	unsigned state;
+
+	for (state = BREAKER_CLOSED; state <= BREAKER_PAUSED; state++)
+		if (strcmp(word,
+		           breaker_state_name((enum breaker_state)state)) ==
+		    0)
+			return true;
+	return false;
+}
+
+/* -1: the request is answered */
+static int read_filter(struct request *request, struct relay_filter *filter)
+{
+	const char *enabled = request_query(request, "enabled");
+
+	*filter = (struct relay_filter){
+		.state = request_query(request, "state"),
+		.provider = request_query(request, "provider"),
+		.word = request_query(request, "word"),
+		.has_enabled = enabled != NULL,
+		.is_enabled = enabled && strcmp(enabled, "true") == 0,
+	};
+	if (filter->state && !is_state(filter->state))
+		request_fail(request, 400, "bad_query", NULL,
+		             "there is no state `%s`; expected closed, open, "
+		             "half-open, held or paused",
+		             filter->state);
+	else if (enabled && !filter->is_enabled &&
+	         strcmp(enabled, "false") != 0)
+		request_fail(request, 400, "bad_query", NULL,
+		             "enabled: expected true or false");
+	else
+		return 0;
+	return -1;
+}
+
+/* In what relaisctl relay list shows of it, too. */
+static bool has_word(const struct relay_settings *relay, const char *word)
+{
+	const char *const texts[] = {
+		relay->name,     relay->description,
+		relay->host,     relay->provider ? relay->provider->id : NULL,
+		relay->username, relay->from.address,
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (texts[i] && strcasestr(texts[i], word))
+			return true;
+	return false;
+}
+
+static bool is_wanted(const struct request *request,
+                      const struct relay_filter *filter,
+                      const struct relay_settings *relay)
+{
+	const struct relay_status *status =
+	    shape_relay_status(request->scheduler, relay->id);
+	enum breaker_state state = status ? status->state : BREAKER_CLOSED;
+
+	if (filter->state &&
+	    strcmp(filter->state, breaker_state_name(state)) != 0)
+		return false;
+	if (filter->provider &&
+	    (!relay->provider ||
+	     strcmp(filter->provider, relay->provider->id) != 0))
+		return false;
+	if (filter->has_enabled && filter->is_enabled != relay->enabled)
+		return false;
+	return !filter->word || has_word(relay, filter->word);
 }
 
 void relays_show(struct request *request)

@@ -468,6 +468,14 @@ def test_relaisctl_finds_filters_and_sorts_relays(daemon, relay):
     assert names("--sort", "port") == ["a", "b", "c"]
     result = daemon.ctl("relay", "list", "--json", "--filter", "state=disabled")
     assert '"name":"c"' in result.stdout.decode()
+    found = lambda query: [  # noqa: E731
+        relay["name"] for relay in daemon.api("/v1/relays?" + query)[1]["relays"]]
+    assert found("word=GMAIL") == ["b"]
+    assert found("enabled=false") == ["c"]
+    assert found("provider=gmail&state=closed&enabled=true") == ["b"]
+    assert found("state=held") == []
+    for query in "state=works", "enabled=yes":
+        assert daemon.api("/v1/relays?" + query)[0] == 400
     assert daemon.ctl("relay", "list", "nothing").returncode == 1
     assert daemon.ctl("relay", "list", "--sort", "x").returncode == 64
     result = daemon.ctl("relay", "list", "--filter", "state=broken")
