@@ -33,7 +33,7 @@ static struct {
 
 static struct command_helper *helper;
 
-/* The boot clock, which queue time follows, is so far ahead. */
+/* The clocks of days, both, are so far ahead. */
 static _Atomic int64_t ahead_ms;
 
 static int64_t read_clock_us(clockid_t id)
@@ -46,7 +46,7 @@ static int64_t read_clock_us(clockid_t id)
 
 static int64_t wall_ms(void)
 {
-	return read_clock_us(CLOCK_REALTIME) / 1000;
+	return read_clock_us(CLOCK_REALTIME) / 1000 + atomic_load(&ahead_ms);
 }
 
 static int64_t boottime_ms(void)
