@@ -165,8 +165,12 @@ static enum relais_result send_chunk(struct dialogue *dialogue,
 	struct iovec iov[2];
 	int r;
 
-	r = buffer_appendf(commands, "BDAT %zu%s\r\n", len,
-	                   is_last ? " LAST" : "");
+	r = buffer_append_string(commands, "BDAT ");
+	if (r == 0)
+		r = buffer_append_number(commands, len);
+	if (r == 0)
+		r = buffer_append_string(commands,
+		                         is_last ? " LAST\r\n" : "\r\n");
 	if (r < 0)
 		return lose(dialogue, r, answer);
 	iov[0] = (struct iovec){ commands->data, commands->len };

@@ -238,11 +238,15 @@ static int append_mail(struct buffer *out,
 	const struct smtp_capabilities *smtp = &offers->smtp;
 	int r;
 
-	r = buffer_appendf(out, "MAIL FROM:<%s>",
-	                   envelope->sender ? envelope->sender : "");
+	r = buffer_append_strings(out, "MAIL FROM:<",
+	                          envelope->sender ? envelope->sender : "", ">",
+	                          NULL);
 	if (r == 0 && size_bytes > 0 &&
-	    smtp_capabilities_have(smtp, SMTP_EXT_SIZE))
-		r = buffer_appendf(out, " SIZE=%" PRIu64, size_bytes);
+	    smtp_capabilities_have(smtp, SMTP_EXT_SIZE)) {
+		r = buffer_append_string(out, " SIZE=");
+		if (r == 0)
+			r = buffer_append_number(out, size_bytes);
+	}
 	if (r == 0 && smtp_capabilities_have(smtp, SMTP_EXT_8BITMIME))
 		r = buffer_append_string(
 		    out, envelope->is_7bit ? " BODY=7BIT" : " BODY=8BITMIME");
@@ -318,11 +322,8 @@ int envelope_append(struct buffer *out, const struct relais_envelope *envelope,
 
 	r = append_mail(out, envelope, offers, size_bytes, key);
 	for (size_t i = 0; i < envelope->recipient_count && r == 0; i++) {
-		r = buffer_append_string(out, "RCPT TO:<");
-		if (r == 0)
-			r = buffer_append_string(out, envelope->recipients[i]);
-		if (r == 0)
-			r = buffer_append_string(out, ">");
+		r = buffer_append_strings(out, "RCPT TO:<",
+		                          envelope->recipients[i], ">", NULL);
 		if (r == 0 && envelope->notify && has_dsn)
 			r = append_notify(out, envelope->notify);
 		if (r == 0)
@@ -341,9 +342,7 @@ static int append_notify(struct buffer *out, unsigned notify)
 	for (size_t i = 0; i < COUNT(names) && r == 0; i++) {
 		if (!(notify & 1u << i))
 			continue;
-		r = buffer_append_string(out, before);
-		if (r == 0)
-			r = buffer_append_string(out, names[i]);
+		r = buffer_append_strings(out, before, names[i], NULL);
 		before = ",";
 	}
 	return r;

@@ -58,6 +58,30 @@ int buffer_append_string(struct buffer *buffer, const char *string)
 	return buffer_append(buffer, string, strlen(string));
 }
 
+int buffer_append_strings(struct buffer *buffer, ...)
+{
+	const char *string;
+	va_list strings;
+	int r = 0;
+
+	va_start(strings, buffer);
+	while (r == 0 && (string = va_arg(strings, const char *)) != NULL)
+		r = buffer_append_string(buffer, string);
+	va_end(strings);
+	return r;
+}
+
+int buffer_append_number(struct buffer *buffer, uint64_t number)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do
+		digits[--at] = (char)('0' + number % 10);
+	while ((number /= 10) > 0);
+	return buffer_append(buffer, digits + at, sizeof(digits) - at);
+}
+
 int buffer_appendf(struct buffer *buffer, const char *format, ...)
 {
 	va_list args;

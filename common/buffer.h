@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct buffer {
 	/* First byte of the contents; NULL while nothing was allocated. */
@@ -39,6 +40,10 @@ void buffer_done(struct buffer *buffer);
 
 int buffer_append(struct buffer *buffer, const void *data, size_t len);
 int buffer_append_string(struct buffer *buffer, const char *string);
+/* One behind the other, up to a NULL; for what is too frequent for printf(). */
+int buffer_append_strings(struct buffer *buffer, ...) __attribute__((sentinel));
+/* In decimal. */
+int buffer_append_number(struct buffer *buffer, uint64_t number);
 int buffer_appendf(struct buffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 int buffer_appendv(struct buffer *buffer, const char *format, va_list args)

@@ -2,22 +2,31 @@
 
 #include "smtp/answer.h"
 
-#include <stdio.h>
 #include <string.h>
+
+static char *add_text(char *at, const char *end, const char *text);
 
 void smtp_answer_format(struct smtp_answer answer, char out[SMTP_ANSWER_SIZE])
 {
-	size_t len;
-	int n;
+	const char *end = out + SMTP_ANSWER_SIZE - sizeof("\r\n");
+	char *at = out;
 
-	n = snprintf(out, SMTP_ANSWER_SIZE - 2, "%03d %s%s%s", answer.code,
-	             answer.enhanced ? answer.enhanced : "",
-	             answer.enhanced ? " " : "", answer.text);
-	len = n < 0 ? 0 : strlen(out);
-	/* No value in a text can make a second line of it. */
-	for (size_t i = 0; i < len; i++) {
-		if (out[i] < ' ' || out[i] > '~')
-			out[i] = '?';
+	*at++ = (char)('0' + answer.code / 100);
+	*at++ = (char)('0' + answer.code / 10 % 10);
+	*at++ = (char)('0' + answer.code % 10);
+	*at++ = ' ';
+	if (answer.enhanced) {
+		at = add_text(at, end, answer.enhanced);
+		at = add_text(at, end, " ");
 	}
-	memcpy(out + len, "\r\n", 3);
+	at = add_text(at, end, answer.text);
+	memcpy(at, "\r\n", sizeof("\r\n"));
+}
+
+/* No value in a text can make a second line of it. */
+static char *add_text(char *at, const char *end, const char *text)
+{
+	for (; *text && at < end; text++)
+		*at++ = (char)(*text < ' ' || *text > '~' ? '?' : *text);
+	return at;
 }

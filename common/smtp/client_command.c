@@ -19,9 +19,12 @@ int client_command_mail(struct buffer *out, const char *sender,
 	unsigned offered = capabilities->extensions;
 	int r;
 
-	r = buffer_appendf(out, "MAIL FROM:<%s>", sender);
-	if (r == 0 && params->size_bytes && (offered & SMTP_EXT_SIZE))
-		r = buffer_appendf(out, " SIZE=%" PRIu64, params->size_bytes);
+	r = buffer_append_strings(out, "MAIL FROM:<", sender, ">", NULL);
+	if (r == 0 && params->size_bytes && (offered & SMTP_EXT_SIZE)) {
+		r = buffer_append_string(out, " SIZE=");
+		if (r == 0)
+			r = buffer_append_number(out, params->size_bytes);
+	}
 	if (r == 0 && params->body == SMTP_BODY_8BITMIME &&
 	    (offered & SMTP_EXT_8BITMIME))
 		r = buffer_append_string(out, " BODY=8BITMIME");
@@ -48,7 +51,7 @@ static int append_dsn(struct buffer *out, const struct smtp_mail_params *params)
 	else if (params->ret == SMTP_RET_HDRS)
 		r = buffer_append_string(out, " RET=HDRS");
 	if (r == 0 && params->envid)
-		r = buffer_appendf(out, " ENVID=%s", params->envid);
+		r = buffer_append_strings(out, " ENVID=", params->envid, NULL);
 	return r;
 }
 
@@ -70,16 +73,17 @@ int client_command_rcpt(struct buffer *out,
 	const char *separator = " NOTIFY=";
 	int r;
 
-	r = buffer_appendf(out, "RCPT TO:<%s>", recipient->address);
+	r = buffer_append_strings(out, "RCPT TO:<", recipient->address, ">",
+	                          NULL);
 	for (size_t i = 0; has_dsn && i < sizeof words / sizeof words[0]; i++) {
 		if (r == 0 && (params->notify & words[i].flag)) {
-			r = buffer_appendf(out, "%s%s", separator,
-			                   words[i].name);
+			r = buffer_append_strings(out, separator, words[i].name,
+			                          NULL);
 			separator = ",";
 		}
 	}
 	if (r == 0 && has_dsn && params->orcpt)
-		r = buffer_appendf(out, " ORCPT=%s", params->orcpt);
+		r = buffer_append_strings(out, " ORCPT=", params->orcpt, NULL);
 	if (r == 0)
 		r = buffer_append(out, "\r\n", 2);
 	return r;

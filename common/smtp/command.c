@@ -70,8 +70,11 @@ enum smtp_verb smtp_command_verb(const char *line, size_t len,
 	*ret_argument_len = len;
 
 	for (size_t i = 0; i < VERB_COUNT; i++) {
-		if (strlen(verbs[i].name) == verb_len &&
-		    strncasecmp(verbs[i].name, line, verb_len) == 0)
+		const char *name = verbs[i].name;
+
+		if (verb_len > 0 && (*line & ~0x20) == *name &&
+		    strlen(name) == verb_len &&
+		    strncasecmp(name, line, verb_len) == 0)
 			return verbs[i].verb;
 	}
 	return SMTP_VERB_UNKNOWN;

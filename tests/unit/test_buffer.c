@@ -146,6 +146,30 @@ static void arena_refuses_to_exceed_its_limit(void **state)
 	arena_done(&arena);
 }
 
+static void strings_and_numbers_follow_each_other(void **state)
+{
+	struct buffer buffer;
+	char *text;
+
+	(void)state;
+	buffer_init(&buffer, 64);
+	assert_int_equal(buffer_append_strings(&buffer, NULL), 0);
+	assert_int_equal(buffer_append_strings(&buffer, "a", "", "bc ", NULL),
+	                 0);
+	assert_int_equal(buffer_append_number(&buffer, 0), 0);
+	assert_int_equal(buffer_append_number(&buffer, 10), 0);
+	assert_int_equal(buffer_append_string(&buffer, " "), 0);
+	assert_int_equal(buffer_append_number(&buffer, UINT64_MAX), 0);
+	assert_int_equal(buffer_take(&buffer, &text, NULL), 0);
+	assert_string_equal(text, "abc 010 18446744073709551615");
+	free(text);
+
+	buffer_init(&buffer, 4);
+	assert_int_equal(buffer_append_strings(&buffer, "abc", "de", "f", NULL),
+	                 -EMSGSIZE);
+	buffer_done(&buffer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -154,6 +178,7 @@ int main(void)
 		cmocka_unit_test(stays_right_when_used_as_a_queue),
 		cmocka_unit_test(does_not_grow_while_as_much_is_consumed),
 		cmocka_unit_test(hands_its_contents_over_as_a_string),
+		cmocka_unit_test(strings_and_numbers_follow_each_other),
 		cmocka_unit_test(arena_keeps_its_texts_until_it_is_reset),
 		cmocka_unit_test(arena_refuses_to_exceed_its_limit),
 	};
