@@ -10,6 +10,9 @@
  */
 #define ENCODER_WINDOW 16384
 
+/* A NUL is looked for so far ahead, not in each line. */
+#define NUL_WINDOW 1024
+
 struct stop_at {
 	/* a dot behind a CRLF */
 	bool dot;
@@ -23,6 +26,8 @@ static size_t decode_special(struct dot_decoder *decoder, const char *data,
 static size_t plain_prefix(const char *data, size_t len,
                            const struct stop_at *stop_at,
                            enum dot_position *position);
+static const char *skip_to_nul(const char *at, const char *stop,
+                               const char *end);
 static size_t drain(struct dot_decoder *decoder, const char *data, size_t len);
 
 static const struct dot_run nothing = { "", 0 };
@@ -130,8 +135,8 @@ static size_t decode_special(struct dot_decoder *decoder, const char *data,
 /*
  * The longest start of data that is the same on both sides: whole lines ended
  * by CRLF, and a last one that need not be whole. One memchr() for each kind of
- * byte that could end it, the LF first: it bounds the others, and nothing is
- * looked at twice.
+ * byte that could end it, the LF first: it bounds the CR, and nothing is looked
+ * at twice.
  */
 static size_t plain_prefix(const char *data, size_t len,
                            const struct stop_at *stop_at,
@@ -139,11 +144,11 @@ static size_t plain_prefix(const char *data, size_t len,
 {
 	const char *at = data;
 	const char *end = data + len;
+	const char *without_nul = stop_at->nul ? data : end;
 
 	while (at < end) {
 		const char *lf;
 		const char *cr;
-		const char *nul;
 		const char *stop;
 
 		if (*at == '.' && *position == DOT_AT_LINE && stop_at->dot)
@@ -153,19 +158,33 @@ static size_t plain_prefix(const char *data, size_t len,
 		cr = memchr(at, '\r', (size_t)(stop - at));
 		if (cr)
 			stop = cr;
-		nul =
-		    stop_at->nul ? memchr(at, '\0', (size_t)(stop - at)) : NULL;
-		if (nul)
-			stop = nul;
+		if (stop > without_nul)
+			without_nul = skip_to_nul(without_nul, stop, end);
+		if (stop > without_nul)
+			stop = without_nul;
 		if (stop > at)
 			*position = DOT_IN_LINE;
 		at = stop;
-		if (nul || !cr || cr + 1 != lf)
+		if (!cr || stop != cr || cr + 1 != lf)
 			break;
 		*position = DOT_AT_LINE;
 		at = lf + 1;
 	}
 	return (size_t)(at - data);
+}
+
+/* The first NUL from at on; at least up to stop, there may be none. */
+static const char *skip_to_nul(const char *at, const char *stop,
+                               const char *end)
+{
+	size_t len = (size_t)(stop - at);
+	const char *nul;
+
+	if (len < NUL_WINDOW)
+		len = (size_t)(end - at) < NUL_WINDOW ? (size_t)(end - at)
+		                                      : NUL_WINDOW;
+	nul = memchr(at, '\0', len);
+	return nul ? nul : at + len;
 }
 
 /* Looks for the end only. Content without dots has none in itself. */

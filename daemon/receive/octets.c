@@ -24,19 +24,25 @@ bool octets_have_high(const char *data, size_t len)
 
 bool octets_have_long_line(size_t *line_octets, const char *data, size_t len)
 {
-	const char *end = data + len, *line_end;
+	const char *line_end;
+	size_t reach;
 
-	while (data < end) {
-		line_end = memchr(data, '\n', (size_t)(end - data));
-		*line_octets +=
-		    (size_t)((line_end != NULL ? line_end : end) - data);
-		/* the CR is counted, too */
+	while (len > 0) {
+		/* Where the LF behind the longest line and its CR would be: the
+		 * lines that end before the last one in reach are shorter. */
+		reach = LINE_MAX_OCTETS + 2 - *line_octets;
+		if (reach > len)
+			reach = len;
+		line_end = memrchr(data, '\n', reach);
+		*line_octets += reach;
+		if (line_end != NULL) {
+			reach = (size_t)(line_end + 1 - data);
+			*line_octets = 0;
+		}
 		if (*line_octets > LINE_MAX_OCTETS + 1)
 			return true;
-		if (line_end == NULL)
-			return false;
-		*line_octets = 0;
-		data = line_end + 1;
+		data += reach;
+		len -= reach;
 	}
 	return false;
 }

@@ -149,6 +149,34 @@ static void decodes_every_short_text_in_every_cut(void **state)
 	for_all("\r\n.a\0", 5, 4, check_decoder);
 }
 
+static void finds_a_nul_however_far_behind(void **state)
+{
+	char text[3000];
+
+	(void)state;
+	for (size_t at = 0; at < sizeof(text); at++) {
+		struct dot_decoder decoder;
+		struct dot_run run;
+
+		memset(text, 'a', sizeof(text));
+		for (size_t i = 77; i < sizeof(text); i += 78)
+			memcpy(text + i - 1, "\r\n", 2);
+		text[at] = '\0';
+		/* One that breaks a CRLF is not the only thing wrong. */
+		if (at % 78 == 76 || at % 78 == 77)
+			continue;
+		dot_decoder_init(&decoder);
+		if (at > 0)
+			assert_int_equal(dot_decoder_next(&decoder, text,
+			                                  sizeof(text), &run),
+			                 at);
+		assert_false(decoder.is_damaged);
+		(void)dot_decoder_next(&decoder, text + at, sizeof(text) - at,
+		                       &run);
+		assert_true(decoder.is_damaged);
+	}
+}
+
 static void no_smuggled_sequence_ends_the_content(void **state)
 {
 	static const struct {
@@ -301,6 +329,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(decodes_every_short_text_in_every_cut),
+		cmocka_unit_test(finds_a_nul_however_far_behind),
 		cmocka_unit_test(no_smuggled_sequence_ends_the_content),
 		cmocka_unit_test(encodes_every_short_text_in_every_cut),
 		cmocka_unit_test(adds_dots_and_line_ends_where_they_belong),
