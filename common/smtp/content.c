@@ -115,7 +115,8 @@ static void end_header(struct smtp_content *content)
 		break;
 	}
 	block = header_scanner_block_borrow(&content->header, &len);
-	if (header_count(block, len, "Received") > content->max_received) {
+	if (content->header.fields > content->max_received &&
+	    header_count(block, len, "Received") > content->max_received) {
 		/* RFC 5321 6.3 */
 		smtp_content_fail(
 		    content,
