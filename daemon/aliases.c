@@ -200,6 +200,10 @@ int aliases_expand(const struct settings *settings, const char *recipient,
 	size_t next;
 	int r;
 
+	/* Nearly all: an address elsewhere, which stands for itself. */
+	if (strchr(recipient, '@') && !find_alias(settings, recipient))
+		return on_address(context, recipient);
+
 	r = meet(&expansion, recipient);
 	for (next = 0; r == 0 && next < expansion.met.count; next++)
 		r = follow(&expansion, expansion.met.word[next]);
