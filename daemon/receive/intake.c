@@ -15,9 +15,11 @@
 
 /* Most messages fit the first chunk; it grows to a whole piece when not. */
 #define FIRST_CHUNK 8192
-/* One is stored while the next gathers. */
+/* One is stored, which takes as much memory once more, while the next gathers:
+ * not all of it, or the three would be 4 MiB with what lies between them. */
 #define SLICE_PIECES QUEUE_SLICE_PIECES
 #define SLICE_BYTES  (SLICE_PIECES * BODY_PIECE_MAX)
+#define GATHER_BYTES (SLICE_BYTES / 4 * 3)
 
 /* Outlives its intake while letters are under way. */
 struct intake {
@@ -129,7 +131,7 @@ struct message *intake_message(struct intake *intake)
 
 bool intake_is_crowded(const struct intake *intake)
 {
-	return intake->is_uploading && intake->chunk_bytes >= SLICE_BYTES;
+	return intake->is_uploading && intake->chunk_bytes >= GATHER_BYTES;
 }
 
 /* What is more than fits one transaction goes in slices from there on. */

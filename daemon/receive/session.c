@@ -288,7 +288,8 @@ static void feed(struct session *session, const char *data, size_t len)
 
 /*
  * In a turn of the loop those who pour have much together, not each: a client
- * with a few words waits for one turn at each of them.
+ * with a few words waits for one turn at each of them. What each may always
+ * bring is a message of usual size.
  */
 static size_t read_size(struct session_host *host)
 {
@@ -300,7 +301,7 @@ static size_t read_size(struct session_host *host)
 		host->turn_bytes = 0;
 	}
 	return host->turn_bytes < TURN_BYTES ? SESSION_READ_SIZE
-	                                     : SESSION_READ_SIZE / 16;
+	                                     : SESSION_READ_SIZE / 8;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *argument)
@@ -393,6 +394,17 @@ static void feed_rest(struct session *session)
 }
 
 /*
+ * The message is whole: what its envelope was told can change nothing any more,
+ * and goes with the answer to its content, in one write. Not where that answer
+ * is the relay's.
+ */
+static bool holds_replies(const struct session *session)
+{
+	return smtp_server_is_suspended(session->server) &&
+	       session->transaction.wishes.said.wait_s == 0;
+}
+
+/*
  * Who has less than the store takes reads on: it could not be relieved of it,
  * and would wait for others that can't either. So whoever must not read has a
  * slice under way, whose end wakes it.
@@ -428,7 +440,8 @@ static void advance(struct session *session)
 	 * as soon as those are written: nothing else would wake us. */
 	do {
 		feed_rest(session);
-		flush_output(session);
+		if (!holds_replies(session))
+			flush_output(session);
 	} while (may_feed(session));
 	session->is_advancing = false;
 	if (is_over(session)) {

@@ -57,6 +57,18 @@ def test_answers_a_pipelined_message_in_one_flight(relaisd):
         assert client.reply() == ""
 
 
+def test_answers_a_message_that_comes_at_once_in_one_piece(relaisd):
+    with Raw(relaisd) as client:
+        client.ask("EHLO app")
+        for _ in range(20):
+            client.send("MAIL FROM:<a@example.com>\r\n"
+                        "RCPT TO:<b@example.net>\r\n"
+                        "BDAT 19 LAST\r\nSubject: x\r\n\r\nhello")
+            replies = client.socket.recv(4096).decode().splitlines()
+            assert [line[:9] for line in replies] == [
+                "250 2.1.0", "250 2.1.5", "250 2.0.0"]
+
+
 def test_announces_what_the_manual_says(relaisd):
     with relaisd.smtp() as client:
         client.ehlo()

@@ -157,6 +157,25 @@ def test_lmtp_tells_each_recipient_its_fate(daemon, relay):
     assert [code for code, _ in replies] == [250, 550, 250]
 
 
+def test_who_waits_hears_of_the_envelope_at_once(daemon, relay):
+    daemon.use_relay(relay)
+    gate = relay.hold("MAIL")
+    daemon.start()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(30)  # the gate holds for 60
+        client.connect(str(daemon.socket))
+        client.sendall(b"EHLO app\r\nMAIL FROM:<a@example.com> XWAIT=60\r\n"
+                       b"RCPT TO:<b@example.net>\r\n"
+                       b"BDAT 19 LAST\r\nSubject: x\r\n\r\nhello")
+        try:
+            replies = client.makefile("rb")
+            while not replies.readline().startswith(b"250 2.1.5"):
+                pass
+        finally:
+            gate.set()
+        assert replies.readline().endswith(b"(delivered)\r\n")
+
+
 def test_many_wait_at_once(daemon, relay):
     daemon.use_relay(relay)
     gate = relay.hold(".")
