@@ -12,9 +12,9 @@
 #include "deliver/worker.h"
 #include "runtime/xalloc.h"
 
-/* A turn is as long as the longest assignment, so that none exceeds it. */
-#define QUANTUM ASSIGNMENT_PARTS_MAX
-#define TURNS   4
+/* A turn is as long as the longest assignment, so that none exceeds it:
+ * relay_parts_at_once(). */
+#define TURNS 4
 
 static const int weights[RELAY_PRIORITIES] = {
 	[PRIORITY_URGENT] = 9,
@@ -24,7 +24,7 @@ static const int weights[RELAY_PRIORITIES] = {
 
 static struct priority_lines *next_priority(struct relay *relay, unsigned kinds,
                                             enum priority lowest);
-static void begin_round(struct priority_lines *priority, unsigned round,
+static void begin_round(struct priority_lines *priority, struct relay *relay,
                         int weight);
 static struct lane *next_of_line(struct line *line, unsigned kinds);
 
@@ -135,7 +135,7 @@ struct lane *line_next_lane(struct relay *relay, unsigned kinds,
 		TAILQ_INSERT_TAIL(&priority->active, line, links);
 	}
 	if (line->credit <= 0)
-		line->credit += QUANTUM;
+		line->credit += (int)relay_parts_at_once(relay);
 	return next_of_line(line, kinds);
 }
 
@@ -159,7 +159,7 @@ static struct priority_lines *next_priority(struct relay *relay, unsigned kinds,
 				continue;
 			is_any_ready = true;
 			if (priority->round != relay->round)
-				begin_round(priority, relay->round, weights[i]);
+				begin_round(priority, relay, weights[i]);
 			if (priority->credit > 0)
 				return priority;
 		}
@@ -168,13 +168,13 @@ static struct priority_lines *next_priority(struct relay *relay, unsigned kinds,
 	return NULL;
 }
 
-static void begin_round(struct priority_lines *priority, unsigned round,
+static void begin_round(struct priority_lines *priority, struct relay *relay,
                         int weight)
 {
-	priority->round = round;
+	priority->round = relay->round;
 	if (priority->credit > 0)
 		priority->credit = 0;
-	priority->credit += weight * QUANTUM;
+	priority->credit += weight * (int)relay_parts_at_once(relay);
 }
 
 bool line_is_ready(const unsigned ready[LANE_RINGS], unsigned kinds)

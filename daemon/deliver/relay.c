@@ -21,6 +21,9 @@
 
 #define COVER_MAX 64
 
+/* So long a connection is one lane's, where others may come. */
+#define MOMENT_US 50000
+
 static void creep_rate(struct relay *relay, uint64_t now_ms);
 static void creep_connections(struct relay *relay, uint64_t now_ms);
 static void bind_rates(struct relay *relay);
@@ -232,6 +235,15 @@ bool relay_may_start_large(struct relay *relay, uint64_t now_ms)
 	unsigned limit = relay_connection_limit(relay, now_ms);
 
 	return relay->large_in_use < (limit > 1 ? limit - 1 : 1);
+}
+
+unsigned relay_parts_at_once(const struct relay *relay)
+{
+	uint64_t count = ASSIGNMENT_PARTS_MAX;
+
+	if (relay->part_us * count > MOMENT_US)
+		count = MOMENT_US / relay->part_us;
+	return count == 0 ? 1 : (unsigned)count;
 }
 
 struct ticket *relay_take_ticket(struct relay *relay, const struct hop *hop,

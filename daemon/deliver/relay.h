@@ -43,6 +43,7 @@ struct ticket {
 	uint32_t submitter; /* whose mail it carries: a class */
 	uint32_t hop_hash;  /* where its connection leads */
 	unsigned part_count;
+	uint64_t started_ms;
 	bool is_busy, is_retry, is_large, is_probe, is_expiring;
 	TAILQ_ENTRY(ticket) links; /* the free ones */
 	struct ticket *next;       /* all of a relay */
@@ -79,6 +80,8 @@ struct relay {
 	unsigned connection_cap; /* learnt; 0: none */
 	uint64_t connection_cap_ms;
 	unsigned ramp, ramp_successes; /* 0: no ramp */
+
+	uint64_t part_us; /* what one part takes of late */
 
 	struct ticket_stack free_tickets;
 	struct ticket *tickets;
@@ -143,6 +146,12 @@ bool relay_may_start_retry(struct relay *relay, uint64_t now_ms);
 
 /* May large mail start? One of several connections is never used by it. */
 bool relay_may_start_large(struct relay *relay, uint64_t now_ms);
+
+/*
+ * How many parts a lane may have of a connection before others have their turn:
+ * as many as take a moment of late, at most ASSIGNMENT_PARTS_MAX.
+ */
+unsigned relay_parts_at_once(const struct relay *relay);
 
 /* A free ticket for that hop, made if there is none; taken from the stack. */
 struct ticket *relay_take_ticket(struct relay *relay, const struct hop *hop,

@@ -2,7 +2,8 @@
  * scheduler_assign - assignments go out to the workers and come home
  *
  * An assignment is as large as the backlog shared out over the connections:
- * a shallow backlog spreads over them, a deep one costs few letters. Large mail
+ * a shallow backlog spreads over them, a deep one costs few letters, but never
+ * more than a moment of the relay's: others may come meanwhile. Large mail
  * goes one by one, so that what is urgent never waits for more than one.
  */
 #include "config.h"
@@ -29,6 +30,7 @@ static void unclaim(struct scheduler *scheduler, struct part *part,
 static void part_is_gone(struct scheduler *scheduler, struct part *part);
 static void attempt_ended(struct scheduler *scheduler, struct ticket *ticket,
                           struct assignment *assignment, unsigned used);
+static void note_pace(struct ticket *ticket, unsigned used, uint64_t now_ms);
 static bool has_made_progress(const struct assignment *assignment);
 static bool was_cut_short(const struct assignment *assignment);
 static void charge_fault(struct scheduler *scheduler,
@@ -102,6 +104,7 @@ static void take_ticket(struct scheduler *scheduler, struct relay *server,
 	if (ticket->is_probe)
 		breaker_begin_probe(&hop->breaker, scheduler->now_ms);
 	ticket->hop = hop;
+	ticket->started_ms = scheduler->now_ms;
 	hop->in_use++;
 	relay_reserve(server, count, scheduler->now_ms);
 	line_charge(lane, count);
@@ -122,8 +125,8 @@ static unsigned batch_size(struct scheduler *scheduler, struct relay *server,
 	if ((server == relay && !breaker_is_closed(&lane->hop->breaker)) ||
 	    scheduler_brake_probes(lane) || lane->is_large)
 		return 1;
-	if (size > ASSIGNMENT_PARTS_MAX)
-		size = ASSIGNMENT_PARTS_MAX;
+	if (size > relay_parts_at_once(server))
+		size = relay_parts_at_once(server);
 	if (size > room)
 		size = room;
 	return size == 0 ? 1 : (unsigned)size;
@@ -311,6 +314,7 @@ static void attempt_ended(struct scheduler *scheduler, struct ticket *ticket,
 		verdict_local(&assignment->fault, VERDICT_TEMPORARY,
 		              SCOPE_RELAY, PHASE_CONNECT, FAULT_OTHER,
 		              "the attempt ended without an answer");
+	note_pace(ticket, used, scheduler->now_ms);
 	relay_settle(relay, ticket->part_count, used, scheduler->now_ms);
 	relay_count(relay, assignment->delivered, assignment->refused,
 	            scheduler->now_ms);
@@ -328,6 +332,15 @@ static void attempt_ended(struct scheduler *scheduler, struct ticket *ticket,
 	relay_release_ticket(relay, ticket);
 	if (hop->domain != NULL || hop->breaker.state != before)
 		scheduler_hop_changed(scheduler, hop);
+}
+
+static void note_pace(struct ticket *ticket, unsigned used, uint64_t now_ms)
+{
+	struct relay *relay = ticket->relay;
+	uint64_t taken_us = (now_ms - ticket->started_ms) * 1000;
+
+	if (used > 0)
+		relay->part_us = (3 * relay->part_us + taken_us / used) / 4;
 }
 
 static bool has_made_progress(const struct assignment *assignment)

@@ -112,6 +112,30 @@ static void sends_a_deep_backlog_in_few_letters(void **state)
 	assert_int_equal(fake_deliver_all(), 1000);
 }
 
+static void gives_a_slow_relay_few_parts_at_a_time(void **state)
+{
+	uint32_t lane = normal_lane();
+	struct assignment *given;
+
+	(void)state;
+	fake_is_silent = true;
+	for (unsigned i = 0; i < 1000; i++)
+		fake_fresh(lane);
+	fake_is_silent = false;
+	fake_start();
+	/* A part takes half a second here. */
+	for (unsigned i = 0; i < 20; i++) {
+		given = fake_oldest();
+		fake_advance(500 * given->part_count);
+		fake_settle_all(given);
+		fake_home(given, NULL);
+	}
+	assert_int_equal(fake_at_workers(), 4);
+	assert_int_equal(fake_parts_at_workers(), 4);
+	/* And now none at all. */
+	assert_int_equal(fake_deliver_all(), fake_rows());
+}
+
 static void starts_the_parts_of_a_lane_in_order(void **state)
 {
 	uint32_t lane = normal_lane();
@@ -666,6 +690,7 @@ int main(void)
 		TEST(hands_out_a_fresh_part_at_once, set_up),
 		TEST(spreads_a_shallow_backlog_over_the_connections, set_up),
 		TEST(sends_a_deep_backlog_in_few_letters, set_up),
+		TEST(gives_a_slow_relay_few_parts_at_a_time, set_up),
 		TEST(starts_the_parts_of_a_lane_in_order, set_up),
 		TEST(reuses_the_warm_connection, set_up),
 		TEST(reads_what_is_due_and_nothing_before, set_up),
