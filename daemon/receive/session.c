@@ -96,11 +96,14 @@ static struct submitter *find_place(struct session_host *host, int fd,
 		*ret_refusal =
 		    smtp_answer(421, "4.3.2",
 		                "Too many connections in all; try again later");
+		if (!host->is_draining)
+			transaction_log_refusal(host, uid, *ret_refusal);
 		return NULL;
 	}
 	if (fd >= host->fd_limit) {
 		*ret_refusal = smtp_answer(
 		    421, "4.3.2", "Out of descriptors; try again later");
+		transaction_log_refusal(host, uid, *ret_refusal);
 		return NULL;
 	}
 	return admission_enter(host->admission, uid, rule, ret_refusal);

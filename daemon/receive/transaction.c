@@ -142,11 +142,9 @@ static struct smtp_answer answer_for(struct transaction *transaction,
 	}
 }
 
-/* Whoever is refused comes again; the log hears of it now and then. */
-static void log_refusal(struct transaction *transaction,
-                        struct smtp_answer answer)
+void transaction_log_refusal(struct session_host *host, uid_t uid,
+                             struct smtp_answer answer)
 {
-	struct session_host *host = transaction->host;
 	int64_t now_us = clock_monotonic_us();
 
 	if (now_us < host->next_refusal_us)
@@ -154,7 +152,7 @@ static void log_refusal(struct transaction *transaction,
 	host->next_refusal_us = now_us + REFUSAL_LOG_US;
 	log_message(LOG_LEVEL_ERR, "mail_refused",
 	            "new mail is refused, now of uid %lu: %s",
-	            (unsigned long)transaction->peer->uid, answer.text);
+	            (unsigned long)uid, answer.text);
 }
 
 static struct smtp_answer on_mail(void *argument,
@@ -168,7 +166,8 @@ static struct smtp_answer on_mail(void *argument,
 	r = queue_may_accept(transaction->host->queue, size_bytes);
 	if (r < 0) {
 		answer = answer_for(transaction, r);
-		log_refusal(transaction, answer);
+		transaction_log_refusal(transaction->host,
+		                        transaction->peer->uid, answer);
 		return answer;
 	}
 	wish = wishes_read(&transaction->wishes, transaction->settings,

@@ -72,4 +72,8 @@ void transaction_done(struct transaction *transaction);
  */
 bool transaction_is_expected(const struct transaction *transaction);
 
+/* Whoever is refused comes again; the log hears of it now and then. */
+void transaction_log_refusal(struct session_host *host, uid_t uid,
+                             struct smtp_answer answer);
+
 #endif

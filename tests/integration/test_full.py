@@ -180,6 +180,7 @@ def test_delivers_when_descriptors_run_out(waiting, relay):
             refused = answer
         silent.append(client)
     assert refused is not None and b"4.3.2 Out of descriptors" in refused
+    wait_until(lambda: "event=mail_refused" in waiting.log_text(), "a line")
     # What goes out and who asks has descriptors yet.
     assert waiting.api("/v1/status")[0] == 200
     finish(relay, 20)
