@@ -37,7 +37,7 @@ from conftest import BUILD, Relaisd, UnixSMTP, wait_until  # noqa: E402
 from relay import Relay  # noqa: E402
 
 KINDS = ["allocation", "write", "sync", "commit", "put", "accept", "dns",
-         "send", "open", "socket"]  # in the order of enum kind
+         "send", "open", "socket", "quota"]  # in the order of enum kind
 IS_WHOLE = bool(os.environ.get("FAULT_ALL"))
 SHIM = BUILD / "tests/fault/.libs/fail_nth.so"
 BAD_WORDS = ("Assertion", "AddressSanitizer", "runtime error:", "free():",
@@ -176,6 +176,10 @@ class Trial:
             except Exception as error:
                 # Refused, or cut: nothing was promised.
                 self.refused += 1
+                if (self.control.kind == KINDS.index("quota") + 1 and
+                        isinstance(error, RuntimeError) and
+                        not str(error).startswith("452 b'4.3.1")):
+                    self.findings.append(f"over quota, and told {error}")
                 if not self.control.failed:
                     self.findings.append(f"refused without a fault: {error}")
 

@@ -40,6 +40,7 @@ enum kind {
 	KIND_SEND, /* to a socket */
 	KIND_OPEN,
 	KIND_SOCKET,
+	KIND_QUOTA, /* a write to a file that a quota has no room for */
 };
 
 struct control {
@@ -224,6 +225,8 @@ static bool is_failing_write(int fd)
 		return false;
 	if (kind == KIND_WRITE && is_file(fd))
 		return must_fail(KIND_WRITE, EIO);
+	if (kind == KIND_QUOTA && is_file(fd))
+		return must_fail(KIND_QUOTA, EDQUOT);
 	return kind == KIND_SEND && is_socket(fd) &&
 	       must_fail(KIND_SEND, ECONNRESET);
 }
