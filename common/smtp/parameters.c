@@ -40,6 +40,7 @@ struct parameter {
 	enum smtp_extension extension;
 	/* Returns whether the value is well-formed. */
 	bool (*read)(const struct target *target, const struct value *value);
+	const char *complaint; /* where it isn't, or is there twice */
 };
 
 static bool read_size(const struct target *t, const struct value *v);
@@ -60,30 +61,50 @@ static bool read_relay(const struct target *t, const struct value *v);
 static bool read_wait(const struct target *t, const struct value *v);
 
 static const struct parameter mail_parameters[] = {
-	{ "SIZE", SMTP_EXT_SIZE, read_size },
-	{ "BODY", SMTP_EXT_8BITMIME, read_body },
-	{ "SMTPUTF8", SMTP_EXT_SMTPUTF8, read_smtputf8 },
-	{ "RET", SMTP_EXT_DSN, read_ret },
-	{ "ENVID", SMTP_EXT_DSN, read_envid },
-	{ "HOLDFOR", SMTP_EXT_FUTURERELEASE, read_holdfor },
-	{ "HOLDUNTIL", SMTP_EXT_FUTURERELEASE, read_holduntil },
-	{ "BY", SMTP_EXT_DELIVERBY, read_by },
-	{ "MT-PRIORITY", SMTP_EXT_MT_PRIORITY, read_priority },
-	{ "XKEY", SMTP_EXT_XRELAIS, read_key },
-	{ "XTAG", SMTP_EXT_XRELAIS, read_tag },
-	{ "XMETA", SMTP_EXT_XRELAIS, read_meta },
-	{ "XRELAY", SMTP_EXT_XRELAIS, read_relay },
-	{ "XWAIT", SMTP_EXT_XRELAIS, read_wait },
-	{ NULL, 0, NULL },
+	{ "SIZE", SMTP_EXT_SIZE, read_size,
+	  "SIZE: expected once, with octets" },
+	{ "BODY", SMTP_EXT_8BITMIME, read_body,
+	  "BODY: expected once, with 7BIT or 8BITMIME" },
+	{ "SMTPUTF8", SMTP_EXT_SMTPUTF8, read_smtputf8,
+	  "SMTPUTF8: expected once, without a value" },
+	{ "RET", SMTP_EXT_DSN, read_ret,
+	  "RET: expected once, with FULL or HDRS" },
+	{ "ENVID", SMTP_EXT_DSN, read_envid,
+	  "ENVID: expected once, with up to 100 characters of xtext" },
+	{ "HOLDFOR", SMTP_EXT_FUTURERELEASE, read_holdfor,
+	  "HOLDFOR: expected once, with 1 to 999999999 seconds" },
+	{ "HOLDUNTIL", SMTP_EXT_FUTURERELEASE, read_holduntil,
+	  "HOLDUNTIL: expected once, with a time such as "
+	  "2026-11-23T18:40:00Z" },
+	{ "BY", SMTP_EXT_DELIVERBY, read_by,
+	  "BY: expected once, with seconds and ;R or ;N, such as 600;R" },
+	{ "MT-PRIORITY", SMTP_EXT_MT_PRIORITY, read_priority,
+	  "MT-PRIORITY: expected once, with -9 to 9" },
+	{ "XKEY", SMTP_EXT_XRELAIS, read_key,
+	  "XKEY: expected once, with 1 to 256 octets as xtext" },
+	{ "XTAG", SMTP_EXT_XRELAIS, read_tag,
+	  "XTAG: expected once, with 1 to 128 octets as xtext" },
+	{ "XMETA", SMTP_EXT_XRELAIS, read_meta,
+	  "XMETA: expected once, with 1 to 2048 octets as xtext" },
+	{ "XRELAY", SMTP_EXT_XRELAIS, read_relay,
+	  "XRELAY: expected once, with the name of a relay as xtext" },
+	{ "XWAIT", SMTP_EXT_XRELAIS, read_wait,
+	  "XWAIT: expected once, with 1 to 300 seconds" },
+	{ NULL, 0, NULL, NULL },
 };
 
 /* BY and MT-PRIORITY belong to MAIL, but go-smtp sends them here. */
 static const struct parameter rcpt_parameters[] = {
-	{ "NOTIFY", SMTP_EXT_DSN, read_notify },
-	{ "ORCPT", SMTP_EXT_DSN, read_orcpt },
-	{ "BY", SMTP_EXT_DELIVERBY, read_by },
-	{ "MT-PRIORITY", SMTP_EXT_MT_PRIORITY, read_priority },
-	{ NULL, 0, NULL },
+	{ "NOTIFY", SMTP_EXT_DSN, read_notify,
+	  "NOTIFY: expected once, with NEVER, or some of "
+	  "SUCCESS,FAILURE,DELAY" },
+	{ "ORCPT", SMTP_EXT_DSN, read_orcpt,
+	  "ORCPT: expected once, with a type, a semicolon and xtext" },
+	{ "BY", SMTP_EXT_DELIVERBY, read_by,
+	  "BY: expected once, with seconds and ;R or ;N, such as 600;R" },
+	{ "MT-PRIORITY", SMTP_EXT_MT_PRIORITY, read_priority,
+	  "MT-PRIORITY: expected once, with -9 to 9" },
+	{ NULL, 0, NULL, NULL },
 };
 
 static bool parse(const char *text, size_t len,
@@ -92,8 +113,7 @@ static bool parse(const char *text, size_t len,
 static const struct parameter *find(const struct parameter *parameters,
                                     unsigned extensions, const char *keyword,
                                     size_t len);
-static struct smtp_answer complain(struct arena *arena, int code,
-                                   const char *what, const char *keyword,
+static struct smtp_answer complain(struct arena *arena, const char *keyword,
                                    size_t len);
 
 bool smtp_parameters_parse_mail(const char *text, size_t len,
@@ -161,16 +181,14 @@ static bool parse(const char *text, size_t len,
 		parameter =
 		    find(parameters, target->extensions, keyword, keyword_len);
 		if (!parameter) {
-			*ret_answer = complain(target->arena, 555,
-			                       "Unsupported parameter", keyword,
-			                       keyword_len);
+			*ret_answer =
+			    complain(target->arena, keyword, keyword_len);
 			return false;
 		}
 		if (seen & 1u << (parameter - parameters) ||
 		    !parameter->read(target, &value)) {
-			*ret_answer = complain(target->arena, 501,
-			                       "Bad or repeated parameter",
-			                       keyword, keyword_len);
+			*ret_answer =
+			    smtp_answer(501, "5.5.4", parameter->complaint);
 			return false;
 		}
 		seen |= 1u << (parameter - parameters);
@@ -190,17 +208,17 @@ static const struct parameter *find(const struct parameter *parameters,
 	return NULL;
 }
 
-static struct smtp_answer complain(struct arena *arena, int code,
-                                   const char *what, const char *keyword,
+static struct smtp_answer complain(struct arena *arena, const char *keyword,
                                    size_t len)
 {
+	static const char what[] = "Unsupported parameter";
 	char text[96];
 	const char *copy;
 
 	(void)snprintf(text, sizeof(text), "%s: %.*s", what,
 	               len < SHOWN_MAX ? (int)len : SHOWN_MAX, keyword);
 	copy = arena_copy(arena, text, strlen(text));
-	return smtp_answer(code, "5.5.4", copy ? copy : what);
+	return smtp_answer(555, "5.5.4", copy ? copy : what);
 }
 
 static bool is_word(const struct value *value, const char *word)

@@ -227,8 +227,9 @@ static bool is_within_limits(const struct smtp_server *server,
 	    (params->hold_until_wall_ms &&
 	     (params->hold_until_wall_ms - clock_wall_ms()) / 1000 >
 	         hold_max_s)) {
-		*ret_answer =
-		    smtp_answer(501, "5.5.4", "It cannot be held for so long");
+		*ret_answer = smtp_answer(
+		    501, "5.5.4",
+		    "It cannot be held for so long: EHLO says how long");
 		return false;
 	}
 	if (params->by.mode == SMTP_BY_RETURN &&
