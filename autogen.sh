@@ -91,6 +91,8 @@ die()
 
 generate()
 {
+	command -v autoreconf >/dev/null ||
+	    die "there is no autoreconf; ./autogen.sh deps installs what is missing"
 	mkdir -p m4
 	autoreconf --install --force
 }
