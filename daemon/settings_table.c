@@ -223,7 +223,7 @@ const struct settings_key settings_keys_main[] = {
 	{ "retry.warn", TYPE(time), SETTING(retry.warn_s), .initial = "4h",
 	  RANGE(0, YEAR_S),
 	  .sentence = "The sender hears of a delay after so long, with the "
-	              "next refusal for now. Of a relay that doesn't work the "
+	              "next attempt in vain. Of a relay that doesn't work the "
 	              "administrator hears instead; see alarms." },
 
 	{ "bounces.to", TYPE(sender), SETTING(bounces.to), .initial = "sender",

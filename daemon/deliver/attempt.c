@@ -452,6 +452,7 @@ static bool decide(struct attempt *attempt, const struct roster_entry *entry,
 		.now_ms = (uint64_t)clock_wall_ms(),
 		.queue_now_ms = queue_now_ms,
 		.is_time_unsure = queue_is_time_unsure(attempt->queue),
+		.is_direct = attempt->relay->kind == RELAY_DIRECT,
 		.random = next_random(attempt),
 	};
 

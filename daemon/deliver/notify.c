@@ -69,8 +69,8 @@ void notify_decide(struct settlement_recipient *decision,
 }
 
 /*
- * Once, and only where somebody was asked and has said "later": a relay that
- * does not work would keep the warning as well as the mail.
+ * Once, and not for a relay that does not work: it would keep the warning as
+ * well as the mail. With direct: it is the recipient's domain that does not.
  */
 static bool is_late(const struct settings *settings,
                     const struct retry_question *question,
@@ -78,8 +78,11 @@ static bool is_late(const struct settings *settings,
 {
 	const struct message *message = question->message;
 	uint64_t warn_s = settings->retry.warn_s;
+	bool is_tried = decision->is_charged ||
+	                (question->is_direct &&
+	                 decision->verdict.class == VERDICT_TEMPORARY);
 
-	if (!decision->is_charged || question->is_time_unsure ||
+	if (!is_tried || question->is_time_unsure ||
 	    (question->recipient->flags & RECIPIENT_DELAY_TOLD) != 0)
 		return false;
 	if (message->flags & MESSAGE_TELLS_DELAY) /* RFC 2852 4 */

@@ -495,6 +495,34 @@ def test_a_test_without_an_exchanger_names_itself(direct, domain, words):
     assert "host name" not in result["cause"], result
 
 
+def test_the_sender_hears_of_a_domain_that_does_not_work(direct, internet):
+    direct.settings["retry"] = {"warn": "1s"}
+    direct.settings["bounces"] = {"gather": "1s"}
+    direct.start()
+    queue_id = direct.send(sender="app@one.test", to="user@three.test")
+
+    def try_again():
+        direct.api("/v1/relays/out/resume", "POST")
+        direct.api(f"/v1/messages/{queue_id}/retry", "POST")
+
+    def is_told():
+        try_again()
+        return internet.mx1.messages
+
+    report = wait_until(is_told, "the report")[0].content.decode()
+    assert "Action: delayed" in report and "user@three.test" in report
+    recipient, = direct.show(queue_id)["recipients"]
+    assert (recipient["state"], recipient["attempts"]) == ("waiting", 0)
+    internet.open_dead()
+
+    def is_delivered():
+        try_again()
+        return direct.show(queue_id)["state"] == "delivered"
+
+    wait_until(is_delivered, "the mail to go")
+    assert len(internet.mx1.messages) == 1
+
+
 # ------------------------------------------------------------- nothing configured
 
 

@@ -79,6 +79,8 @@ static void never_tells_about_a_report(void **state)
 	assert_true(wants(0, RECIPIENT_FAILED));
 }
 
+static bool is_direct;
+
 static struct settlement_recipient decide(enum recipient_state state,
                                           enum verdict_scope scope,
                                           uint64_t age_ms, bool relay_tells)
@@ -87,12 +89,14 @@ static struct settlement_recipient decide(enum recipient_state state,
 		.state = state,
 		.is_charged = scope >= SCOPE_SENDER,
 		.verdict.scope = scope,
+		.verdict.class = VERDICT_TEMPORARY,
 	};
 
 	notify_decide(&decision, &settings,
 	              &(struct retry_question){
 			  .message = &message,
 			  .recipient = &recipient,
+			  .is_direct = is_direct,
 			  /* The wall clock may say what it likes. */
 			  .now_ms = message.submitted_ms + 1000 * HOUR_MS,
 			  .queue_now_ms = 1000 * HOUR_MS + age_ms,
@@ -112,6 +116,10 @@ static void warns_of_a_delay_once_and_not_early(void **state)
 		.is_report_owed);
 	assert_false(decide(RECIPIENT_WAITING, SCOPE_RELAY, 5 * HOUR_MS, false)
 	                 .is_report_owed);
+	is_direct = true;
+	assert_true(decide(RECIPIENT_WAITING, SCOPE_RELAY, 5 * HOUR_MS, false)
+	                .is_report_owed);
+	is_direct = false;
 	recipient.flags = RECIPIENT_DELAY_TOLD;
 	assert_false(
 	    decide(RECIPIENT_WAITING, SCOPE_RECIPIENT, 5 * HOUR_MS, false)
