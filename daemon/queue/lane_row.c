@@ -45,40 +45,47 @@ int lane_to_row(struct record *into, const struct lane *lane)
 	return pack_end(&packer);
 }
 
-struct lane *lane_from_row(uint32_t id, const struct store_bytes *row)
+/* All fields; the domain points into the row. */
+static bool read_fields(struct lane *fields, const struct store_bytes *row)
 {
 	struct unpacker unpacker;
+	const char *domain;
+
+	if (unpack_begin(&unpacker, row->data, row->len) < 0)
+		return false;
+	if (unpack_number(&unpacker, UINT64_MAX) != ROW_VERSION)
+		unpacker.is_bad = true;
+	fields->key.relay = (uint32_t)unpack_number(&unpacker, UINT32_MAX);
+	fields->key.priority =
+	    (enum priority)unpack_number(&unpacker, PRIORITY_BULK);
+	fields->key.submitter_class =
+	    (uint32_t)unpack_number(&unpacker, UINT32_MAX);
+	domain = unpack_text(&unpacker);
+	fields->generation = (uint32_t)unpack_number(&unpacker, UINT32_MAX);
+	fields->waiting = unpack_number(&unpacker, UINT64_MAX);
+	fields->waiting_bytes = unpack_number(&unpacker, UINT64_MAX);
+	fields->held = unpack_number(&unpacker, UINT64_MAX);
+	fields->idle_since_ms = unpack_number(&unpacker, UINT64_MAX);
+	fields->wake_ms = unpack_number(&unpacker, UINT64_MAX);
+	fields->wake_row_ms = fields->wake_ms;
+	/* Rows of the first days have neither. */
+	if (unpack_left(&unpacker) > 0) {
+		fields->fresh = unpack_number(&unpacker, UINT64_MAX);
+		fields->key.is_large = unpack_number(&unpacker, 1) == 1;
+	}
+	fields->key.domain = domain;
+	return unpack_end(&unpacker, true) == 0 && domain != NULL &&
+	       strlen(domain) < LANE_DOMAIN_MAX;
+}
+
+struct lane *lane_from_row(uint32_t id, const struct store_bytes *row)
+{
 	struct lane fields = { .id = id };
 	struct lane *lane;
 	const char *domain;
 
-	if (unpack_begin(&unpacker, row->data, row->len) < 0)
+	if (!read_fields(&fields, row))
 		return NULL;
-	if (unpack_number(&unpacker, UINT64_MAX) != ROW_VERSION)
-		unpacker.is_bad = true;
-	fields.key.relay = (uint32_t)unpack_number(&unpacker, UINT32_MAX);
-	fields.key.priority =
-	    (enum priority)unpack_number(&unpacker, PRIORITY_BULK);
-	fields.key.submitter_class =
-	    (uint32_t)unpack_number(&unpacker, UINT32_MAX);
-	domain = unpack_text(&unpacker);
-	fields.generation = (uint32_t)unpack_number(&unpacker, UINT32_MAX);
-	fields.waiting = unpack_number(&unpacker, UINT64_MAX);
-	fields.waiting_bytes = unpack_number(&unpacker, UINT64_MAX);
-	fields.held = unpack_number(&unpacker, UINT64_MAX);
-	fields.idle_since_ms = unpack_number(&unpacker, UINT64_MAX);
-	fields.wake_ms = unpack_number(&unpacker, UINT64_MAX);
-	fields.wake_row_ms = fields.wake_ms;
-	/* Rows of the first days have neither. */
-	if (unpack_left(&unpacker) > 0) {
-		fields.fresh = unpack_number(&unpacker, UINT64_MAX);
-		fields.key.is_large = unpack_number(&unpacker, 1) == 1;
-	}
-	if (unpack_end(&unpacker, true) < 0 || domain == NULL ||
-	    strlen(domain) >= LANE_DOMAIN_MAX)
-		return NULL;
-
-	fields.key.domain = domain;
 	lane = lane_new(id, &fields.key);
 	domain = lane->key.domain;
 	*lane = fields;
@@ -89,16 +96,15 @@ struct lane *lane_from_row(uint32_t id, const struct store_bytes *row)
 int lane_row_parse(struct lane_info *ret_info, uint32_t id,
                    const struct store_bytes *row)
 {
-	struct lane *lane = lane_from_row(id, row);
+	struct lane fields = { .id = id };
 
-	if (lane == NULL)
+	if (!read_fields(&fields, row))
 		return -EBADMSG;
 	ret_info->id = id;
-	ret_info->key = lane->key;
-	strcpy(ret_info->domain, lane->domain);
+	ret_info->key = fields.key;
+	strcpy(ret_info->domain, fields.key.domain);
 	ret_info->key.domain = ret_info->domain;
-	ret_info->waiting = lane->waiting;
-	ret_info->waiting_bytes = lane->waiting_bytes;
-	free(lane);
+	ret_info->waiting = fields.waiting;
+	ret_info->waiting_bytes = fields.waiting_bytes;
 	return 0;
 }
