@@ -171,14 +171,18 @@ static void look(struct connection *connection)
 static size_t head_size(const struct gate *gate)
 {
 	const char *data = gate->head.data, *crlf, *lf;
+	size_t len = gate->head.len;
 
-	if (gate->head.len == 0)
+	if (len == 0)
 		return 0;
-	crlf = memmem(data, gate->head.len, "\n\r\n", 3);
-	lf = memmem(data, gate->head.len, "\n\n", 2);
-	if (crlf != NULL && (lf == NULL || crlf < lf))
-		return (size_t)(crlf - data) + 3;
-	return lf == NULL ? 0 : (size_t)(lf - data) + 2;
+	crlf = memmem(data, len, "\n\r\n", 3);
+	/* Others that are pipelined may be behind it. */
+	if (crlf != NULL)
+		len = (size_t)(crlf - data);
+	lf = memmem(data, len, "\n\n", 2);
+	if (lf != NULL)
+		return (size_t)(lf - data) + 2;
+	return crlf == NULL ? 0 : len + 3;
 }
 
 static bool has_many_lines(const struct gate *gate, size_t size)
