@@ -10,6 +10,7 @@
 #include <event2/http.h>
 #include <event2/listener.h>
 
+#include "clock.h"
 #include "control/control_internal.h"
 #include "control/request.h"
 #include "runtime/log.h"
@@ -21,6 +22,8 @@
 #define ACCEPT_AT_ONCE 16
 /* Connections of a uid that are served at once, whatever the others do. */
 #define FEW 4
+/* The others have half of each such time in any case. */
+#define CROWD_PERIOD_US 1000
 
 static void on_admission(evutil_socket_t fd, short what, void *context);
 static void pause_accepting(struct control *control);
@@ -144,13 +147,27 @@ static void join_crowd(struct connection *connection)
 	(void)bufferevent_priority_set(connection->bev, LOOP_CROWD);
 }
 
+/* Half of the time is for the others: a thread that never rests is the last to
+ * be given a processor. */
 static void on_turn(evutil_socket_t fd, short what, void *context)
 {
+	static const struct timeval pause = { .tv_usec = CROWD_PERIOD_US };
 	struct connection *connection = context;
+	struct control *control = connection->control;
+	int64_t now_us = clock_monotonic_us();
 
 	(void)fd;
 	(void)what;
+	if (now_us - control->crowd_since_us >= CROWD_PERIOD_US) {
+		control->crowd_since_us = now_us;
+		control->crowd_us = 0;
+	}
+	if (control->crowd_us >= CROWD_PERIOD_US / 2) {
+		(void)event_add(connection->turn, &pause);
+		return;
+	}
 	request_on_turn(connection->request);
+	control->crowd_us += clock_monotonic_us() - now_us;
 }
 
 /* Whoever holds this many is cut without a word. */
