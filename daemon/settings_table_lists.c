@@ -112,8 +112,10 @@ const struct settings_key settings_keys_submitter[] = {
 	              "be fewer than receive.recipients." },
 	{ "connections", TYPE(count), SUBMITTER(connections), .initial = "64",
 	  RANGE(1, 100000),
-	  .sentence = "Connections at a time, at each of the two "
-	              "sockets." },
+	  .sentence = "Connections at a time, at each of the two sockets; "
+	              "all but the first four are served when nobody else "
+	              "waits. At the submission socket 1,000 may begin in a "
+	              "second, and two for each message of the rate." },
 	{ "priority", TYPE(choice), SUBMITTER(priority_limit),
 	  .initial = "normal", .choices = settings_choices_priority,
 	  .sentence = "The best priority that may be asked for." },
