@@ -46,6 +46,8 @@ def first_text(relaisd):
             return get(relaisd)
         except urllib.error.HTTPError as error:
             assert error.code == 503  # none has been made yet
+        except ConnectionError:
+            pass  # it has not heard yet that others have gone
     return wait_until(ask, "the first metrics")
 
 
