@@ -119,7 +119,15 @@ static void queues_a_key_once(void **state)
 		assert_int_equal(s->id, first);
 		submission_free(s);
 
+		/* Other recipients conflict. */
 		s = keyed(other, 1, keys[i]);
+		assert_int_equal(fixture_do(f, &s->job), -EEXIST);
+		assert_int_equal(s->id, first);
+		submission_free(s);
+
+		/* So does another sender. */
+		s = keyed(to, 1, keys[i]);
+		s->message->sender = "other@example.com";
 		assert_int_equal(fixture_do(f, &s->job), -EEXIST);
 		assert_int_equal(s->id, first);
 		submission_free(s);
