@@ -263,17 +263,6 @@ bool smtp_server_is_lmtp(const struct smtp_server *server)
 	return server->hello == SMTP_VERB_LHLO;
 }
 
-const char *smtp_server_protocol(const struct smtp_server *server)
-{
-	bool is_utf8 = server->envelope.params.is_smtputf8;
-
-	if (server->hello == SMTP_VERB_HELO)
-		return "SMTP";
-	if (smtp_server_is_lmtp(server))
-		return is_utf8 ? "UTF8LMTP" : "LMTP";
-	return is_utf8 ? "UTF8SMTP" : "ESMTP";
-}
-
 const char *smtp_server_helo(const struct smtp_server *server)
 {
 	return server->helo;

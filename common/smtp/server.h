@@ -142,8 +142,6 @@ bool smtp_server_is_in_content(const struct smtp_server *server);
 
 /* Did the client say LHLO? Then a message is answered once a recipient. */
 bool smtp_server_is_lmtp(const struct smtp_server *server);
-/* "ESMTP", "SMTP", "LMTP", "UTF8SMTP", "UTF8LMTP": for Received (RFC 3848) */
-const char *smtp_server_protocol(const struct smtp_server *server);
 /* The name of HELO, EHLO or LHLO; "" before. Borrowed, changes with the next */
 const char *smtp_server_helo(const struct smtp_server *server);
 
