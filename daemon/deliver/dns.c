@@ -80,7 +80,9 @@ int dns_new(struct dns **ret_dns, struct loop *loop,
 	struct dns *dns;
 	int r;
 
-	if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS)
+	/* Without memory c-ares 1.18 may free twice: ours end in order. */
+	if (ares_library_init_mem(ARES_LIB_INIT_ALL, xmalloc, free, xrealloc) !=
+	    ARES_SUCCESS)
 		return -ENOMEM;
 	dns = xcalloc(1, sizeof(*dns));
 	dns->base = loop_base(loop);

@@ -180,7 +180,10 @@ class Trial:
                         isinstance(error, RuntimeError) and
                         not str(error).startswith("452 b'4.3.1")):
                     self.findings.append(f"over quota, and told {error}")
-                if not self.control.failed:
+                # What hit another thread may end relaisd a moment later.
+                has_gone = isinstance(error, (ConnectionRefusedError,
+                                              FileNotFoundError))
+                if not self.control.failed and not has_gone:
                     self.findings.append(f"refused without a fault: {error}")
 
     def is_clean(self):
@@ -236,7 +239,7 @@ class Trial:
         self.look_whether_alive()
         if failed and self.daemon.process is not None:
             self.resume()
-        if failed and is_persistent:
+        if failed and is_persistent and self.daemon.process is not None:
             self.drain()
         return failed == 0
 
@@ -244,11 +247,15 @@ class Trial:
         """What waits would be the next round's work, more with each."""
         def is_over():
             self.resume()
-            process = self.daemon.process
-            return (process is None or process.poll() is not None or
-                    not self.find("queued") and not self.find("delivering"))
+            try:
+                return (self.daemon.process.poll() is not None or
+                        not self.find("queued") and
+                        not self.find("delivering"))
+            except (OSError, ValueError, http.client.HTTPException):
+                return False  # it has just ended
 
         wait_until(is_over, "a round's mail to be delivered")
+        self.look_whether_alive()
 
     def resume(self):
         """The relay's pause after a fault is not what is tried here."""
