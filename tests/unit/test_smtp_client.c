@@ -105,7 +105,7 @@ static void on_dot(void *context)
 	((struct dialogue *)context)->is_dotted = true;
 }
 
-/* "FROM TO[,TO…] [8bit] [utf8] [dsn] [broken] [size=N]" */
+/* "FROM TO[,TO…] [8bit] [utf8] [dsn] [broken] [size=N] [priority=N]" */
 static void send_message(struct dialogue *d, const char *argument)
 {
 	char *save;
@@ -130,6 +130,11 @@ static void send_message(struct dialogue *d, const char *argument)
 			d->has_broken_body = true;
 		else if (strncmp(word, "size=", 5) == 0)
 			d->params.size_bytes = strtoull(word + 5, NULL, 10);
+		else if (strncmp(word, "priority=", 9) == 0)
+			d->params.priority = (struct smtp_priority){
+				.is_stated = true,
+				.level = atoi(word + 9),
+			};
 		else if (strcmp(word, "dsn") == 0) {
 			d->params.ret = SMTP_RET_HDRS;
 			d->params.envid = "e1";
