@@ -101,9 +101,10 @@ single_includers()
 config_first()
 {
 	# Helpers of the benchmark are compiled alone, inside other systems.
-	# clocks.c is compiled by a test, alone.
+	# So are these two, by tests.
 	find common daemon client tests -name '*.c' |
-	    grep -v -e '^tests/bench/' -e '^tests/support/clocks\.c' |
+	    grep -v -e '^tests/bench/' -e '^tests/support/clocks\.c' \
+	        -e '^tests/support/disk_order\.c' |
 	    sort | xargs awk '
 	FNR == 1 { seen = 0 }
 	/^#[ \t]*include/ && !seen++ && !/"config.h"/ {
