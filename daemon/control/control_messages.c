@@ -251,12 +251,27 @@ struct content {
 	char data[BODY_PIECE_MAX];
 };
 
+static void begin_content(struct request *request);
 static void send_piece(struct request *request);
 static int add_piece(struct content *content, struct queue_reader *reader,
                      struct evbuffer *out);
 static void on_content_gone(struct request *request);
 
+/* Record and first piece are of one moment: what is there is begun well. */
 void messages_content(struct request *request)
+{
+	struct queue_reader *reader = request->control->reader;
+	int r = queue_reader_hold(reader);
+
+	if (r < 0) {
+		request_fail_errno(request, r);
+		return;
+	}
+	begin_content(request);
+	queue_reader_release(reader);
+}
+
+static void begin_content(struct request *request)
 {
 	struct message *message;
 	struct content *content;
