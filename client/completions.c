@@ -18,6 +18,7 @@
 	"relaisctl " words " --json 2>/dev/null |\n"                           \
 	"\t    sed -n 's/^{\"[a-z]*\":\"\\([^\"]*\\)\".*/\\1/p'\n"
 
+/* clang-format off */
 static const char zsh_head[] =
     "#compdef relaisctl\n"
     "# Printed from the command table of relaisctl.\n"
@@ -69,6 +70,7 @@ static const char bash_head[] =
     "\t\tfi\n"
     "\tdone\n"
     "\n";
+/* clang-format on */
 
 #define COLUMNS_OF_RELAYS                                                      \
 	"name provider host port security login sender state queued "          \
@@ -446,12 +448,11 @@ static void print_fish_option(const struct command *command, int option)
 
 static void print_fish_operands(const struct command *command)
 {
-	const char *values = takes(command, "ID") ? "(__relaisctl_first list)"
-	                     : takes_relays(command)
-	                         ? "(__relaisctl_first relay list)"
-	                     : takes(command, "PROGRAM")
-	                         ? "postfix msmtp nullmailer ssmtp dma"
-	                         : NULL;
+	const char *values =
+	    takes(command, "ID")        ? "(__relaisctl_first list)"
+	    : takes_relays(command)     ? "(__relaisctl_first relay list)"
+	    : takes(command, "PROGRAM") ? "postfix msmtp nullmailer ssmtp dma"
+					: NULL;
 
 	if (!values)
 		return;

@@ -21,8 +21,7 @@ enum template_word template_word_find(const char *word, size_t len)
 	unsigned i;
 
 	for (i = 0; i < TEMPLATE_WORDS; i++)
-		if (strlen(words[i]) == len &&
-		    memcmp(words[i], word, len) == 0)
+		if (strlen(words[i]) == len && memcmp(words[i], word, len) == 0)
 			break;
 	return (enum template_word)i;
 }

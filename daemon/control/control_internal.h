@@ -51,7 +51,7 @@ struct control {
 	struct evhttp *http;
 	struct evconnlistener *listener;
 	struct event *accept_again;
-	unsigned accepted_count; /* since then */
+	unsigned accepted_count;          /* since then */
 	int64_t crowd_since_us, crowd_us; /* what a crowd's requests took */
 	struct connection_list connections;
 	unsigned connection_count;

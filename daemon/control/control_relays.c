@@ -55,8 +55,7 @@ static bool is_state(const char *word)
 
 	for (state = BREAKER_CLOSED; state <= BREAKER_PAUSED; state++)
 		if (strcmp(word,
-		           breaker_state_name((enum breaker_state)state)) ==
-		    0)
+		           breaker_state_name((enum breaker_state)state)) == 0)
 			return true;
 	return false;
 }

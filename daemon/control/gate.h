@@ -24,7 +24,7 @@ struct connection;
 /* Embedded in a connection. */
 struct gate {
 	struct buffer head;
-	bool is_decided;         /* about this request */
+	bool is_decided; /* about this request */
 	bool is_chunked;
 	uint64_t reserved_bytes; /* of the memory that mail has */
 };

@@ -21,7 +21,7 @@ struct retry_question {
 	uint64_t now_ms;       /* wall: for the deadline and the age */
 	uint64_t queue_now_ms; /* queue time: for the age and the due */
 	bool is_time_unsure;   /* so that nothing ends or is told by age */
-	bool is_direct; /* what is asked is the recipient's own domain */
+	bool is_direct;        /* what is asked is the recipient's own domain */
 	uint32_t random;       /* for the jitter */
 };
 
