@@ -439,6 +439,9 @@ static void advance(struct session *session)
 	if (session->is_advancing)
 		return;
 	session->is_advancing = true;
+	/* An answer that is there does not wait for the next message. */
+	if (!holds_replies(session))
+		flush_output(session);
 	/* Pipelined commands whose replies fill the output are taken up again
 	 * as soon as those are written: nothing else would wake us. */
 	do {

@@ -2,16 +2,21 @@
 
 import contextlib
 import fcntl
+import pathlib
 import select
 import socket
 import struct
+import subprocess
 import sys
 import termios
 import threading
 
 import pytest
 
-from conftest import is_sanitized, wait_until
+from clocks import Clocks
+from conftest import BUILD, is_sanitized, wait_until
+
+SUPPORT = pathlib.Path(__file__).parent.parent / "support"
 
 
 class Raw:
@@ -67,6 +72,26 @@ def test_answers_a_message_that_comes_at_once_in_one_piece(relaisd):
             replies = client.socket.recv(4096).decode().splitlines()
             assert [line[:9] for line in replies] == [
                 "250 2.1.0", "250 2.1.5", "250 2.0.0"]
+
+
+def test_no_answer_waits_for_the_next_message(daemon):
+    obstacle = Clocks.obstacle(BUILD / "relaisd")
+    if obstacle:
+        pytest.skip(obstacle)
+    library = daemon.directory / "slow_disk.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library,
+                    SUPPORT / "slow_disk.c", "-ldl"], check=True)
+    daemon.settings["relays"] = {"office": {"host": "127.0.0.1",
+                                            "enabled": False}}
+    daemon.start(env={"LD_PRELOAD": str(library)})
+    with Raw(daemon) as client:
+        client.ask("EHLO app")
+        client.send(20 * ("MAIL FROM:<a@example.com>\r\n"
+                          "RCPT TO:<b@example.net>\r\n"
+                          "BDAT 19 LAST\r\nSubject: x\r\n\r\nhello"))
+        while "queued as" not in client.reply():
+            pass
+        assert daemon.api("/v1/status")[1]["messages"]["queued"] < 20
 
 
 def test_announces_what_the_manual_says(relaisd):

@@ -101,10 +101,11 @@ single_includers()
 config_first()
 {
 	# Helpers of the benchmark are compiled alone, inside other systems.
-	# So are these two, by tests.
+	# So are these, by tests.
 	find common daemon client tests -name '*.c' |
 	    grep -v -e '^tests/bench/' -e '^tests/support/clocks\.c' \
-	        -e '^tests/support/disk_order\.c' |
+	        -e '^tests/support/disk_order\.c' \
+	        -e '^tests/support/slow_disk\.c' |
 	    sort | xargs awk '
 	FNR == 1 { seen = 0 }
 	/^#[ \t]*include/ && !seen++ && !/"config.h"/ {
