@@ -134,7 +134,7 @@ class Trial:
         self.is_killing = False
         self.faults = self.rounds = self.deaths = self.refused = 0
         self.delivered = 0
-        self.resumed = 0
+        self.resumed = self.looked = 0
         self.findings = []
 
     # ------------------------------------------------------------- one round
@@ -199,9 +199,14 @@ class Trial:
                    for subject in list(self.acknowledged)[-len(SIZES):])
 
     def is_over(self):
+        """Seldom asked where the answers are calls that count."""
+        if self.daemon.process.poll() is not None:
+            return True
+        if self.is_killing and time.monotonic() < self.looked + 0.4:
+            return False
+        self.looked = time.monotonic()
         try:
-            return (self.daemon.process.poll() is not None or
-                    self.is_clean())
+            return self.is_clean()
         except (OSError, ValueError, http.client.HTTPException):
             return False  # it has just ended
 
