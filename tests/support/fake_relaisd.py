@@ -36,8 +36,9 @@ class FakeRelaisd:
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.listener.bind(self.path)
         self.listener.listen(64)
-        threading.Thread(target=self.accept, args=(self.listener,),
-                         daemon=True).start()
+        self.accepting = threading.Thread(
+            target=self.accept, args=(self.listener,), daemon=True)
+        self.accepting.start()
 
     def __exit__(self, *_):
         self.close()
@@ -46,8 +47,9 @@ class FakeRelaisd:
         """Nobody listens any more; open connections live on."""
         if self.listener is None:
             return
-        # wakes accept()
+        # wakes accept(), which must not get the descriptor's next owner
         self.listener.shutdown(socket.SHUT_RDWR)
+        self.accepting.join()
         self.listener.close()
         self.listener = None
         os.unlink(self.path)

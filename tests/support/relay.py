@@ -96,6 +96,7 @@ class Relay:
             ("127.0.0.1", 0), backlog=512)
         self.port = self.listener.getsockname()[1]
         self._is_closed = False
+        self._thread = None
         self._is_open = threading.Event()
         self._is_open.set()
         self.closing = threading.Event()
@@ -113,10 +114,21 @@ class Relay:
         self._is_closed = True
         self.closing.set()
         self._is_open.set()
-        self.listener.close()
+        self._stop_accepting()
         for gate in self._gates.values():
             gate.set()
         self.drop_all()
+
+    def _stop_accepting(self):
+        """The thread first: it might accept for whoever has the descriptor
+        next."""
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # refuse() has done it
+        if self._thread:
+            self._thread.join()
+        self.listener.close()
 
     def drop_all(self):
         with self.changed:
