@@ -19,18 +19,12 @@
 
 #define BUCKETS 64
 
-/* What the store could not take is posted again after this time. */
-#define POSTPONED_S 1
-
 struct worker {
 	struct workshop workshop; /* first: the slots' callbacks lead back */
 	char name[16];
 	struct slot_list slots[BUCKETS];
 	struct letter drain, cut;
 	bool is_cut;
-	/* Verdicts that the disk had no room for; linked by their letters. */
-	struct letter *postponed;
-	struct event *again;
 };
 
 /* What comes from other threads without a struct of its own. */
@@ -45,7 +39,6 @@ struct errand {
 static void settle_take(struct workshop *workshop,
                         struct settlement *settlement);
 static void park(struct workshop *workshop, uint64_t id, const char *reason);
-static void on_again(evutil_socket_t fd, short what, void *context);
 
 /* ----------------------------------------------------------- assignments */
 
@@ -89,12 +82,6 @@ int worker_new(struct worker **ret_worker, unsigned index, struct queue *queue,
 	r = queue_reader_new(&workshop->reader, queue);
 	if (r < 0)
 		goto out;
-	worker->again =
-	    evtimer_new(loop_base(workshop->loop), on_again, worker);
-	if (!worker->again) {
-		r = -ENOMEM;
-		goto out;
-	}
 	workshop->credentials =
 	    credentials_new(helper, oauth, workshop->inbox, false);
 
@@ -132,7 +119,6 @@ static void free_slots(struct worker *worker)
 void worker_free(struct worker *worker)
 {
 	struct workshop *workshop;
-	struct letter *letter;
 
 	if (!worker)
 		return;
@@ -140,13 +126,6 @@ void worker_free(struct worker *worker)
 	free_slots(worker);
 	credentials_free(workshop->credentials);
 	settings_unref(workshop->settings);
-	while ((letter = worker->postponed)) {
-		worker->postponed = letter->next;
-		settlement_free(
-		    LETTER_OF(letter, struct settlement, job.letter));
-	}
-	if (worker->again)
-		event_free(worker->again);
 	queue_reader_free(workshop->reader);
 	if (workshop->inbox)
 		mailbox_free(workshop->inbox);
@@ -307,24 +286,10 @@ static void job_is_home(struct worker *worker)
 	stop_if_cut(worker);
 }
 
-/* The disk is full or faulty: the verdicts are kept here and posted again. */
-static void postpone(struct worker *worker, struct settlement *settlement)
-{
-	struct timeval wait = { .tv_sec = POSTPONED_S };
-	struct letter **end = &worker->postponed;
-
-	while (*end)
-		end = &(*end)->next;
-	settlement->job.letter.next = NULL;
-	*end = &settlement->job.letter;
-	if (!evtimer_pending(worker->again, NULL)) {
-		log_message(LOG_LEVEL_ERR, "verdict_postponed",
-		            "the store takes no verdicts (%s), trying again",
-		            strerror(-settlement->job.result));
-		(void)evtimer_add(worker->again, &wait);
-	}
-}
-
+/*
+ * Where the disk takes nothing the committer tries on; an error comes home only
+ * where it ends, too, or the message is not what the verdict was about.
+ */
 static void on_settled(struct letter *letter)
 {
 	struct settlement *settlement =
@@ -332,10 +297,6 @@ static void on_settled(struct letter *letter)
 	struct worker *worker = settlement->job.context;
 	int result = settlement->job.result;
 
-	if (result == -ENOSPC || result == -EIO || result == -ENOMEM) {
-		postpone(worker, settlement);
-		return;
-	}
 	/* -ENOENT: the message has ended in between, there is nothing to say */
 	if (result < 0 && result != -ENOENT)
 		log_message(LOG_LEVEL_ERR, "verdict_lost",
@@ -345,34 +306,15 @@ static void on_settled(struct letter *letter)
 	job_is_home(worker);
 }
 
-static void post(struct worker *worker, struct settlement *settlement)
-{
-	settlement->job.kind = QUEUE_SETTLE;
-	settlement->job.home = worker->workshop.inbox;
-	settlement->job.on_done = on_settled;
-	settlement->job.context = worker;
-	queue_post_take(worker->workshop.queue, &settlement->job);
-}
-
 static void settle_take(struct workshop *workshop,
                         struct settlement *settlement)
 {
 	workshop->unsettled++;
-	post((struct worker *)workshop, settlement);
-}
-
-static void on_again(evutil_socket_t fd, short what, void *context)
-{
-	struct worker *worker = context;
-	struct letter *letter = worker->postponed, *next;
-
-	(void)fd;
-	(void)what;
-	worker->postponed = NULL;
-	for (; letter; letter = next) {
-		next = letter->next;
-		post(worker, LETTER_OF(letter, struct settlement, job.letter));
-	}
+	settlement->job.kind = QUEUE_SETTLE;
+	settlement->job.home = workshop->inbox;
+	settlement->job.on_done = on_settled;
+	settlement->job.context = workshop;
+	queue_post_take(workshop->queue, &settlement->job);
 }
 
 /* ----------------------------------------------------------- parked mail */
