@@ -173,7 +173,7 @@ static size_t head_size(const struct gate *gate)
 	const char *data = gate->head.data, *crlf, *lf;
 	size_t len = gate->head.len;
 
-	if (len == 0)
+	if (data == NULL)
 		return 0;
 	crlf = memmem(data, len, "\n\r\n", 3);
 	/* Others that are pipelined may be behind it. */

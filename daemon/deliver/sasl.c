@@ -301,7 +301,8 @@ static int say(struct sasl *sasl, const char *challenge, struct buffer *out)
 	if (r == GSASL_OK)
 		sasl->is_complete = true;
 	r = append_base64(out, answer, len);
-	explicit_bzero(answer, len);
+	if (len > 0) /* the end of SCRAM has none */
+		explicit_bzero(answer, len);
 	gsasl_free(answer);
 	return r;
 }

@@ -623,10 +623,10 @@ static void reads_keys_and_googles_account_files(void **state)
 			     " \"private_key\": \"";
 	char message[256];
 
-	for (const char *c = test_key_p256; *c; c += strcspn(c, "\n") + 1)
-		snprintf(account + strlen(account),
-		         sizeof(account) - strlen(account), "%.*s\\n",
-		         (int)strcspn(c, "\n"), c);
+	for (const char *c = test_key_p256; *c; c += strcspn(c, "\n") + 1) {
+		strncat(account, c, strcspn(c, "\n"));
+		strcat(account, "\\n");
+	}
 	strcat(account, "\"\n}\n");
 	write_file(folder, "key", account);
 	must_load(folder, settings);
