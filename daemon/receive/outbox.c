@@ -21,7 +21,7 @@ struct outbox {
 static void on_turn(evutil_socket_t fd, short what, void *argument);
 
 int outbox_new(struct outbox **ret_outbox, struct event_base *base,
-               struct queue *queue)
+               int priority, struct queue *queue)
 {
 	struct outbox *outbox = xcalloc(1, sizeof(*outbox));
 
@@ -32,6 +32,7 @@ int outbox_new(struct outbox **ret_outbox, struct event_base *base,
 		free(outbox);
 		return -ENOMEM;
 	}
+	(void)event_priority_set(outbox->turn, priority);
 	*ret_outbox = outbox;
 	return 0;
 }

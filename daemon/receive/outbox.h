@@ -16,9 +16,12 @@ struct outbox;
 struct queue;
 struct queue_job;
 
-/* 0 or -ENOMEM. */
+/*
+ * priority: that of the events whose messages come here (loop.h); a higher one
+ * would post each of them alone. 0 or -ENOMEM.
+ */
 int outbox_new(struct outbox **ret_outbox, struct event_base *base,
-               struct queue *queue);
+               int priority, struct queue *queue);
 /* Nothing is inside: the loop has ended its last turn. */
 void outbox_free(struct outbox *outbox);
 

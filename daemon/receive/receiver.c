@@ -79,7 +79,10 @@ int receiver_new(struct receiver **ret_receiver, struct loop *loop,
 	r = mailbox_new(&host->home, loop);
 	if (r < 0)
 		goto out;
-	r = outbox_new(&host->outbox, host->base, queue);
+	r = outbox_new(&host->outbox, host->base, LOOP_USUAL, queue);
+	if (r < 0)
+		goto out;
+	r = outbox_new(&host->crowd_outbox, host->base, LOOP_CROWD, queue);
 	if (r < 0)
 		goto out;
 	r = admission_new(&host->admission);
@@ -300,6 +303,7 @@ void receiver_free(struct receiver *receiver)
 	if (receiver->drain_timer != NULL)
 		event_free(receiver->drain_timer);
 	outbox_free(receiver->host.outbox);
+	outbox_free(receiver->host.crowd_outbox);
 	admission_free(receiver->host.admission);
 	waiters_free(receiver->host.waiters);
 	queue_reader_free(receiver->host.reader);

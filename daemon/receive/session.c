@@ -44,7 +44,6 @@ struct session {
 	int fd;
 	bool is_reading;
 	bool is_paced;  /* for a moment */
-	bool is_crowd;  /* its uid has many: it waits for its turn */
 	bool is_at_end; /* the client has closed its side */
 	bool is_broken; /* nothing can be written any more */
 	bool is_advancing;
@@ -67,7 +66,7 @@ static int make_events(struct session *session)
 	                                 EV_WRITE, on_writable, session);
 	if (session->read_event == NULL || session->write_event == NULL)
 		return -ENOMEM;
-	if (session->is_crowd) {
+	if (session->transaction.is_crowd) {
 		(void)event_priority_set(session->read_event, LOOP_CROWD);
 		(void)event_priority_set(session->write_event, LOOP_CROWD);
 	}
@@ -139,7 +138,7 @@ void session_start(struct session_host *host, int fd, struct peer *peer,
 	host->session_count++;
 	session->submitter = submitter;
 	session->transaction.submitter = submitter;
-	session->is_crowd = admission_is_crowd(submitter);
+	session->transaction.is_crowd = admission_is_crowd(submitter);
 	if (transaction_init(&session->transaction) < 0 ||
 	    make_events(session) < 0) {
 		session_free(session);
@@ -148,7 +147,7 @@ void session_start(struct session_host *host, int fd, struct peer *peer,
 
 	session->server = session->transaction.server;
 	smtp_server_greet(session->server);
-	if (session->is_crowd)
+	if (session->transaction.is_crowd)
 		wait_for_turn(session);
 	else
 		advance(session);
@@ -241,7 +240,8 @@ static struct event *turn_of(struct session *session)
 	if (session->turn_event == NULL) {
 		session->turn_event =
 		    evtimer_new(session->host->base, on_turn, session);
-		if (session->turn_event != NULL && session->is_crowd)
+		if (session->turn_event != NULL &&
+		    session->transaction.is_crowd)
 			(void)event_priority_set(session->turn_event,
 			                         LOOP_CROWD);
 	}
@@ -468,7 +468,7 @@ static void on_progress(struct transaction *transaction)
 {
 	struct session *session = (struct session *)(void *)transaction;
 
-	if (session->is_crowd)
+	if (session->transaction.is_crowd)
 		wait_for_turn(session);
 	else
 		advance(session);

@@ -37,6 +37,7 @@ struct session_host {
 	struct event_base *base;
 	struct queue *queue;
 	struct outbox *outbox;
+	struct outbox *crowd_outbox; /* of those who wait for their turn */
 	struct mailbox *home;
 	struct memory_budget budget;
 	struct admission *admission;

@@ -89,7 +89,8 @@ int transaction_init(struct transaction *transaction)
 
 	transaction->intake_owner = (struct intake_owner){
 		.queue = host->queue,
-		.outbox = host->outbox,
+		.outbox =
+		    transaction->is_crowd ? host->crowd_outbox : host->outbox,
 		.home = host->home,
 		.budget = &host->budget,
 		.uid = transaction->peer->uid,

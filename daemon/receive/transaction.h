@@ -32,6 +32,7 @@ struct transaction {
 	const struct settings *settings;
 	const struct submitter_rule *rule;
 	struct submitter *submitter;
+	bool is_crowd; /* its uid has many: it waits for its turn */
 	const struct peer *peer;
 	struct smtp_server *server;
 	/* The engine has an answer, or room: go on. May free the session. */
@@ -60,8 +61,9 @@ struct transaction {
 extern const struct smtp_server_callbacks transaction_callbacks;
 
 /*
- * host, settings, rule and peer are set. Makes the server, with the limits of
- * the settings and the rule. 0 or -ENOMEM; transaction_done() in any case.
+ * host, settings, rule, is_crowd and peer are set. Makes the server, with the
+ * limits of the settings and the rule. 0 or -ENOMEM; transaction_done() in any
+ * case.
  */
 int transaction_init(struct transaction *transaction);
 void transaction_done(struct transaction *transaction);

@@ -8,6 +8,7 @@
 #include <event2/event.h>
 
 #include "receive/outbox.h"
+#include "runtime/loop.h"
 
 static const char *const to[] = { "user@example.org", NULL };
 
@@ -41,15 +42,16 @@ static unsigned wait_for_letters(struct fixture *f)
 	return count;
 }
 
-static void posts_together_what_came_in_one_turn(void **state)
+static void post_in_two_turns(struct fixture *f, int priority)
 {
-	struct fixture *f = *state;
 	struct event_base *base = event_base_new();
 	struct client clients[3];
+	struct event *events[3];
 	struct outbox *outbox;
 
 	assert_non_null(base);
-	assert_int_equal(outbox_new(&outbox, base, f->queue), 0);
+	assert_int_equal(event_base_priority_init(base, LOOP_PRIORITIES), 0);
+	assert_int_equal(outbox_new(&outbox, base, priority, f->queue), 0);
 	for (unsigned turn = 1; turn <= 2; turn++) {
 		uint64_t commits = atomic_load(&f->queue->gauges.commits);
 
@@ -59,10 +61,11 @@ static void posts_together_what_came_in_one_turn(void **state)
 				.outbox = outbox,
 				.submission = fixture_mail(to, "body\r\n"),
 			};
-			assert_int_equal(event_base_once(base, -1, EV_TIMEOUT,
-			                                 on_client, &clients[i],
-			                                 NULL),
-			                 0);
+			events[i] =
+			    event_new(base, -1, 0, on_client, &clients[i]);
+			assert_int_equal(
+			    event_priority_set(events[i], priority), 0);
+			event_active(events[i], EV_TIMEOUT, 0);
 		}
 		assert_true(event_base_loop(base, EVLOOP_NONBLOCK) >= 0);
 		assert_int_equal(wait_for_letters(f), 3);
@@ -71,10 +74,21 @@ static void posts_together_what_came_in_one_turn(void **state)
 		for (unsigned i = 0; i < 3; i++) {
 			assert_int_equal(clients[i].submission->job.result, 0);
 			submission_free(clients[i].submission);
+			event_free(events[i]);
 		}
 	}
 	outbox_free(outbox);
 	event_base_free(base);
+}
+
+static void posts_together_what_came_in_one_turn(void **state)
+{
+	post_in_two_turns(*state, LOOP_USUAL);
+}
+
+static void posts_together_what_a_crowd_has(void **state)
+{
+	post_in_two_turns(*state, LOOP_CROWD);
 }
 
 int main(void)
@@ -83,6 +97,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 		    posts_together_what_came_in_one_turn, fixture_setup,
 		    fixture_teardown),
+		cmocka_unit_test_setup_teardown(posts_together_what_a_crowd_has,
+		                                fixture_setup,
+		                                fixture_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
