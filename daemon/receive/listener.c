@@ -18,7 +18,9 @@
 #include "runtime/xalloc.h"
 
 /* Clients taken in one turn, so that those we have are served, too. */
-#define ACCEPT_AT_ONCE 64
+#define ACCEPT_AT_ONCE 4
+/* Those who have left while they waited are dropped sooner than looked at. */
+#define LEFT_AT_ONCE 64
 
 struct listener {
 	struct listener_owner owner;
@@ -27,6 +29,7 @@ struct listener {
 	char *path; /* ours to remove; or NULL */
 	int fd;
 	bool is_unix;
+	bool is_crowded; /* more came than were taken in one turn */
 	uid_t uid;
 };
 
@@ -184,27 +187,45 @@ static void take_a_rest(struct listener *listener, int error)
 	(void)event_add(listener->rest, &moment);
 }
 
+/* It came and went while it waited to be accepted. */
+static bool has_left(int fd)
+{
+	char octet;
+
+	return recv(fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 static void on_connection(evutil_socket_t fd, short what, void *argument)
 {
 	struct listener *listener = argument;
-	int client, i;
+	bool is_crowded = listener->is_crowded;
+	unsigned taken = 0, left = 0;
 
 	(void)what;
+	listener->is_crowded = false;
 	(void)event_priority_set(listener->event, LOOP_USUAL);
-	for (i = 0; i < ACCEPT_AT_ONCE; i++) {
-		client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (client >= 0) {
+	while (taken < ACCEPT_AT_ONCE && left < LEFT_AT_ONCE) {
+		int client =
+		    accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (client < 0 && errno != EINTR && errno != ECONNABORTED) {
+			if (errno != EAGAIN)
+				take_a_rest(listener, errno);
+			return;
+		}
+		if (client < 0) {
+			left++;
+		} else if ((is_crowded || taken > 0) && has_left(client)) {
+			(void)close(client);
+			left++;
+		} else {
 			listener->owner.on_client(listener->owner.owner, client,
 			                          listener);
-			continue;
+			taken++;
 		}
-		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
-		    errno == ENOBUFS)
-			take_a_rest(listener, errno);
-		if (errno != EINTR && errno != ECONNABORTED)
-			return;
 	}
 	/* Where they come without end, those that are here are served, too. */
+	listener->is_crowded = true;
 	(void)event_priority_set(listener->event, LOOP_CROWD);
 }
 
