@@ -23,6 +23,8 @@
 
 /* So long a connection is one lane's, where others may come. */
 #define MOMENT_US 50000
+/* While nobody knows yet how long one takes. */
+#define PARTS_AT_FIRST 4
 
 static void creep_rate(struct relay *relay, uint64_t now_ms);
 static void creep_connections(struct relay *relay, uint64_t now_ms);
@@ -239,7 +241,8 @@ bool relay_may_start_large(struct relay *relay, uint64_t now_ms)
 
 unsigned relay_parts_at_once(const struct relay *relay)
 {
-	uint64_t count = ASSIGNMENT_PARTS_MAX;
+	uint64_t count =
+	    relay->has_pace ? ASSIGNMENT_PARTS_MAX : PARTS_AT_FIRST;
 
 	if (relay->part_us * count > MOMENT_US)
 		count = MOMENT_US / relay->part_us;

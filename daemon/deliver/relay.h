@@ -82,6 +82,7 @@ struct relay {
 	unsigned ramp, ramp_successes; /* 0: no ramp */
 
 	uint64_t part_us; /* what one part takes of late */
+	bool has_pace;    /* some have come home */
 
 	struct ticket_stack free_tickets;
 	struct ticket *tickets;
@@ -149,7 +150,8 @@ bool relay_may_start_large(struct relay *relay, uint64_t now_ms);
 
 /*
  * How many parts a lane may have of a connection before others have their turn:
- * as many as take a moment of late, at most ASSIGNMENT_PARTS_MAX.
+ * as many as take a moment of late, at most ASSIGNMENT_PARTS_MAX, and few while
+ * that is not known.
  */
 unsigned relay_parts_at_once(const struct relay *relay);
 

@@ -339,8 +339,12 @@ static void note_pace(struct ticket *ticket, unsigned used, uint64_t now_ms)
 	struct relay *relay = ticket->relay;
 	uint64_t taken_us = (now_ms - ticket->started_ms) * 1000;
 
-	if (used > 0)
-		relay->part_us = (3 * relay->part_us + taken_us / used) / 4;
+	if (used == 0)
+		return;
+	taken_us /= used;
+	relay->part_us =
+	    relay->has_pace ? (3 * relay->part_us + taken_us) / 4 : taken_us;
+	relay->has_pace = true;
 }
 
 static bool has_made_progress(const struct assignment *assignment)
