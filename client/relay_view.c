@@ -78,6 +78,8 @@ static const struct line {
 	{ "limits.lifetime", "limits", "lifetime_s", FORM_TIME },
 	{ "In trouble", NULL, NULL, FORM_TITLE },
 	{ "fallback", NULL, "fallback", FORM_AS_IT_IS },
+	{ "fallback_after_unknown", NULL, "fallback_after_unknown",
+	  FORM_AS_IT_IS },
 	{ "Staging", NULL, NULL, FORM_TITLE },
 	{ "redirect", NULL, "redirect", FORM_AS_IT_IS },
 	{ "recipients.allow", "recipients", "allow", FORM_AS_IT_IS },

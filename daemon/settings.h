@@ -176,7 +176,7 @@ struct relay_settings {
 	const struct provider *provider; /* static data, or NULL */
 	enum relay_managed managed;
 	char *file; /* where it was defined; NULL for the built-in one */
-	bool enabled;
+	bool enabled, fallback_after_unknown;
 
 	enum relay_kind kind;
 	/* smtp, lmtp: a host name or an address without brackets; else NULL */

@@ -477,6 +477,10 @@ const struct settings_key settings_keys_relay[] = {
 	  .sentence = "Relays to use, in this order, while this one is at "
 	              "fault or switched off. Neither this one nor they may be "
 	              "direct:." },
+	{ "fallback_after_unknown", TYPE(boolean),
+	  RELAY(fallback_after_unknown), .initial = "off",
+	  .sentence = "on: they also get mail whose last outcome is unknown, "
+	              "which this one may have delivered: it may come twice." },
 	{ "enabled", TYPE(boolean), RELAY(enabled), .initial = "on",
 	  .sentence = "off: mail for this relay waits." },
 	{ 0 },

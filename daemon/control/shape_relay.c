@@ -187,6 +187,8 @@ static void shape_settings(struct emitter *emit,
 			emit_text(emit, NULL, other->name);
 	}
 	emit_end(emit);
+	emit_bool(emit, "fallback_after_unknown",
+	          relay->fallback_after_unknown);
 }
 
 /* That it is set, never what it is (promise P8). */

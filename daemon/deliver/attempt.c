@@ -257,15 +257,16 @@ uint32_t attempt_sender(const struct attempt *attempt)
 	return brake_sender_hash(attempt->message->sender);
 }
 
-bool attempt_suits_fallback(const struct attempt *attempt, uint64_t size_limit)
+bool attempt_suits_fallback(const struct attempt *attempt, uint64_t size_limit,
+                            bool takes_unknown)
 {
 	const struct message *message = attempt->message;
 
 	for (unsigned i = 0; i < attempt->roster.count; i++) {
 		unsigned index = attempt->roster.entries[i].index;
 
-		if (message->recipients[index].flags &
-		    RECIPIENT_MAYBE_DUPLICATE)
+		if (!takes_unknown && message->recipients[index].flags &
+		                          RECIPIENT_MAYBE_DUPLICATE)
 			return false;
 	}
 	return size_limit == 0 || attempt->transaction.size <= size_limit;

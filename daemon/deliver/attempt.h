@@ -53,9 +53,11 @@ uint32_t attempt_sender(const struct attempt *attempt);
 
 /*
  * May another relay than the message's own have it? Not where an outcome is
- * unknown (RFC 1047), nor because of what only this one refuses: its size.
+ * unknown (RFC 1047), if that one's settings do not say so, nor because of what
+ * only this one refuses: its size.
  */
-bool attempt_suits_fallback(const struct attempt *attempt, uint64_t size_limit);
+bool attempt_suits_fallback(const struct attempt *attempt, uint64_t size_limit,
+                            bool takes_unknown);
 
 /* For the log and for people; after ATTEMPT_UNREADABLE or _is_damaged(). */
 const char *attempt_problem(const struct attempt *attempt);

@@ -178,6 +178,8 @@ void scheduler_send(struct scheduler *scheduler, struct ticket *ticket,
 	assignment->domain[i] = '\0';
 	assignment->is_expiring = ticket->is_expiring;
 	assignment->is_fallback = lane->hop->relay != ticket->relay;
+	assignment->takes_unknown =
+	    lane->hop->relay->settings->fallback_after_unknown;
 	if (ticket->is_expiring)
 		assignment->fault = *hop->fault;
 	assignment->part_count = count;

@@ -233,7 +233,8 @@ static bool begin_part(struct slot *slot)
 	switch (attempt_begin(slot->attempt, &task)) {
 	case ATTEMPT_BEGUN:
 		if (!assignment->is_fallback ||
-		    attempt_suits_fallback(slot->attempt, limit))
+		    attempt_suits_fallback(slot->attempt, limit,
+		                           assignment->takes_unknown))
 			break;
 		attempt_drop(slot->attempt);
 		assignment->parts[slot->current++].outcome = PART_KEPT;

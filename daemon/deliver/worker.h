@@ -62,6 +62,8 @@ struct assignment {
 	uint64_t watched;
 	/* `relay` is not the lane's own, only serves it now. */
 	bool is_fallback;
+	/* And may have it though the own one's last outcome is unknown. */
+	bool takes_unknown;
 	unsigned part_count;
 	struct {
 		uint64_t id;

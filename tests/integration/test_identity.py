@@ -249,6 +249,28 @@ def test_no_fallback_for_what_a_message_is_refused_for(daemon, relay):
             "<>" in m.sender for m in other.messages)
 
 
+def test_a_fallback_after_an_unknown_outcome_where_that_is_set(daemon, relay):
+    with Relay() as other:
+        several(daemon, ("office", relay), ("backup", other),
+                office={"fallback": ["backup"],
+                        "fallback_after_unknown": True})
+        daemon.settings["default_relay"] = "office"
+        daemon.settings["retry"] = {"first": "1s", "jitter": "0%"}
+        daemon.start()
+        greetings = iter(["220 relay.test"])
+        relay.always("CONNECT",
+                     lambda line: next(greetings, "421 4.3.2 down"))
+        relay.answer(".", "DROP")
+        queue_id = daemon.send()
+        wait_until(lambda: daemon.show(queue_id)["recipients"][0][
+            "maybe_duplicate"], "the outcome to be unknown")
+        daemon.api(f"/v1/messages/{queue_id}/retry", "POST")
+        message = daemon.wait_for_state(queue_id, "delivered")
+        assert message["recipients"][0]["reply"]["relay"] == "backup"
+        assert message["recipients"][0]["maybe_duplicate"]
+        assert len(other.messages) == 1
+
+
 def test_no_fallback_after_an_unknown_outcome(daemon, relay):
     with Relay() as other:
         several(daemon, ("office", relay), ("backup", other),
