@@ -249,21 +249,26 @@ def test_no_fallback_for_what_a_message_is_refused_for(daemon, relay):
             "<>" in m.sender for m in other.messages)
 
 
+def send_with_unknown_outcome(daemon, office):
+    """The reply to the dot is lost, and then the relay is."""
+    daemon.settings["default_relay"] = "office"
+    daemon.settings["retry"] = {"first": "1s", "jitter": "0%"}
+    daemon.start()
+    greetings = iter(["220 relay.test"])
+    office.always("CONNECT", lambda line: next(greetings, "421 4.3.2 down"))
+    office.answer(".", "DROP")
+    queue_id = daemon.send()
+    wait_until(lambda: daemon.show(queue_id)["recipients"][0][
+        "maybe_duplicate"], "the outcome to be unknown")
+    return queue_id
+
+
 def test_a_fallback_after_an_unknown_outcome_where_that_is_set(daemon, relay):
     with Relay() as other:
         several(daemon, ("office", relay), ("backup", other),
                 office={"fallback": ["backup"],
                         "fallback_after_unknown": True})
-        daemon.settings["default_relay"] = "office"
-        daemon.settings["retry"] = {"first": "1s", "jitter": "0%"}
-        daemon.start()
-        greetings = iter(["220 relay.test"])
-        relay.always("CONNECT",
-                     lambda line: next(greetings, "421 4.3.2 down"))
-        relay.answer(".", "DROP")
-        queue_id = daemon.send()
-        wait_until(lambda: daemon.show(queue_id)["recipients"][0][
-            "maybe_duplicate"], "the outcome to be unknown")
+        queue_id = send_with_unknown_outcome(daemon, relay)
         daemon.api(f"/v1/messages/{queue_id}/retry", "POST")
         message = daemon.wait_for_state(queue_id, "delivered")
         assert message["recipients"][0]["reply"]["relay"] == "backup"
@@ -275,17 +280,7 @@ def test_no_fallback_after_an_unknown_outcome(daemon, relay):
     with Relay() as other:
         several(daemon, ("office", relay), ("backup", other),
                 office={"fallback": ["backup"]})
-        daemon.settings["default_relay"] = "office"
-        daemon.settings["retry"] = {"first": "1s", "jitter": "0%"}
-        daemon.start()
-        # The reply to the dot is lost, and then the relay is.
-        greetings = iter(["220 relay.test"])
-        relay.always("CONNECT",
-                     lambda line: next(greetings, "421 4.3.2 down"))
-        relay.answer(".", "DROP")
-        queue_id = daemon.send()
-        wait_until(lambda: daemon.show(queue_id)["recipients"][0][
-            "maybe_duplicate"], "the outcome to be unknown")
+        queue_id = send_with_unknown_outcome(daemon, relay)
         # What comes later goes by the fallback, also once that one is due.
         daemon.api(f"/v1/messages/{queue_id}/retry", "POST")
         for number in range(5):

@@ -97,17 +97,23 @@ static void spreads_a_shallow_backlog_over_the_connections(void **state)
 	assert_in_range(fake_parts_at_workers(), 6, 8);
 }
 
-static void sends_a_deep_backlog_in_few_letters(void **state)
+static void start_with_a_deep_backlog(void)
 {
 	uint32_t lane = normal_lane();
-	struct assignment *given;
 
-	(void)state;
 	fake_is_silent = true;
 	for (unsigned i = 0; i < 1000; i++)
 		fake_fresh(lane);
 	fake_is_silent = false;
 	fake_start();
+}
+
+static void sends_a_deep_backlog_in_few_letters(void **state)
+{
+	struct assignment *given;
+
+	(void)state;
+	start_with_a_deep_backlog();
 	assert_int_equal(fake_at_workers(), 4);
 	/* Few, while nobody knows how fast it is. */
 	assert_int_equal(fake_parts_at_workers(), 4 * 4);
@@ -123,15 +129,10 @@ static void sends_a_deep_backlog_in_few_letters(void **state)
 
 static void gives_a_slow_relay_few_parts_at_a_time(void **state)
 {
-	uint32_t lane = normal_lane();
 	struct assignment *given;
 
 	(void)state;
-	fake_is_silent = true;
-	for (unsigned i = 0; i < 1000; i++)
-		fake_fresh(lane);
-	fake_is_silent = false;
-	fake_start();
+	start_with_a_deep_backlog();
 	/* A part takes half a second here. */
 	for (unsigned i = 0; i < 20; i++) {
 		given = fake_oldest();
